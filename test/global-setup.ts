@@ -1,0 +1,6 @@
+import { execFileSync } from 'node:child_process';
+
+/** Worker threads are started from `dist`, so the tests always run against a fresh build of it. */
+export default function setup(): void {
+  execFileSync(process.execPath, ['tools/build.mjs'], { stdio: 'inherit' });
+}
