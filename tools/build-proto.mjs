@@ -1,6 +1,6 @@
 // Generates the static protobuf code (protobufjs, no reflection at run time) for every schema in proto/.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, statSync, existsSync, cpSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,8 +17,19 @@ for (const file of readdirSync(join(root, 'proto')).filter((name) => name.endsWi
   const js = join(target, `${name}.js`);
   const types = join(target, `${name}.d.ts`);
   if (!existsSync(types) || statSync(types).mtimeMs < statSync(source).mtimeMs) {
-    const options = ['-t', 'static-module', '-w', 'es6', '--dependency', 'protobufjs/minimal.js', '--no-delimited', '--force-number'];
-    execFileSync(process.execPath, [join(cli, 'bin/pbjs'), ...options, '--root', `duolog-${name}`, '-o', js, source], { stdio: 'inherit' });
+    const options = [
+      '-t',
+      'static-module',
+      '-w',
+      'es6',
+      '--dependency',
+      'protobufjs/minimal.js',
+      '--no-delimited',
+      '--force-number',
+    ];
+    execFileSync(process.execPath, [join(cli, 'bin/pbjs'), ...options, '--root', `duolog-${name}`, '-o', js, source], {
+      stdio: 'inherit',
+    });
     execFileSync(process.execPath, [join(cli, 'bin/pbts'), '-o', types, js], { stdio: 'inherit' });
   }
   mkdirSync(join(root, 'dist/proto/gen'), { recursive: true });
