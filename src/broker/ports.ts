@@ -1,0 +1,212 @@
+/**
+ * What a door's session may ask of the broker on its own shard. Hot calls take callbacks with numbers instead of promises, and bytes that are
+ * borrowed: they are valid only until the call returns.
+ */
+import type { BrokerError } from './errors.js';
+
+/** How safe a message is; the numbers order the levels. */
+export const DurabilityLevel = { memory: 1, disk: 2, quorum: 3 } as const;
+export type DurabilityLevel = (typeof DurabilityLevel)[keyof typeof DurabilityLevel];
+
+/** One partition of a topic, as every shard knows it. */
+export interface PartitionEntry {
+  readonly partition: number;
+  readonly logId: number;
+  /** Index in the shared partition table. */
+  readonly slot: number;
+}
+
+/** A declared topic or queue, as every shard knows it. Objects are replaced, never changed, when settings change. */
+export interface TopicEntry {
+  readonly name: string;
+  readonly topicId: number;
+  readonly settings: TopicSettings;
+  readonly partitions: readonly PartitionEntry[];
+}
+
+/** Declared settings. Times are milliseconds, sizes bytes; -1 means without limit. */
+export interface TopicSettings {
+  readonly kind: 'topic' | 'queue';
+  readonly durability: DurabilityLevel;
+  readonly retentionMs: number;
+  readonly retentionBytes: number;
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+  /** How long acknowledged messages stay readable by offset before the cleaner may take them. */
+  readonly lingerMs: number;
+}
+
+/** Gets the outcome of publishes. `token` is the caller's own number. Called in a later turn or, for memory durability, at the end of this one. */
+export interface PublishListener {
+  published(token: number, partition: number, baseOffset: number, count: number, reached: DurabilityLevel, duplicate: boolean): void;
+  publishFailed(token: number, error: BrokerError): void;
+}
+
+/** One message of a publish that is not yet a record batch. */
+export interface OutgoingMessage {
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers: readonly (readonly [name: string, value: Uint8Array | null])[];
+  /** Milliseconds since 1970; 0 = set by the node. */
+  readonly timestampMs: number;
+}
+
+/** A producer's place in its sequence, for idempotent publishing. */
+export interface ProducerStamp {
+  readonly producerId: number;
+  readonly epoch: number;
+  readonly sequence: number;
+}
+
+/** A record on its way to a push consumer: views into borrowed memory. */
+export interface RecordView {
+  readonly offset: number;
+  readonly timestampMs: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  /** Kafka's encoding of the headers: varint count, then for each varint length + name, varint length + value. */
+  readonly headers: Uint8Array;
+}
+
+/** A push consumer of a queue, living in a session of this shard. */
+export interface QueueConsumer {
+  /** `record` is borrowed. `deliveryCount` counts earlier deliveries that came back. */
+  deliver(partition: number, record: RecordView, redelivered: boolean, deliveryCount: number): void;
+  /** All deliveries of this turn have been handed over: time to send. */
+  flush(): void;
+  /** The broker ended the consumer: its queue was deleted or went offline. */
+  closed(error: BrokerError): void;
+}
+
+export const SettleOutcome = { acknowledge: 0, requeue: 1, discard: 2 } as const;
+export type SettleOutcome = (typeof SettleOutcome)[keyof typeof SettleOutcome];
+
+export interface ConsumerHandle {
+  /** Manual acknowledgement: the number of deliveries that may be unsettled at once. */
+  setPrefetch(total: number): void;
+  /** Automatic acknowledgement: grants further deliveries. */
+  addCredit(count: number): void;
+  /** `done` runs when the outcome is as durable as the queue's level; offsets the consumer does not hold are ignored. */
+  settle(partition: number, offsets: readonly number[], outcome: SettleOutcome, done?: (error?: BrokerError) => void): void;
+  /** Ends the consumer; what it holds returns to the queue at its original position. */
+  cancel(): void;
+}
+
+export interface ConsumeOptions {
+  readonly automaticAck: boolean;
+  readonly credit: number;
+}
+
+/** Whole record batches from one partition. `batches` is borrowed until the callback returns. */
+export interface FetchedBatches {
+  readonly partition: number;
+  readonly batches: Uint8Array;
+  /** Where reading goes on. */
+  readonly nextOffset: number;
+  readonly logStart: number;
+  readonly end: number;
+  readonly error?: BrokerError;
+}
+
+export interface PartitionPosition {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export type StartAt =
+  | { readonly at: 'beginning' }
+  | { readonly at: 'end' }
+  | { readonly at: 'timestamp'; readonly timestampMs: number };
+
+/** Follows a topic live; many subscribers share one reader and one encoding per shard. */
+export interface BatchFollower {
+  /** New batches; borrowed. Called in offset order per partition. Returning false means "not now": the follower calls `resume` on its handle. */
+  batches(fetched: FetchedBatches): boolean;
+  closed(error: BrokerError): void;
+}
+
+export interface FollowHandle {
+  resume(): void;
+  seek(positions: readonly PartitionPosition[]): void;
+  cancel(): void;
+}
+
+export interface CommittedOffset {
+  readonly partition: number;
+  /** -1 = nothing committed (fetch) or forget it (commit). */
+  readonly offset: number;
+  readonly metadata: string;
+  readonly committedMs: number;
+}
+
+export interface PartitionStateReport {
+  readonly partition: number;
+  readonly logId: number;
+  readonly shard: number;
+  readonly logStart: number;
+  readonly end: number;
+  readonly durableEnd: number;
+  readonly leaderEpoch: number;
+  readonly sizeBytes: number;
+  readonly segments: number;
+  readonly ready: number;
+  readonly unacknowledged: number;
+  readonly consumers: number;
+  readonly offlineReason: string;
+}
+
+export type Declaration = {
+  readonly name: string;
+  /** 0 = the node's default for topics, one for queues. */
+  readonly partitions: number;
+  readonly settings: Partial<TopicSettings> & { readonly kind: 'topic' | 'queue' };
+  readonly passive: boolean;
+  /** Where the cursor of an already existing topic starts. */
+  readonly start: StartAt;
+};
+
+/** The broker as one shard's sessions see it. */
+export interface Broker {
+  readonly shard: number;
+  /** Looks a name up in this shard's copy of the metadata. */
+  topic(name: string): TopicEntry | undefined;
+  topics(): Iterable<TopicEntry>;
+
+  /** Stores one RecordBatch v2 as it came; `bytes` is borrowed (and may be patched in place). */
+  publishBatch(topic: TopicEntry, partition: number, bytes: Uint8Array, level: DurabilityLevel, token: number, listener: PublishListener): void;
+  /** Builds batches from messages: those of one turn for one partition become one batch. Without `partition`: by key, else round robin. */
+  publishMessages(
+    topic: TopicEntry,
+    partition: number | undefined,
+    messages: readonly OutgoingMessage[],
+    level: DurabilityLevel,
+    producer: ProducerStamp | undefined,
+    token: number,
+    listener: PublishListener,
+  ): void;
+  initProducer(producerId: number): Promise<{ producerId: number; epoch: number }>;
+
+  consume(queue: TopicEntry, options: ConsumeOptions, consumer: QueueConsumer): ConsumerHandle;
+
+  /** Long poll: calls `done` once, when minBytes are there or maxWaitMs has passed. Returns a function that gives the wait up. */
+  fetch(
+    topic: TopicEntry,
+    positions: readonly PartitionPosition[],
+    limits: { maxBytes: number; minBytes: number; maxWaitMs: number },
+    done: (fetched: readonly FetchedBatches[]) => void,
+  ): () => void;
+  follow(topic: TopicEntry, positions: readonly PartitionPosition[], follower: BatchFollower): FollowHandle;
+  /** Log start, end and the offset that a start means, per partition. */
+  bounds(topic: TopicEntry, partition: number): { logStart: number; end: number };
+  offsetAt(topic: TopicEntry, partition: number, start: StartAt): { offset: number; timestampMs: number } | undefined;
+
+  commitOffsets(group: string, topic: TopicEntry, offsets: readonly CommittedOffset[]): Promise<void>;
+  fetchOffsets(group: string, topic: TopicEntry, partitions: readonly number[]): Promise<CommittedOffset[]>;
+
+  declare(declaration: Declaration): Promise<TopicEntry>;
+  describe(topic: TopicEntry): Promise<PartitionStateReport[]>;
+  delete(name: string): Promise<void>;
+  purge(name: string): Promise<number>;
+  /** Runs when this shard's publishes should stop or may go on; sessions then hold back window credit. */
+  readonly accepting: boolean;
+}
