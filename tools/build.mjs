@@ -1,16 +1,39 @@
 // Builds everything a user runs: generated protobuf code, dist/ from TypeScript, and the browser bundle of the client.
-import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync } from 'node:fs';
+// A fresh tree costs one walk over the sources: `npm test` and `npm ci` may call this as often as they like.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { fingerprint, staleOutputs } from './build-state.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
-const run = (script, ...args) => execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
+const stamp = join(root, 'dist/.build-stamp');
 
-run(join(root, 'tools/build-proto.mjs'));
-run(require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.json');
-const cli = join(root, 'dist/cli/main.js');
-if (existsSync(cli)) chmodSync(cli, 0o755);
-if (existsSync(join(root, 'tools/build-browser.mjs'))) run(join(root, 'tools/build-browser.mjs'));
+/**
+ * Runs one step; when it fails its own words are enough, so the build ends without a stack trace of its own.
+ * @param {string} script
+ * @param {string[]} args
+ */
+function run(script, ...args) {
+  const { status } = spawnSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+function build() {
+  run(join(root, 'tools/build-proto.mjs'));
+  for (const output of staleOutputs(root)) rmSync(output);
+  run(require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.json');
+  const cli = join(root, 'dist/cli/main.js');
+  if (existsSync(cli)) chmodSync(cli, 0o755);
+  run(join(root, 'tools/build-browser.mjs'));
+}
+
+const sources = fingerprint(root);
+if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== sources) {
+  build();
+  mkdirSync(dirname(stamp), { recursive: true });
+  // The fingerprint from before the build: a file saved meanwhile makes the next build run again.
+  writeFileSync(stamp, sources);
+}
