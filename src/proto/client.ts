@@ -1,5 +1,4 @@
 import './configure.js';
-import { duolog } from './gen/client.js';
 
 /** The native protocol's messages (proto/client.proto): static encoders and decoders, 64-bit fields as numbers. */
-export import v1 = duolog.client.v1;
+export { duolog } from './gen/client.js';
