@@ -5,7 +5,7 @@ export type Crc32cFunction = (bytes: Uint8Array, previous: number) => number;
 
 /** The Castagnoli polynomial 0x1edc6f41 with its bits reversed (RFC 3720, appendix B.4). */
 const POLYNOMIAL = 0x82f63b78;
-const SLICES = 8;
+const SLICES = 16;
 const TABLE = buildTables();
 
 let native: Crc32cFunction | undefined;
@@ -23,7 +23,7 @@ export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, previou
   return crc32cPortable(bytes, start, end, previous);
 }
 
-/** The same by tables alone: eight bytes per step ("slicing-by-8", Kounavis and Berry 2005). */
+/** The same by tables alone: sixteen bytes per step ("slicing-by-16", Kounavis and Berry 2005). */
 export function crc32cPortable(bytes: Uint8Array, start = 0, end = bytes.length, previous = 0): number {
   const table = TABLE;
   let crc = ~previous;
@@ -31,14 +31,22 @@ export function crc32cPortable(bytes: Uint8Array, start = 0, end = bytes.length,
   for (const last = end - SLICES; at <= last; at += SLICES) {
     crc ^= bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
     crc =
-      table[1792 + (crc & 0xff)]! ^
-      table[1536 + ((crc >>> 8) & 0xff)]! ^
-      table[1280 + ((crc >>> 16) & 0xff)]! ^
-      table[1024 + (crc >>> 24)]! ^
-      table[768 + bytes[at + 4]!]! ^
-      table[512 + bytes[at + 5]!]! ^
-      table[256 + bytes[at + 6]!]! ^
-      table[bytes[at + 7]!]!;
+      table[3840 + (crc & 0xff)]! ^
+      table[3584 + ((crc >>> 8) & 0xff)]! ^
+      table[3328 + ((crc >>> 16) & 0xff)]! ^
+      table[3072 + (crc >>> 24)]! ^
+      table[2816 + bytes[at + 4]!]! ^
+      table[2560 + bytes[at + 5]!]! ^
+      table[2304 + bytes[at + 6]!]! ^
+      table[2048 + bytes[at + 7]!]! ^
+      table[1792 + bytes[at + 8]!]! ^
+      table[1536 + bytes[at + 9]!]! ^
+      table[1280 + bytes[at + 10]!]! ^
+      table[1024 + bytes[at + 11]!]! ^
+      table[768 + bytes[at + 12]!]! ^
+      table[512 + bytes[at + 13]!]! ^
+      table[256 + bytes[at + 14]!]! ^
+      table[bytes[at + 15]!]!;
   }
   for (; at < end; at++) crc = table[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8);
   return ~crc >>> 0;
