@@ -1,10 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
+// Where continuous integration wants the counts; see .ci/run and tools/test-nodes.mjs.
+const report = process.env['DUOLOG_TEST_REPORT'];
+
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts'],
     exclude: ['**/node_modules/**', 'tools/fixtures/**'],
     globalSetup: ['test/global-setup.ts'],
+    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     testTimeout: 30_000,
   },
 });
