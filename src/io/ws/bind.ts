@@ -1,0 +1,25 @@
+import { createServer } from 'node:net';
+import { WsServerError } from './errors.js';
+
+/**
+ * Makes sure that nobody listens on a port. Listeners that share ports among threads would quietly share them with another process too, so
+ * this runs once, alone, before they listen. It binds exclusively, and lets go again before it resolves. With port 0 it only checks the host.
+ * @throws {WsServerError} `address-in-use` or `address-unavailable`, naming host and port.
+ */
+export async function probePort(host: string, port: number): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(listenError(host, port, error)));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
+  });
+}
+
+/** The typed error for a failed bind or listen. */
+export function listenError(host: string, port: number, cause: unknown): WsServerError {
+  const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+  if (errno === 'EADDRINUSE') {
+    const message = `Cannot listen on ${host} port ${port}: another process is listening there`;
+    return new WsServerError('address-in-use', message, cause);
+  }
+  return new WsServerError('address-unavailable', `Cannot listen on ${host} port ${port}: ${errno}`, cause);
+}

@@ -1,0 +1,59 @@
+import { WsServerError } from './errors.js';
+import { createNodeServer } from './node/server.js';
+import { hasNodeReusePort, loadLibc } from './node/shared-listen.js';
+import { checkOptions } from './options.js';
+import type { WsEngine, WsServer, WsServerOptions } from './port.js';
+import { createUwsServer, type UwsModule } from './uws/server.js';
+
+/** Which engine a node runs on, and the sentence about it to print at start. */
+export interface EngineChoice {
+  readonly engine: WsEngine;
+  readonly reason: string;
+}
+
+/**
+ * Chooses `uws` if it may and its binary loads here, otherwise `ws`: both do the same work, so a node starts in any case.
+ * @param requested what the user asked for; undefined takes the best.
+ */
+export async function chooseEngine(requested?: WsEngine): Promise<EngineChoice> {
+  if (requested === 'ws') return { engine: 'ws', reason: 'HTTP and WebSocket run on the ws package, as asked for' };
+  try {
+    await loadUws();
+    return { engine: 'uws', reason: 'HTTP and WebSocket run on uWebSockets.js' };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { engine: 'ws', reason: `HTTP and WebSocket run on the ws package. ${why}` };
+  }
+}
+
+/**
+ * Starts an HTTP and WebSocket server in the calling thread.
+ * @throws {WsServerError} with any code but those of bodies.
+ */
+export async function createWsServer(engine: WsEngine, options: WsServerOptions): Promise<WsServer> {
+  checkOptions(options);
+  return engine === 'uws' ? createUwsServer(await loadUws(), options) : createNodeServer(options);
+}
+
+/** Whether several threads can listen on one port with this engine here. Where not, one thread must accept for all. */
+export async function canSharePort(engine: WsEngine): Promise<boolean> {
+  if (engine === 'uws') return process.platform === 'linux';
+  if (hasNodeReusePort()) return process.platform === 'linux';
+  try {
+    await loadLibc();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function loadUws(): Promise<UwsModule> {
+  try {
+    return (await import('uWebSockets.js')).default;
+  } catch (error) {
+    // The package's own message is a paragraph about supported systems; its last line is what really happened.
+    const cause = error instanceof Error ? (error.message.trim().split('\n').at(-1) ?? '') : String(error);
+    const message = `Cannot load uWebSockets.js on Node ${process.versions.node}: ${cause.replace(/^Error: /, '')}`;
+    throw new WsServerError('engine-unavailable', message, error);
+  }
+}
