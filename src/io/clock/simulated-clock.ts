@@ -66,7 +66,7 @@ export class SimulatedClock implements Clock, Timers {
   }
 
   clearTimeout(handle: TimerHandle): void {
-    const index = this.timers.findIndex((timer) => timer === handle);
+    const index = handle instanceof PendingTimer ? this.timers.indexOf(handle) : -1;
     if (index >= 0) this.timers.splice(index, 1);
   }
 

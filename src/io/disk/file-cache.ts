@@ -69,7 +69,10 @@ export class FileCache {
     assert(cached !== undefined && cached.users > 0, `Released "${file.path}", which nobody has acquired`);
     cached.users--;
     if (cached.users > 0) return;
-    if (!cached.isCurrent) return this.close(cached);
+    if (!cached.isCurrent) {
+      this.close(cached);
+      return;
+    }
     this.inUse.delete(cached.path);
     this.idle.set(cached.path, cached);
     this.makeRoom(this.limit);

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import type { KoffiFunc } from 'koffi';
+import type { LibraryHandle } from 'koffi';
 
 /** The C library calls that `node:fs` does not offer. */
 export interface Libc {
@@ -47,7 +47,7 @@ function tryLoad(): Libc | undefined {
   }
 }
 
-function writebackWith(library: { func(prototype: string): KoffiFunc }): NonNullable<Libc['startWriteback']> {
+function writebackWith(library: LibraryHandle): NonNullable<Libc['startWriteback']> {
   const prototype = 'int sync_file_range(int descriptor, int64 offset, int64 length, unsigned int flags)';
   const syncFileRange = library.func(prototype);
   return (descriptor, position, length) => {
