@@ -19,6 +19,7 @@ class PendingTimer implements TimerHandle {
 /** A callback that runs before virtual time moves on. */
 class PendingImmediate implements ImmediateHandle {
   readonly callback: () => void;
+  isCleared = false;
 
   constructor(callback: () => void) {
     this.callback = callback;
@@ -77,7 +78,10 @@ export class SimulatedClock implements Clock, Timers {
   }
 
   clearImmediate(handle: ImmediateHandle): void {
-    if (handle instanceof PendingImmediate) this.immediates.delete(handle);
+    if (!(handle instanceof PendingImmediate)) return;
+    // The mark is for one of the round that is running, which the set no longer holds.
+    handle.isCleared = true;
+    this.immediates.delete(handle);
   }
 
   /** When the next timeout is due, on the monotonic clock; `undefined` when none waits. */
@@ -94,8 +98,7 @@ export class SimulatedClock implements Clock, Timers {
   runImmediates(): void {
     const running = this.immediates;
     this.immediates = new Set();
-    // An immediate may clear one that is still to run in this round, hence both sets are looked at.
-    for (const immediate of running) immediate.callback();
+    for (const immediate of running) if (!immediate.isCleared) immediate.callback();
   }
 
   /** Moves time by `byMs`, running everything that falls due on the way. Promises settle only after it returns. */
