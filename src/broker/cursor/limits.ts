@@ -1,0 +1,53 @@
+import { assert } from '../../base/assert.js';
+
+/** Offsets that one chunk of a bitmap covers; a power of two. */
+export const CHUNK_OFFSETS = 65_536;
+
+/** 32-bit words in one chunk of a bitmap: 8 KiB. */
+export const CHUNK_WORDS = CHUNK_OFFSETS / 32;
+
+/** Zeroed chunks kept for reuse by all cursors of a thread, so that small disorders allocate nothing: 1 MiB. */
+export const CHUNK_POOL_MAX = 128;
+
+/**
+ * How many chunks that are not wholly acknowledged may lie between the acknowledged floor and the head. Delivery of new messages waits
+ * beyond that: 67 million offsets, whose bitmaps take at most 8 MiB.
+ */
+export const LOOK_AHEAD_CHUNKS = 1_024;
+
+/** Chunks that a bitmap read from a journal or snapshot may span, so that damaged bytes cannot reserve memory without end. */
+export const BITMAP_SPAN_CHUNKS_MAX = 1_048_576;
+
+/** How far ahead of the head the lease "delivered up to" is journaled: so many messages may be flagged redelivered without need. */
+export const LEASE_OFFSETS = 2_000;
+
+/** A lease is extended as soon as fewer than this many offsets of it are left, so that delivery seldom waits for the journal. */
+export const LEASE_EXTEND_BELOW = 1_000;
+
+/** Delivery counts are exact up to here. */
+export const DELIVERY_COUNT_MAX = 65_535;
+
+/** Messages of one queue whose delivery count may be above one at once; further ones stay at one. About 15 MB. */
+export const DELIVERY_COUNTS_MAX = 262_144;
+
+/** Ranges that wait for the end of the turn before they are encoded early: bounds what a mass return holds, 1 MiB. */
+export const PENDING_RANGES_MAX = 65_536;
+
+/** Ranges in one change: keeps a change under 64 KiB. */
+export const CHANGE_RANGES_MAX = 4_096;
+
+/** A chunk with more ranges than this is written to a snapshot as a bitmap. */
+export const SNAPSHOT_RANGES_MAX = 2_048;
+
+/** Slots that the table of in-flight deliveries starts with and doubles from; a power of two. */
+export const IN_FLIGHT_INITIAL_SLOTS = 16;
+
+/** A table of in-flight deliveries with more slots than this gives its memory back when it is empty. */
+export const IN_FLIGHT_KEPT_SLOTS = 4_096;
+
+/** Deliveries of one queue that may be in flight at once. */
+export const IN_FLIGHT_MAX = 16_777_216;
+
+assert(LEASE_EXTEND_BELOW < LEASE_OFFSETS, 'A lease must be longer than the rest at which it is extended');
+assert(CHANGE_RANGES_MAX <= PENDING_RANGES_MAX, 'A change cannot hold more ranges than are gathered');
+assert(Number.isInteger(Math.log2(CHUNK_OFFSETS)), 'The offsets of a chunk are a power of two');
