@@ -1,16 +1,20 @@
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { WsServerError } from './errors.js';
 
 /**
  * Makes sure that nobody listens on a port. Listeners that share ports among threads would quietly share them with another process too, so
- * this runs once, alone, before they listen. It binds exclusively, and lets go again before it resolves. With port 0 it only checks the host.
+ * this runs once, alone, before they listen. It binds exclusively, and lets go again before it resolves.
+ * @returns the port; with port 0 one that is free now.
  * @throws {WsServerError} `address-in-use` or `address-unavailable`, naming host and port.
  */
-export async function probePort(host: string, port: number): Promise<void> {
+export async function probePort(host: string, port: number): Promise<number> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => {
+  return new Promise<number>((resolve, reject) => {
     server.once('error', (error) => reject(listenError(host, port, error)));
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
+    server.listen({ host, port, exclusive: true }, () => {
+      const bound = (server.address() as AddressInfo).port;
+      server.close(() => resolve(bound));
+    });
   });
 }
 

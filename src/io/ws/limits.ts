@@ -55,6 +55,9 @@ export const REFUSAL_SLACK_CONNECTIONS = 64;
 /** `ws` engine: silent peers are counted in quarters of the idle time-out: pinged after two, cut after four. */
 export const IDLE_QUARTERS = 4;
 
+/** `uws` engine: how often a free port is looked up again when somebody else takes it in between. */
+export const FREE_PORT_ATTEMPTS = 8;
+
 /** Pending connections in the kernel; the system's `somaxconn` caps it. */
 export const LISTEN_BACKLOG = 1_024;
 

@@ -8,7 +8,7 @@ import type {
 } from 'uWebSockets.js';
 import { listenError, probePort } from '../bind.js';
 import { agreedSubprotocol, handshakeFault, offeredSubprotocols } from '../handshake.js';
-import { CLOSE_GRACE_MS, UWS_OVERSIZE_FACTOR } from '../limits.js';
+import { CLOSE_GRACE_MS, FREE_PORT_ATTEMPTS, UWS_OVERSIZE_FACTOR } from '../limits.js';
 import type { UpgradeRequest, WsRoute, WsServer, WsServerOptions } from '../port.js';
 import { refuse, remoteAddressOf, serveHttp } from './http.js';
 import { UwsSocket, type UwsUserData } from './socket.js';
@@ -67,11 +67,11 @@ class UwsServer implements WsServer {
 
   async listen(): Promise<void> {
     const { host, port, reusePort } = this.options;
-    const listenSocket = this.tryListen(host, port, reusePort);
+    const listenSocket = port === 0 ? await this.listenAnywhere() : this.tryListen(port);
     if (listenSocket === false) {
       this.app.close();
       // The native module does not say why, so the same bind is tried in a way that does.
-      await probePort(host, port);
+      if (!reusePort) await probePort(host, port);
       throw listenError(host, port, undefined);
     }
     this.listenSocket = listenSocket;
@@ -107,7 +107,16 @@ class UwsServer implements WsServer {
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
   }
 
-  private tryListen(host: string, port: number, reusePort: boolean): us_listen_socket | false {
+  /** uWebSockets.js leaves out SO_REUSEPORT and SO_REUSEADDR when it is given port 0, so a free port is looked up first. */
+  private async listenAnywhere(): Promise<us_listen_socket | false> {
+    let listenSocket: us_listen_socket | false = false;
+    for (let attempt = 0; attempt < FREE_PORT_ATTEMPTS && listenSocket === false; attempt++) {
+      listenSocket = this.tryListen(await probePort(this.options.host, 0));
+    }
+    return listenSocket;
+  }
+
+  private tryListen(port: number): us_listen_socket | false {
     let result: us_listen_socket | false = false;
     const take = (socket: us_listen_socket | false): void => {
       result = socket;
@@ -119,7 +128,7 @@ class UwsServer implements WsServer {
       flags: number,
       take: (socket: us_listen_socket | false) => void,
     ) => unknown = this.app.listen.bind(this.app) as never;
-    listen(host, port, reusePort ? LISTEN_DEFAULT : LISTEN_EXCLUSIVE_PORT, take);
+    listen(this.options.host, port, this.options.reusePort ? LISTEN_DEFAULT : LISTEN_EXCLUSIVE_PORT, take);
     return result;
   }
 
