@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { DiskFile } from '../ports.js';
 import type { DiskError } from './disk-error.js';
 import { codeOf, type DiskUnderTest, describeDiskContract, errorOf, pattern } from './fixtures/disk-contract.js';
 import { loadLibc } from './libc.js';
@@ -141,7 +142,7 @@ describe('real disk', () => {
   });
 
   it('tells a used-up descriptor table by its code', () => {
-    const files = [];
+    const files: DiskFile[] = [];
     let code: string | undefined;
     // The soft limit of this process may be anything; a table of a million is not filled.
     while (code === undefined && files.length < 100_000) {
