@@ -116,8 +116,8 @@ describe('power loss', () => {
       const file = durableFile(disk, '/d/file');
       file.write(new Uint8Array(512).fill(1), 0);
       void file.sync();
-      file.write(new Uint8Array(512).fill(2), 512);
       file.write(new Uint8Array(512).fill(3), 0);
+      file.write(new Uint8Array(512).fill(2), 512);
       expect(held.paths()).toEqual(['/d/file']);
       held.releaseAll();
       disk.crash(prng);
