@@ -5,6 +5,7 @@ export class BugError extends Error {
 
 /**
  * States an invariant. Use it for what only a bug can break; bad input and failing disks are operating errors with types of their own.
+ * A message with a value in it is made on every call: where that is too slow, test first and throw a BugError.
  * @throws BugError when `condition` is falsy.
  */
 export function assert(condition: unknown, message: string): asserts condition {

@@ -46,7 +46,8 @@ export class ByteReader {
 
   /** Unsigned 8-bit integer. */
   u8(): number {
-    return this.bytes[this.skip(1)]!;
+    if (this.at >= this.end) throw shortage(1, this.end - this.at);
+    return this.bytes[this.at++]!;
   }
 
   /** Signed 8-bit integer. */
@@ -113,6 +114,24 @@ export class ByteReader {
 
   /** Unsigned 32-bit variable-length integer. @throws DecodeError `overflow` beyond 32 bits. */
   uvarint(): number {
+    // Nearly all lengths and deltas take one or two bytes: walking records by the loop alone took a quarter more time.
+    const { bytes, at, end } = this;
+    if (at + 1 < end) {
+      const first = bytes[at]!;
+      if (first < 0x80) {
+        this.at = at + 1;
+        return first;
+      }
+      const second = bytes[at + 1]!;
+      if (second < 0x80) {
+        this.at = at + 2;
+        return (first & 0x7f) | (second << 7);
+      }
+    }
+    return this.longUvarint();
+  }
+
+  private longUvarint(): number {
     let value = 0;
     for (let index = 0; index < VARINT_MAX_BYTES; index++) {
       const byte = this.u8();
@@ -145,6 +164,17 @@ export class ByteReader {
 
   /** Zigzag 64-bit variable-length integer (Kafka's varlong). @throws DecodeError `overflow` beyond ±(2^53-1). */
   varlong(): number {
+    if (this.at < this.end) {
+      const byte = this.bytes[this.at]!;
+      if (byte < 0x80) {
+        this.at++;
+        return (byte >>> 1) ^ -(byte & 1);
+      }
+    }
+    return this.longVarlong();
+  }
+
+  private longVarlong(): number {
     let low = 0;
     let high = 0;
     for (let index = 0; index < VARLONG_MAX_BYTES; index++) {

@@ -1,4 +1,4 @@
-import { assert } from './assert.js';
+import { BugError } from './assert.js';
 import { COLLECTION_INITIAL_SLOTS } from './limits.js';
 
 /** A growing ring of items: both ends are O(1), and nothing is moved when the front leaves. */
@@ -59,14 +59,14 @@ export class Deque<T> {
 
   /** The item at `index` from the front. @throws BugError outside 0 to length-1. */
   at(index: number): T {
-    assert(index >= 0 && index < this.count, `Deque index ${index} is outside 0 to ${this.count - 1}`);
+    this.checkIndex(index);
     // Slots within the count hold items.
     return this.slots[(this.head + index) & (this.slots.length - 1)] as T;
   }
 
   /** Replaces the item at `index` from the front. @throws BugError outside 0 to length-1. */
   set(index: number, item: T): void {
-    assert(index >= 0 && index < this.count, `Deque index ${index} is outside 0 to ${this.count - 1}`);
+    this.checkIndex(index);
     this.slots[(this.head + index) & (this.slots.length - 1)] = item;
   }
 
@@ -80,6 +80,12 @@ export class Deque<T> {
   /** The items from front to back; the deque must not change meanwhile. */
   *[Symbol.iterator](): IterableIterator<T> {
     for (let index = 0; index < this.count; index++) yield this.at(index);
+  }
+
+  private checkIndex(index: number): void {
+    // Not `assert`: its message would be made on every call.
+    if (index >= 0 && index < this.count) return;
+    throw new BugError(`Deque index ${index} is outside 0 to ${this.count - 1}`);
   }
 
   private resize(slotCount: number): void {

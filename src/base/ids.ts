@@ -1,4 +1,4 @@
-import { assert } from './assert.js';
+import { BugError } from './assert.js';
 
 declare const brand: unique symbol;
 
@@ -39,8 +39,9 @@ const INT16_MAX = 0x7fff;
 const INT32_MAX = 0x7fffffff;
 
 function checked(name: string, value: number, min: number, max: number): number {
-  assert(Number.isInteger(value) && value >= min && value <= max, `${name} is out of range: ${value}`);
-  return value;
+  // Not `assert`: its message would be made on every call.
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new BugError(`${name} is out of range: ${value}`);
 }
 
 /** @throws BugError unless `value` is an integer from 0 to 2^53-1. */

@@ -1,4 +1,4 @@
-import { assert } from './assert.js';
+import { BugError } from './assert.js';
 import { DecodeError } from './errors.js';
 
 const TWO_TO_32 = 0x1_0000_0000;
@@ -63,7 +63,8 @@ export function writeU32(bytes: Uint8Array, at: number, value: number): void {
  * @throws BugError unless `value` is a safe integer.
  */
 export function writeI64(bytes: Uint8Array, at: number, value: number): void {
-  assert(Number.isSafeInteger(value), `Cannot write a number beyond 2^53 as 64 bits: ${value}`);
+  // Not `assert`: its message would be made on every call, which costs more than the write.
+  if (!Number.isSafeInteger(value)) throw new BugError(`Cannot write a number beyond 2^53 as 64 bits: ${value}`);
   writeU32(bytes, at, Math.floor(value / TWO_TO_32));
   writeU32(bytes, at + 4, value);
 }

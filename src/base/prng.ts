@@ -1,4 +1,4 @@
-import { assert } from './assert.js';
+import { BugError } from './assert.js';
 
 const TWO_TO_32 = 0x1_0000_0000;
 
@@ -48,7 +48,7 @@ export class Prng {
 
   /** An integer from 0 up to but without `bound`. */
   below(bound: number): number {
-    assert(bound >= 1 && Number.isSafeInteger(bound), `Cannot draw below ${bound}`);
+    if (!(bound >= 1 && Number.isSafeInteger(bound))) throw new BugError(`Cannot draw below ${bound}`);
     return Math.floor(this.nextFloat() * bound);
   }
 

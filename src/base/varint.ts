@@ -1,4 +1,4 @@
-import { assert } from './assert.js';
+import { BugError } from './assert.js';
 
 /** Longest encoding of a 32-bit variable-length integer, in bytes. */
 export const VARINT_MAX_BYTES = 5;
@@ -40,7 +40,8 @@ export function varlongSize(value: number): number {
  * Returns the position after it. The caller has made room.
  */
 export function writeUvarint(bytes: Uint8Array, at: number, value: number): number {
-  assert(value >= 0 && Number.isSafeInteger(value), `Cannot write as an unsigned varint: ${value}`);
+  // Not `assert`: its message would be made on every call, which costs more than the write.
+  if (!(value >= 0 && Number.isSafeInteger(value))) throw new BugError(`Cannot write as an unsigned varint: ${value}`);
   let position = at;
   let rest = value;
   while (rest >= TWO_TO_32) {
@@ -75,7 +76,7 @@ export function writeVarint(bytes: Uint8Array, at: number, value: number): numbe
  */
 export function writeVarlong(bytes: Uint8Array, at: number, value: number): number {
   if (value >= INT32_MIN && value <= INT32_MAX) return writeVarint(bytes, at, value);
-  assert(Number.isSafeInteger(value), `Cannot write a number beyond 2^53 as a varlong: ${value}`);
+  if (!Number.isSafeInteger(value)) throw new BugError(`Cannot write a number beyond 2^53 as a varlong: ${value}`);
   const magnitude = value < 0 ? -value - 1 : value;
   // The zigzag form is twice the magnitude plus a sign bit: the first group takes six bits of magnitude, the others seven.
   let position = at;
