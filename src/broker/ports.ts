@@ -38,7 +38,14 @@ export interface TopicSettings {
 
 /** Gets the outcome of publishes. `token` is the caller's own number. Called in a later turn or, for memory durability, at the end of this one. */
 export interface PublishListener {
-  published(token: number, partition: number, baseOffset: number, count: number, reached: DurabilityLevel, duplicate: boolean): void;
+  published(
+    token: number,
+    partition: number,
+    baseOffset: number,
+    count: number,
+    reached: DurabilityLevel,
+    duplicate: boolean,
+  ): void;
   publishFailed(token: number, error: BrokerError): void;
 }
 
@@ -87,7 +94,12 @@ export interface ConsumerHandle {
   /** Automatic acknowledgement: grants further deliveries. */
   addCredit(count: number): void;
   /** `done` runs when the outcome is as durable as the queue's level; offsets the consumer does not hold are ignored. */
-  settle(partition: number, offsets: readonly number[], outcome: SettleOutcome, done?: (error?: BrokerError) => void): void;
+  settle(
+    partition: number,
+    offsets: readonly number[],
+    outcome: SettleOutcome,
+    done?: (error?: BrokerError) => void,
+  ): void;
   /** Ends the consumer; what it holds returns to the queue at its original position. */
   cancel(): void;
 }
@@ -120,7 +132,10 @@ export type StartAt =
 
 /** Follows a topic live; many subscribers share one reader and one encoding per shard. */
 export interface BatchFollower {
-  /** New batches; borrowed. Called in offset order per partition. Returning false means "not now": the follower calls `resume` on its handle. */
+  /**
+   * New batches; borrowed; they count as taken. Called in offset order per partition. Returning false means "no more for now", until `resume` is
+   * called on the handle.
+   */
   batches(fetched: FetchedBatches): boolean;
   closed(error: BrokerError): void;
 }
@@ -173,7 +188,14 @@ export interface Broker {
   topics(): Iterable<TopicEntry>;
 
   /** Stores one RecordBatch v2 as it came; `bytes` is borrowed (and may be patched in place). */
-  publishBatch(topic: TopicEntry, partition: number, bytes: Uint8Array, level: DurabilityLevel, token: number, listener: PublishListener): void;
+  publishBatch(
+    topic: TopicEntry,
+    partition: number,
+    bytes: Uint8Array,
+    level: DurabilityLevel,
+    token: number,
+    listener: PublishListener,
+  ): void;
   /** Builds batches from messages: those of one turn for one partition become one batch. Without `partition`: by key, else round robin. */
   publishMessages(
     topic: TopicEntry,

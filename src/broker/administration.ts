@@ -1,0 +1,37 @@
+import { BrokerError } from './errors.js';
+import type { OwnedPartition } from './owned-partition.js';
+import type { PartitionOwner } from './partition-owner.js';
+import type { PartitionStateReport } from './ports.js';
+
+/** What an operator sees of one partition. */
+export function describePartition(partition: OwnedPartition, shard: number): PartitionStateReport {
+  const { log, cursor } = partition;
+  return {
+    partition: partition.partition,
+    logId: log.logId,
+    shard,
+    logStart: log.logStart,
+    end: log.visibleEnd,
+    durableEnd: log.durableEnd,
+    leaderEpoch: log.leaderEpoch,
+    sizeBytes: log.sizeBytes,
+    segments: log.segmentCount,
+    ready: cursor?.ready ?? 0,
+    unacknowledged: cursor?.unacknowledged ?? 0,
+    consumers: partition.consumerCount,
+    offlineReason: log.offline?.message ?? '',
+  };
+}
+
+/** Removes what waits in a queue's partition (deliveries stay with their consumers), durably. Returns how many messages. */
+export async function purgePartition(owner: PartitionOwner, logId: number): Promise<number> {
+  const partition = owner.require(logId);
+  if (partition.cursor === undefined) {
+    throw new BrokerError('wrong-kind', `Cannot purge log ${logId}: it is a topic without a queue's cursor`);
+  }
+  let count = 0;
+  await owner.changeDurably(logId, ({ cursor, log }) => {
+    count = cursor?.purge(log.visibleEnd) ?? 0;
+  });
+  return count;
+}

@@ -1,0 +1,105 @@
+/**
+ * Who waits for what was appended: from the append to the write of this turn, and from there to the group commit that covers it.
+ */
+import type { StorageError } from '../storage/errors.js';
+import { BrokerError } from './errors.js';
+import type { OwnedPartition } from './owned-partition.js';
+import { DurabilityLevel, type PublishListener } from './ports.js';
+
+/** One appended batch and its publisher. */
+export interface AppendWaiter {
+  readonly partition: OwnedPartition;
+  readonly level: DurabilityLevel;
+  readonly baseOffset: number;
+  readonly count: number;
+  /** The offset after the batch. */
+  readonly nextOffset: number;
+  readonly duplicate: boolean;
+  readonly token: number;
+  readonly listener: PublishListener;
+}
+
+/** A storage error in the broker's words. */
+export function fromStorage(error: StorageError): BrokerError {
+  switch (error.code) {
+    case 'out-of-order-sequence':
+    case 'producer-fenced':
+    case 'no-space':
+    case 'offset-out-of-range':
+    case 'too-large':
+      return new BrokerError(error.code, error.message, error);
+    default:
+      return new BrokerError('log-offline', error.message, error);
+  }
+}
+
+/** See the top of this file. */
+export class AppendWaiters {
+  private appended: AppendWaiter[] = [];
+  private written: AppendWaiter[] = [];
+
+  /** A batch was appended and not written yet. */
+  add(waiter: AppendWaiter): void {
+    this.appended.push(waiter);
+  }
+
+  /** Whether somebody waits for a commit that was not asked for yet. */
+  get awaitsCommit(): boolean {
+    return this.written.length > 0;
+  }
+
+  /** What was appended to a log from `fromOffset` on could not be written: its offsets go to later messages. */
+  failed(logId: number, fromOffset: number, error: StorageError): void {
+    const stillWaiting: AppendWaiter[] = [];
+    for (const waiter of this.appended) {
+      const isLost = waiter.partition.log.logId === logId && waiter.nextOffset > fromOffset;
+      if (isLost) fail(waiter, error);
+      else stillWaiting.push(waiter);
+    }
+    this.appended = stillWaiting;
+  }
+
+  /** The turn's write is done: what was appended exists now. Confirms what has reached its level. */
+  afterWrite(): void {
+    const waiters = this.appended;
+    if (waiters.length === 0) return;
+    this.appended = [];
+    for (const waiter of waiters) {
+      const { log, cursor } = waiter.partition;
+      if (!waiter.duplicate) cursor?.appended(waiter.baseOffset, waiter.count, waiter.nextOffset);
+      if (log.offline !== undefined) fail(waiter, log.offline);
+      else if (waiter.level === DurabilityLevel.memory && log.visibleEnd >= waiter.nextOffset) {
+        confirm(waiter, DurabilityLevel.memory);
+      } else this.written.push(waiter);
+    }
+  }
+
+  /** Takes those who wait for the next commit; the result is called with that commit's outcome. */
+  takeForCommit(): (error?: StorageError) => void {
+    const waiters = this.written;
+    this.written = [];
+    return (error) => {
+      for (const waiter of waiters) {
+        const failure = error ?? waiter.partition.log.offline;
+        if (failure !== undefined) fail(waiter, failure);
+        // One node is its own quorum: what its disk holds is on every in-sync replica.
+        else confirm(waiter, waiter.level === DurabilityLevel.quorum ? DurabilityLevel.quorum : DurabilityLevel.disk);
+      }
+    };
+  }
+}
+
+function confirm(waiter: AppendWaiter, reached: DurabilityLevel): void {
+  waiter.listener.published(
+    waiter.token,
+    waiter.partition.partition,
+    waiter.baseOffset,
+    waiter.count,
+    reached,
+    waiter.duplicate,
+  );
+}
+
+function fail(waiter: AppendWaiter, error: StorageError): void {
+  waiter.listener.publishFailed(waiter.token, fromStorage(error));
+}

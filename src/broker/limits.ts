@@ -1,0 +1,24 @@
+/** Limits of the broker's engine; those of the cursor and of declarations are beside them. */
+
+/** An error's text between shards is cut to this many bytes, so that room for a reply can be reserved. */
+export const MAX_PEER_ERROR_BYTES = 384;
+/** Room reserved for the reply to an append, consume, settle or credit request: a status, a code and an error's text. */
+export const SMALL_REPLY_BYTES = 400;
+/** Room reserved for the reply to an administrative request. */
+export const ADMIN_REPLY_BYTES = 8 * 1024;
+/** Deliveries handed out by one partition in one turn, before other work gets its chance. */
+export const MAX_DELIVERIES_PER_TURN = 2048;
+/** Bytes handed out by one partition in one turn, before other work gets its chance; one delivery may be larger. */
+export const MAX_DELIVERY_BYTES_PER_TURN = 2 * 1024 * 1024;
+/** How much of a log the push reader takes at once. */
+export const PUSH_READ_BYTES = 128 * 1024;
+/** A batch gathered from single messages is closed at this size; a larger message gets a batch of its own. */
+export const MAX_GATHERED_BATCH_BYTES = 256 * 1024;
+/** How much one follower reads before others get their chance. */
+export const FOLLOW_READ_BYTES = 256 * 1024;
+/** A fetch that names no size gets this much. */
+export const DEFAULT_FETCH_BYTES = 1024 * 1024;
+/** How often shares of a consumer's credit are moved between partitions. */
+export const REBALANCE_INTERVAL_MS = 20;
+/** Consumers of one queue on one shard. */
+export const MAX_CONSUMERS_PER_PARTITION = 100_000;

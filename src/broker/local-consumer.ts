@@ -1,0 +1,28 @@
+import type { BrokerError } from './errors.js';
+import type { DeliverySink } from './owned-partition.js';
+import type { QueueConsumer } from './ports.js';
+import type { StoredRecord } from './push-reader.js';
+
+/** The owner's way to a consumer whose session lives on the same shard. */
+export class LocalConsumer implements DeliverySink {
+  readonly writable = true;
+  private readonly consumer: QueueConsumer;
+  private readonly partition: number;
+
+  constructor(consumer: QueueConsumer, partition: number) {
+    this.consumer = consumer;
+    this.partition = partition;
+  }
+
+  deliver(record: StoredRecord, redelivered: boolean, deliveryCount: number): void {
+    this.consumer.deliver(this.partition, record, redelivered, deliveryCount);
+  }
+
+  flush(): void {
+    this.consumer.flush();
+  }
+
+  closed(error: BrokerError): void {
+    this.consumer.closed(error);
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * One partition on the shard that owns it: its log, its cursor and its consumers. It decides which message goes to which consumer, and when.
+ */
+import { Deque } from '../base/deque.js';
+import type { PartitionLog } from '../storage/partition-log.js';
+import type { PartitionCompanion } from './companion.js';
+import type { QueueCursor } from './cursor/queue-cursor.js';
+import type { BrokerError } from './errors.js';
+import { MAX_DELIVERIES_PER_TURN, MAX_DELIVERY_BYTES_PER_TURN } from './limits.js';
+import type { DurabilityLevel, SettleOutcome, TopicSettings } from './ports.js';
+import type { PushReader, StoredRecord } from './push-reader.js';
+
+/** Where the deliveries of one consumer go: a session of this shard, or another shard. */
+export interface DeliverySink {
+  /** False while the way to the consumer is full: it gets nothing until `OwnedPartition.wake`. */
+  readonly writable: boolean;
+  deliver(record: StoredRecord, redelivered: boolean, deliveryCount: number): void;
+  /** The deliveries of this turn are complete. */
+  flush(): void;
+  closed(error: BrokerError): void;
+}
+
+/** A consumer as the owner counts it. */
+export interface PartitionConsumer {
+  /** Unique on this node: the session's shard and its number there. */
+  readonly id: number;
+  readonly automaticAck: boolean;
+  readonly sink: DeliverySink;
+  /** Manual acknowledgement: deliveries that may be unsettled at once. Automatic: deliveries still granted. */
+  credit: number;
+  /** Deliveries not settled yet; always 0 with automatic acknowledgement. */
+  unsettled: number;
+  /** Whether it stands in the line of those who can take a message. */
+  queued: boolean;
+}
+
+/** See the top of this file. */
+export class OwnedPartition {
+  readonly partition: number;
+  readonly slot: number;
+  readonly log: PartitionLog;
+  readonly companion: PartitionCompanion;
+  settings: TopicSettings;
+  private readonly reader: PushReader;
+  private readonly consumers = new Map<number, PartitionConsumer>();
+  /** Consumers that can take a message, in turn. */
+  private readonly line = new Deque<PartitionConsumer>();
+  private readonly touched = new Set<PartitionConsumer>();
+
+  constructor(
+    identity: { readonly partition: number; readonly slot: number },
+    log: PartitionLog,
+    companion: PartitionCompanion,
+    settings: TopicSettings,
+    reader: PushReader,
+  ) {
+    this.partition = identity.partition;
+    this.slot = identity.slot;
+    this.log = log;
+    this.companion = companion;
+    this.settings = settings;
+    this.reader = reader;
+  }
+
+  /** The queue's cursor; undefined for a plain topic. */
+  get cursor(): QueueCursor | undefined {
+    return this.companion.cursor;
+  }
+
+  get consumerCount(): number {
+    return this.consumers.size;
+  }
+
+  /** The level that a settled delivery's outcome must reach before it is confirmed. */
+  get durability(): DurabilityLevel {
+    return this.settings.durability;
+  }
+
+  addConsumer(consumer: PartitionConsumer): void {
+    this.consumers.set(consumer.id, consumer);
+    this.wake(consumer);
+  }
+
+  consumer(id: number): PartitionConsumer | undefined {
+    return this.consumers.get(id);
+  }
+
+  /** Puts a consumer that can take a message into the line. */
+  wake(consumer: PartitionConsumer): void {
+    if (consumer.queued || !canTake(consumer)) return;
+    consumer.queued = true;
+    this.line.pushBack(consumer);
+  }
+
+  /** Puts every consumer that can take a message into the line; for when ways that were full have room again. */
+  wakeAll(): void {
+    for (const consumer of this.consumers.values()) this.wake(consumer);
+  }
+
+  /** Hands messages to consumers in turn. Returns true when it stopped at its share of the turn, so that it must be called again. */
+  dispatch(): boolean {
+    const cursor = this.cursor;
+    if (cursor === undefined) return false;
+    let deliveries = 0;
+    let bytes = 0;
+    let more = false;
+    for (;;) {
+      const consumer = this.nextInLine();
+      if (consumer === undefined) break;
+      if (deliveries >= MAX_DELIVERIES_PER_TURN || bytes >= MAX_DELIVERY_BYTES_PER_TURN) {
+        more = true;
+        this.line.pushFront(consumer);
+        consumer.queued = true;
+        break;
+      }
+      const record = this.nextRecord(cursor);
+      if (record === undefined) {
+        this.line.pushFront(consumer);
+        consumer.queued = true;
+        break;
+      }
+      this.hand(cursor, consumer, record);
+      deliveries++;
+      bytes += record.sizeBytes;
+      this.wake(consumer);
+    }
+    this.flushTouched();
+    return more;
+  }
+
+  /** Settles deliveries that the consumer holds; others are ignored. */
+  settle(consumerId: number, offsets: readonly number[], outcome: SettleOutcome): void {
+    const consumer = this.consumers.get(consumerId);
+    const cursor = this.cursor;
+    if (consumer === undefined || cursor === undefined) return;
+    for (let index = 0; index < offsets.length; index++) {
+      if (cursor.settle(consumerId, offsets[index]!, outcome)) consumer.unsettled--;
+    }
+    this.wake(consumer);
+  }
+
+  /** Removes a consumer; what it holds goes back to its original position. */
+  cancel(consumerId: number): void {
+    const consumer = this.consumers.get(consumerId);
+    if (consumer === undefined) return;
+    this.consumers.delete(consumerId);
+    // It may still stand in the line: without credit it is passed over there.
+    consumer.credit = 0;
+    this.cursor?.releaseConsumer(consumerId);
+  }
+
+  /** Ends every consumer, for a queue that was deleted or went offline. */
+  closeConsumers(error: BrokerError): void {
+    for (const consumer of this.consumers.values()) {
+      consumer.credit = 0;
+      consumer.sink.closed(error);
+      this.cursor?.releaseConsumer(consumer.id);
+    }
+    this.consumers.clear();
+    this.line.clear();
+  }
+
+  private nextInLine(): PartitionConsumer | undefined {
+    for (;;) {
+      const consumer = this.line.popFront();
+      if (consumer === undefined) return undefined;
+      consumer.queued = false;
+      if (canTake(consumer)) return consumer;
+    }
+  }
+
+  /** The next record that may be delivered; offsets that hold none are skipped in the cursor. */
+  private nextRecord(cursor: QueueCursor): StoredRecord | undefined {
+    for (;;) {
+      const offset = cursor.nextOffset(this.log.visibleEnd);
+      if (offset < 0) return undefined;
+      const record = this.reader.read(offset, this.log.visibleEnd);
+      if (record === undefined) {
+        // Everything from here to the end is control records or was cleaned away.
+        cursor.skip(offset, this.log.visibleEnd);
+        continue;
+      }
+      if (record.offset === offset) return record;
+      cursor.skip(offset, record.offset);
+    }
+  }
+
+  private hand(cursor: QueueCursor, consumer: PartitionConsumer, record: StoredRecord): void {
+    const deliveryCount = cursor.deliveryCount(record.offset);
+    const redelivered = cursor.isRedelivered(record.offset);
+    if (consumer.automaticAck) {
+      cursor.deliveredAutomatically(record.offset);
+      consumer.credit--;
+    } else {
+      cursor.delivered(record.offset, consumer.id);
+      consumer.unsettled++;
+    }
+    this.touched.add(consumer);
+    consumer.sink.deliver(record, redelivered, deliveryCount);
+  }
+
+  private flushTouched(): void {
+    if (this.touched.size === 0) return;
+    for (const consumer of this.touched) consumer.sink.flush();
+    this.touched.clear();
+  }
+}
+
+function canTake(consumer: PartitionConsumer): boolean {
+  return consumer.credit > consumer.unsettled && consumer.sink.writable;
+}

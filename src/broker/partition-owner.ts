@@ -1,0 +1,242 @@
+/**
+ * The owner's half of a shard: everything that writes. It appends for its own sessions and for other shards, runs the end of each turn (one write
+ * per log, deliveries, cursor changes into the journal, one commit), and answers when the promised durability is reached.
+ */
+import type { Clock } from '../io/ports.js';
+import { batchLastOffsetDelta, batchRecordsCount } from '../record/batch-header.js';
+import { StorageError } from '../storage/errors.js';
+import type { ShardStorage } from '../storage/shard-storage.js';
+import { AppendWaiters, fromStorage } from './append-waiters.js';
+import { BrokerError } from './errors.js';
+import { MAX_CONSUMERS_PER_PARTITION } from './limits.js';
+import type { DeliverySink, OwnedPartition } from './owned-partition.js';
+import { DurabilityLevel, type PublishListener, type SettleOutcome } from './ports.js';
+import type { Turn } from './turn.js';
+
+/** Told when what somebody asked for is durable, or failed. */
+export type Settled = (error?: BrokerError) => void;
+
+interface SettledWaiter {
+  readonly partition: OwnedPartition;
+  readonly done: Settled;
+}
+
+/** See the top of this file. */
+export class PartitionOwner {
+  readonly shard: number;
+  private readonly storage: ShardStorage;
+  private readonly clock: Clock;
+  private readonly turn: Turn;
+  private readonly partitions = new Map<number, OwnedPartition>();
+  private readonly waiters = new AppendWaiters();
+  /** Partitions whose cursor or end may have moved in this turn. */
+  private active = new Set<OwnedPartition>();
+  private settled: SettledWaiter[] = [];
+
+  constructor(shard: number, storage: ShardStorage, clock: Clock, turn: Turn) {
+    this.shard = shard;
+    this.storage = storage;
+    this.clock = clock;
+    this.turn = turn;
+    turn.addStep(() => this.endTurn());
+  }
+
+  /** Storage could not write what was appended to a log from `fromOffset` on. */
+  appendFailed(logId: number, fromOffset: number, error: StorageError): void {
+    this.waiters.failed(logId, fromOffset, error);
+  }
+
+  add(partition: OwnedPartition): void {
+    this.partitions.set(partition.log.logId, partition);
+    this.touch(partition);
+  }
+
+  remove(logId: number): OwnedPartition | undefined {
+    const partition = this.partitions.get(logId);
+    this.partitions.delete(logId);
+    if (partition !== undefined) this.active.delete(partition);
+    return partition;
+  }
+
+  get(logId: number): OwnedPartition | undefined {
+    return this.partitions.get(logId);
+  }
+
+  all(): IterableIterator<OwnedPartition> {
+    return this.partitions.values();
+  }
+
+  /** Appends one verified batch, borrowed and patched in place. The outcome comes at the end of the turn or with a commit. */
+  append(logId: number, bytes: Uint8Array, level: DurabilityLevel, token: number, listener: PublishListener): void {
+    const partition = this.partitions.get(logId);
+    if (partition === undefined) {
+      listener.publishFailed(token, gone(logId));
+      return;
+    }
+    try {
+      const log = partition.log;
+      const count = batchRecordsCount(bytes, 0);
+      const baseOffset = log.append(bytes, 0, bytes.length, this.clock.nowMs());
+      const duplicate = log.lastAppendWasDuplicate;
+      // A duplicate waits like a new batch, which covers a first one that is still on its way.
+      const nextOffset = baseOffset + batchLastOffsetDelta(bytes, 0) + 1;
+      this.waiters.add({ partition, level, baseOffset, count, nextOffset, duplicate, token, listener });
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      listener.publishFailed(token, fromStorage(error));
+    }
+    this.touch(partition);
+  }
+
+  /** Adds a consumer to a queue's partition. */
+  consume(logId: number, consumerId: number, automaticAck: boolean, credit: number, sink: DeliverySink): void {
+    const partition = this.require(logId);
+    if (partition.cursor === undefined) {
+      throw new BrokerError('wrong-kind', `Cannot consume from log ${logId}: it is a topic without a queue's cursor`);
+    }
+    if (partition.log.offline !== undefined) throw fromStorage(partition.log.offline);
+    if (partition.consumerCount >= MAX_CONSUMERS_PER_PARTITION) {
+      throw new BrokerError(
+        'limit-exceeded',
+        `Cannot consume from log ${logId}: it has ${partition.consumerCount} consumers`,
+      );
+    }
+    partition.addConsumer({ id: consumerId, automaticAck, sink, credit, unsettled: 0, queued: false });
+    this.touch(partition);
+  }
+
+  /** Manual acknowledgement: sets how many deliveries may be unsettled. */
+  setPrefetch(logId: number, consumerId: number, total: number): void {
+    this.changeCredit(logId, consumerId, () => total);
+  }
+
+  /** Raises what a consumer may get. */
+  grant(logId: number, consumerId: number, count: number): void {
+    this.changeCredit(logId, consumerId, (credit) => credit + count);
+  }
+
+  /** Lowers what a consumer may get; returns by how much. */
+  revoke(logId: number, consumerId: number, count: number): number {
+    const consumer = this.partitions.get(logId)?.consumer(consumerId);
+    if (consumer === undefined) return 0;
+    const revoked = Math.min(count, consumer.credit);
+    consumer.credit -= revoked;
+    return revoked;
+  }
+
+  /** Settles deliveries; `done` runs when the outcome is as durable as the queue. */
+  settle(logId: number, consumerId: number, offsets: readonly number[], outcome: SettleOutcome, done?: Settled): void {
+    const partition = this.partitions.get(logId);
+    if (partition === undefined) {
+      done?.(gone(logId));
+      return;
+    }
+    partition.settle(consumerId, offsets, outcome);
+    if (done !== undefined) this.settled.push({ partition, done });
+    this.touch(partition);
+  }
+
+  cancel(logId: number, consumerId: number): void {
+    const partition = this.partitions.get(logId);
+    if (partition === undefined) return;
+    partition.cancel(consumerId);
+    this.touch(partition);
+  }
+
+  /** Runs `change` on a partition's companion state and answers when the change is durable. */
+  changeDurably(logId: number, change: (partition: OwnedPartition) => void): Promise<void> {
+    const partition = this.require(logId);
+    change(partition);
+    this.touch(partition);
+    return new Promise((resolve, reject) => {
+      this.settled.push({ partition, done: (error) => (error === undefined ? resolve() : reject(error)) });
+    });
+  }
+
+  /** Says that a partition has something to do at the end of this turn. */
+  touch(partition: OwnedPartition): void {
+    this.active.add(partition);
+    this.turn.mark();
+  }
+
+  /** Ways to consumers on another shard have room again. */
+  wakeAll(): void {
+    for (const partition of this.partitions.values()) {
+      if (partition.consumerCount === 0) continue;
+      partition.wakeAll();
+      this.touch(partition);
+    }
+  }
+
+  require(logId: number): OwnedPartition {
+    const partition = this.partitions.get(logId);
+    if (partition === undefined) throw gone(logId);
+    return partition;
+  }
+
+  private changeCredit(logId: number, consumerId: number, change: (credit: number) => number): void {
+    const partition = this.partitions.get(logId);
+    const consumer = partition?.consumer(consumerId);
+    if (partition === undefined || consumer === undefined) return;
+    consumer.credit = change(consumer.credit);
+    partition.wake(consumer);
+    this.touch(partition);
+  }
+
+  private endTurn(): void {
+    this.storage.flush();
+    this.waiters.afterWrite();
+    const active = this.active;
+    this.active = new Set();
+    for (const partition of active) {
+      if (partition.dispatch()) this.touch(partition);
+      this.journalChanges(partition);
+    }
+    this.commitIfAwaited();
+  }
+
+  /** What changed beside the log in this turn goes into the journal. */
+  private journalChanges(partition: OwnedPartition): void {
+    const { companion, log } = partition;
+    for (let change = companion.takeChanges(); change !== undefined; change = companion.takeChanges()) {
+      log.recordChange(change);
+      const lease = companion.pendingLease;
+      if (lease !== undefined) this.confirmLease(partition, lease);
+    }
+  }
+
+  /** Deliveries beyond the lease go on when it is durable. */
+  private confirmLease(partition: OwnedPartition, lease: number): void {
+    this.storage.afterCommit((error) => {
+      if (error !== undefined) return;
+      partition.companion.leaseDurable(lease);
+      this.touch(partition);
+    });
+  }
+
+  private commitIfAwaited(): void {
+    const settled = this.settled;
+    this.settled = [];
+    const forDisk: SettledWaiter[] = [];
+    for (const waiter of settled) {
+      if (waiter.partition.durability === DurabilityLevel.memory) waiter.done(offlineError(waiter.partition));
+      else forDisk.push(waiter);
+    }
+    if (!this.waiters.awaitsCommit && forDisk.length === 0) return;
+    const confirmAppends = this.waiters.takeForCommit();
+    this.storage.afterCommit((error) => {
+      confirmAppends(error);
+      for (const waiter of forDisk) {
+        waiter.done(error === undefined ? offlineError(waiter.partition) : fromStorage(error));
+      }
+    });
+  }
+}
+
+function offlineError(partition: OwnedPartition): BrokerError | undefined {
+  return partition.log.offline === undefined ? undefined : fromStorage(partition.log.offline);
+}
+
+function gone(logId: number): BrokerError {
+  return new BrokerError('not-found', `Cannot reach log ${logId}: it does not exist`);
+}

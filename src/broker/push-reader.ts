@@ -1,0 +1,144 @@
+/**
+ * Reads a log record by record for the owner's deliveries: one chunk of the file at a time, decoded once, walked in offset order. Going back (for a
+ * message that was returned) reads a chunk of its own, so that the walk along the log is not disturbed.
+ */
+import { batchIsControl, batchLastOffset, nextBatch } from '../record/batch-header.js';
+import { RecordCursor } from '../record/record-reader.js';
+import { nextBatchOffset } from './batch-walk.js';
+import { PUSH_READ_BYTES } from './limits.js';
+import type { LogFiles } from './log-views.js';
+import type { RecordView } from './ports.js';
+
+/** A record with its stored form, for sending it on unchanged. Valid until the next read. */
+export interface StoredRecord extends RecordView {
+  /** From the key's length to the record's end, as in the log. */
+  readonly stored: Uint8Array;
+  readonly sizeBytes: number;
+}
+
+/** A walk through one chunk of a log. */
+class ChunkWalk {
+  private readonly records = new RecordCursor();
+  private chunk: Uint8Array = new Uint8Array(0);
+  /** Where the next batch begins. */
+  private batchAt = 0;
+  private isOpen = false;
+  /** The record that the cursor stands on has not been passed yet. */
+  private onRecord = false;
+  /** The smallest offset that can still be found by going on. */
+  private position = 0;
+  /** The offset after the chunk; 0 while there is none. */
+  private chunkEnd = 0;
+
+  /** Begins a chunk that was read for `offset` and ends before `chunkEnd`. */
+  load(chunk: Uint8Array, offset: number, chunkEnd: number): void {
+    this.chunk = chunk;
+    this.batchAt = 0;
+    this.isOpen = false;
+    this.onRecord = false;
+    this.position = offset;
+    this.chunkEnd = chunkEnd;
+  }
+
+  /** The offset after the chunk. */
+  get end(): number {
+    return this.chunkEnd;
+  }
+
+  /** Whether the record at `offset`, or the first one after it, may be in the rest of this chunk. */
+  covers(offset: number): boolean {
+    return offset >= this.position && offset < this.chunkEnd;
+  }
+
+  /** Moves to the first record at or after `offset` in this chunk; false at the chunk's end. */
+  seek(offset: number): boolean {
+    this.position = offset;
+    for (;;) {
+      if (this.onRecord && this.records.offset >= offset) return true;
+      this.onRecord = this.isOpen && this.records.next();
+      if (!this.onRecord && !this.openBatch(offset)) return false;
+    }
+  }
+
+  /** The record that `seek` moved to. */
+  take(): StoredRecord {
+    const { records } = this;
+    const { bytes, recordEnd } = records;
+    const stored = bytes.subarray(afterVarint(bytes, records.offsetDeltaStart), recordEnd);
+    return {
+      offset: records.offset,
+      timestampMs: records.timestamp,
+      key: records.keyEnd < 0 ? null : bytes.subarray(records.keyStart, records.keyEnd),
+      value: records.valueEnd < 0 ? null : bytes.subarray(records.valueStart, records.valueEnd),
+      headers: bytes.subarray(Math.max(records.valueStart, records.valueEnd), recordEnd),
+      stored,
+      sizeBytes: stored.length,
+    };
+  }
+
+  /** Opens the next batch that can hold `offset`; older ones and control batches are passed over. */
+  private openBatch(offset: number): boolean {
+    this.isOpen = false;
+    for (;;) {
+      const at = this.batchAt;
+      const next = nextBatch(this.chunk, at, this.chunk.length);
+      if (next === -1) return false;
+      this.batchAt = next;
+      if (batchLastOffset(this.chunk, at) < offset || batchIsControl(this.chunk, at)) continue;
+      this.records.open(this.chunk, at);
+      this.isOpen = true;
+      return true;
+    }
+  }
+}
+
+/** The position after the variable-length integer at `at`, however it is padded. */
+function afterVarint(bytes: Uint8Array, at: number): number {
+  let end = at;
+  while ((bytes[end]! & 0x80) !== 0) end++;
+  return end + 1;
+}
+
+/** See the top of this file. */
+export class PushReader {
+  private readonly files: LogFiles;
+  private readonly logId: number;
+  private readonly slot: number;
+  private readonly ahead = new ChunkWalk();
+  private readonly back = new ChunkWalk();
+  private highest = -1;
+
+  constructor(files: LogFiles, logId: number, slot: number) {
+    this.files = files;
+    this.logId = logId;
+    this.slot = slot;
+  }
+
+  /** The first record at or after `offset` and below `end`, or undefined when there is none. Throws StorageError. */
+  read(offset: number, end: number): StoredRecord | undefined {
+    const isAhead = offset > this.highest;
+    const walk = isAhead ? this.ahead : this.back;
+    if (isAhead) this.highest = offset;
+    let from = offset;
+    while (from < end) {
+      if (!walk.covers(from)) this.load(walk, from, end);
+      if (walk.seek(from)) return walk.take();
+      from = walk.end;
+    }
+    return undefined;
+  }
+
+  /** Forgets what was read, because the log's files have changed below the end (a purge, a rewritten segment). */
+  forget(): void {
+    this.ahead.load(NO_BYTES, 0, 0);
+    this.back.load(NO_BYTES, 0, 0);
+  }
+
+  private load(walk: ChunkWalk, offset: number, end: number): void {
+    // The files' view lives until their next read, by whomever; the walk goes on over many turns.
+    const chunk = this.files.read(this.logId, this.slot, offset, PUSH_READ_BYTES, end).slice();
+    walk.load(chunk, offset, chunk.length === 0 ? end : nextBatchOffset(chunk, end));
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);

@@ -1,0 +1,141 @@
+/**
+ * The session side's requests to the shards that own logs: the same operations as on the own shard, over the rings.
+ */
+
+import { assert } from '../base/assert.js';
+import type { ByteReader } from '../base/byte-reader.js';
+import { ByteWriter } from '../base/byte-writer.js';
+import type { BrokerError } from './errors.js';
+import { ADMIN_REPLY_BYTES, SMALL_REPLY_BYTES } from './limits.js';
+import type { Settled } from './partition-owner.js';
+import type { PeerLink } from './peer-link.js';
+import type { DurabilityLevel, PublishListener, SettleOutcome } from './ports.js';
+import { type AdminRequest, CreditKind, Op, ReplyStatus, readError, writeOffsets } from './shard-messages.js';
+
+/** See the top of this file. One per peer. */
+export class RequestsOut {
+  private readonly link: PeerLink;
+  private readonly head = new ByteWriter(256);
+
+  constructor(link: PeerLink) {
+    this.link = link;
+  }
+
+  /** Appends a verified batch to a log of the peer. */
+  append(
+    partition: number,
+    logId: number,
+    bytes: Uint8Array,
+    level: DurabilityLevel,
+    token: number,
+    listener: PublishListener,
+  ): void {
+    const head = this.begin(Op.append, logId);
+    head.u8(level);
+    this.link.request(head.view(), bytes, SMALL_REPLY_BYTES, (reply) => {
+      if (reply.u8() !== ReplyStatus.appended) {
+        listener.publishFailed(token, readError(reply));
+        return;
+      }
+      const baseOffset = reply.i64();
+      const count = reply.u32();
+      const reached = reply.u8() as DurabilityLevel;
+      listener.published(token, partition, baseOffset, count, reached, reply.u8() === 1);
+    });
+  }
+
+  /** Opens a consumer; `failed` runs when the owner refuses it. */
+  consume(
+    logId: number,
+    consumer: number,
+    automaticAck: boolean,
+    credit: number,
+    failed: (error: BrokerError) => void,
+  ): void {
+    const head = this.begin(Op.consume, logId);
+    head.u32(consumer);
+    head.u8(automaticAck ? 1 : 0);
+    head.u32(credit);
+    this.link.request(head.view(), undefined, SMALL_REPLY_BYTES, (reply) => {
+      const error = outcome(reply);
+      if (error !== undefined) failed(error);
+    });
+  }
+
+  setPrefetch(logId: number, consumer: number, total: number): void {
+    this.credit(logId, consumer, CreditKind.prefetch, total, undefined);
+  }
+
+  grant(logId: number, consumer: number, count: number): void {
+    this.credit(logId, consumer, CreditKind.grant, count, undefined);
+  }
+
+  /** Takes credit back; `done` gets how much the owner gave up. */
+  revoke(logId: number, consumer: number, count: number, done: (revoked: number) => void): void {
+    this.credit(logId, consumer, CreditKind.revoke, count, (reply) => {
+      done(reply.u8() === ReplyStatus.count ? reply.u32() : 0);
+    });
+  }
+
+  settle(
+    logId: number,
+    consumer: number,
+    offsets: readonly number[],
+    settleOutcome: SettleOutcome,
+    done: Settled | undefined,
+  ): void {
+    const head = this.begin(Op.settle, logId);
+    head.u32(consumer);
+    head.u8(settleOutcome);
+    writeOffsets(head, offsets);
+    const onReply = done === undefined ? undefined : (reply: ByteReader) => done(outcome(reply));
+    this.link.request(head.view(), undefined, onReply === undefined ? 0 : SMALL_REPLY_BYTES, onReply);
+  }
+
+  cancel(logId: number, consumer: number): void {
+    const head = this.begin(Op.cancel, logId);
+    head.u32(consumer);
+    this.link.request(head.view(), undefined, 0, undefined);
+  }
+
+  admin(request: AdminRequest): Promise<unknown> {
+    const head = this.head.reset();
+    head.u8(Op.admin);
+    head.utf8(JSON.stringify(request));
+    return new Promise((resolve, reject) => {
+      this.link.request(head.view(), undefined, ADMIN_REPLY_BYTES, (reply) => {
+        if (reply.u8() === ReplyStatus.json) resolve(JSON.parse(reply.utf8(reply.remaining)));
+        else reject(readError(reply));
+      });
+    });
+  }
+
+  private begin(op: number, logId: number): ByteWriter {
+    const head = this.head.reset();
+    head.u8(op);
+    head.u32(logId);
+    return head;
+  }
+
+  private credit(
+    logId: number,
+    consumer: number,
+    kind: number,
+    count: number,
+    onReply: ((reply: ByteReader) => void) | undefined,
+  ): void {
+    const head = this.begin(Op.credit, logId);
+    head.u32(consumer);
+    head.u8(kind);
+    head.u32(count);
+    this.link.request(head.view(), undefined, onReply === undefined ? 0 : SMALL_REPLY_BYTES, onReply);
+  }
+}
+
+/** A reply of `done` or `error`. */
+function outcome(reply: ByteReader): BrokerError | undefined {
+  const status = reply.u8();
+  if (status === ReplyStatus.done) return undefined;
+  assert(status === ReplyStatus.error, `A reply has status ${status} where done or error is due`);
+  return readError(reply);
+}

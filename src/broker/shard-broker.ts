@@ -1,0 +1,362 @@
+/**
+ * The broker as one shard's sessions see it: resolves names, sends every operation to the log's owner (this shard or another), reads files itself.
+ */
+import type { Clock, Timers } from '../io/ports.js';
+import { StorageError } from '../storage/errors.js';
+import type { ShardStorage } from '../storage/shard-storage.js';
+import { fromStorage } from './append-waiters.js';
+import type { Catalog } from './catalog.js';
+import { Consumers } from './consumers.js';
+import type { ControlLink } from './control-link.js';
+import { BrokerError } from './errors.js';
+import { Fetcher, type FetchLimits } from './fetcher.js';
+import { TopicFollower } from './follower.js';
+import type { LogBoundsTable, LogFiles } from './log-views.js';
+import { MessageBatcher } from './message-batcher.js';
+import { PartitionOwner } from './partition-owner.js';
+import { Partitioner } from './partitioner.js';
+import type { PeerLink } from './peer-link.js';
+import type * as ports from './ports.js';
+import { answerAdmin, RequestsIn } from './requests-in.js';
+import { RequestsOut } from './requests-out.js';
+import type { AdminRequest } from './shard-messages.js';
+import { SlotWatch } from './slot-watch.js';
+import { Turn } from './turn.js';
+
+/** What a shard's broker is made of. */
+export interface ShardBrokerOptions {
+  readonly shard: number;
+  readonly shards: number;
+  readonly storage: ShardStorage;
+  readonly catalog: Catalog;
+  readonly table: LogBoundsTable;
+  readonly files: LogFiles;
+  readonly control: ControlLink;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** See the top of this file. */
+export class ShardBroker implements ports.Broker {
+  readonly shard: number;
+  readonly owner: PartitionOwner;
+  private readonly shards: number;
+  private readonly catalog: Catalog;
+  private readonly table: LogBoundsTable;
+  private readonly files: LogFiles;
+  private readonly control: ControlLink;
+  private readonly turn: Turn;
+  private readonly batcher: MessageBatcher;
+  /** By topic id. */
+  private readonly partitioners = new Map<number, Partitioner>();
+  private readonly watch: SlotWatch;
+  private readonly fetcher: Fetcher;
+  private readonly consumers: Consumers;
+  private readonly followers = new Set<TopicFollower>();
+  private readonly peersOut: (RequestsOut | undefined)[] = [];
+  private laterWork: (() => void)[] = [];
+  private isAccepting = true;
+
+  constructor(options: ShardBrokerOptions) {
+    this.shard = options.shard;
+    this.shards = options.shards;
+    this.catalog = options.catalog;
+    this.table = options.table;
+    this.files = options.files;
+    this.control = options.control;
+    this.turn = new Turn(options.timers);
+    this.batcher = new MessageBatcher(this.submit, () => options.clock.nowMs());
+    this.turn.addStep(() => this.batcher.flush());
+    this.owner = new PartitionOwner(options.shard, options.storage, options.clock, this.turn);
+    this.turn.addStep(() => this.runLaterWork());
+    this.watch = new SlotWatch(options.table);
+    this.fetcher = new Fetcher(options.table, options.files, options.timers, this.watch);
+    this.consumers = new Consumers(this.owner, (logId) => this.peerOf(logId), options.table, options.timers);
+  }
+
+  // ---- Wiring with the other shards ----
+
+  /** Adds the way to another shard. Returns the handler for that shard's requests. */
+  connect(link: PeerLink): (correlation: number | undefined, head: Uint8Array, body: Uint8Array | undefined) => void {
+    this.peersOut[link.shard] = new RequestsOut(link);
+    const requestsIn = new RequestsIn(this.owner, link);
+    link.onWritable(() => this.owner.wakeAll());
+    return (correlation, head, body) => {
+      if (!this.consumers.handle(head, body)) requestsIn.handle(correlation, head, body);
+    };
+  }
+
+  /** What the rings brought in one go has been handled. */
+  ringsDrained(): void {
+    this.consumers.flush();
+  }
+
+  /** Shared memory says that a log's bounds have moved. */
+  slotAdvanced(slot: number): void {
+    this.watch.advanced(slot);
+  }
+
+  /** The shard that writes a log. */
+  ownerShard(logId: number): number {
+    return logId % this.shards;
+  }
+
+  /** A topic has left the catalog: ends what reads it here. */
+  topicDeleted(topic: ports.TopicEntry): void {
+    this.partitioners.delete(topic.topicId);
+    const error = new BrokerError('not-found', `"${topic.name}" was deleted`);
+    for (const follower of this.followers) {
+      if (follower.topicId === topic.topicId) follower.close(error);
+    }
+    for (const entry of topic.partitions) {
+      this.files.forget(entry.logId);
+      this.watch.advanced(entry.slot);
+    }
+  }
+
+  /** Stops taking publishes; what was taken goes its way. */
+  stopAccepting(): void {
+    this.isAccepting = false;
+  }
+
+  /** Ends timers. The storage is closed by whoever opened it. */
+  stop(): void {
+    this.isAccepting = false;
+    this.consumers.stop();
+  }
+
+  // ---- Broker ----
+
+  get accepting(): boolean {
+    return this.isAccepting;
+  }
+
+  topic(name: string): ports.TopicEntry | undefined {
+    return this.catalog.topic(name);
+  }
+
+  topics(): Iterable<ports.TopicEntry> {
+    return this.catalog.topics();
+  }
+
+  publishBatch(
+    topic: ports.TopicEntry,
+    partition: number,
+    bytes: Uint8Array,
+    level: ports.DurabilityLevel,
+    token: number,
+    listener: ports.PublishListener,
+  ): void {
+    const entry = topic.partitions[partition];
+    if (entry === undefined) {
+      listener.publishFailed(token, noPartition(topic, partition));
+      return;
+    }
+    this.batcher.flush();
+    this.submit(partition, entry.logId, bytes, level, token, listener);
+  }
+
+  publishMessages(
+    topic: ports.TopicEntry,
+    partition: number | undefined,
+    messages: readonly ports.OutgoingMessage[],
+    level: ports.DurabilityLevel,
+    producer: ports.ProducerStamp | undefined,
+    token: number,
+    listener: ports.PublishListener,
+  ): void {
+    const count = topic.partitions.length;
+    const chosen = partition ?? (producer !== undefined && count === 1 ? 0 : undefined);
+    if (chosen !== undefined && chosen >= count) {
+      listener.publishFailed(token, noPartition(topic, chosen));
+      return;
+    }
+    if (producer !== undefined) {
+      if (chosen === undefined) {
+        const text = `Cannot publish to "${topic.name}" with a producer sequence: name one of its ${count} partitions`;
+        listener.publishFailed(token, new BrokerError('invalid-request', text));
+        return;
+      }
+      const { logId } = topic.partitions[chosen]!;
+      this.batcher.addStamped(chosen, logId, messages, producer, level, token, listener);
+      return;
+    }
+    const partitioner = this.partitioner(topic.topicId);
+    const unkeyed = chosen ?? partitioner.next(count);
+    for (const message of messages) {
+      const target = chosen ?? (message.key === null ? unkeyed : partitioner.forKey(message.key, count));
+      this.batcher.add(target, topic.partitions[target]!.logId, message, level, token, listener);
+    }
+    this.turn.mark();
+  }
+
+  initProducer(producerId: number): Promise<{ producerId: number; epoch: number }> {
+    return this.control.initProducer(producerId);
+  }
+
+  consume(queue: ports.TopicEntry, options: ports.ConsumeOptions, consumer: ports.QueueConsumer): ports.ConsumerHandle {
+    return this.consumers.consume(queue, options, consumer);
+  }
+
+  fetch(
+    topic: ports.TopicEntry,
+    positions: readonly ports.PartitionPosition[],
+    limits: FetchLimits,
+    done: (fetched: readonly ports.FetchedBatches[]) => void,
+  ): () => void {
+    return this.fetcher.fetch(topic, positions, limits, done);
+  }
+
+  follow(
+    topic: ports.TopicEntry,
+    positions: readonly ports.PartitionPosition[],
+    batches: ports.BatchFollower,
+  ): ports.FollowHandle {
+    const context = {
+      table: this.table,
+      files: this.files,
+      watch: this.watch,
+      later: (work: () => void) => this.later(work),
+    };
+    const follower = new TopicFollower(context, topic, positions, batches, () => this.followers.delete(follower));
+    this.followers.add(follower);
+    return follower;
+  }
+
+  bounds(topic: ports.TopicEntry, partition: number): { logStart: number; end: number } {
+    const entry = topic.partitions[partition];
+    if (entry === undefined) throw noPartition(topic, partition);
+    const { logStart, end } = this.table.read(entry.slot);
+    return { logStart, end };
+  }
+
+  offsetAt(
+    topic: ports.TopicEntry,
+    partition: number,
+    start: ports.StartAt,
+  ): { offset: number; timestampMs: number } | undefined {
+    const entry = topic.partitions[partition];
+    if (entry === undefined) throw noPartition(topic, partition);
+    const { logStart, end } = this.table.read(entry.slot);
+    if (start.at === 'beginning') return { offset: logStart, timestampMs: 0 };
+    if (start.at === 'end') return { offset: end, timestampMs: 0 };
+    try {
+      return this.files.offsetForTime(entry.logId, entry.slot, start.timestampMs, end);
+    } catch (error) {
+      throw error instanceof StorageError ? fromStorage(error) : error;
+    }
+  }
+
+  async commitOffsets(
+    group: string,
+    topic: ports.TopicEntry,
+    offsets: readonly ports.CommittedOffset[],
+  ): Promise<void> {
+    await Promise.all(
+      offsets.map((offset) => {
+        const { logId } = requirePartition(topic, offset.partition);
+        return this.admin({ kind: 'commit-offsets', logId, group, offset });
+      }),
+    );
+  }
+
+  async fetchOffsets(
+    group: string,
+    topic: ports.TopicEntry,
+    partitions: readonly number[],
+  ): Promise<ports.CommittedOffset[]> {
+    const requests = partitions.map((partition) => {
+      const { logId } = requirePartition(topic, partition);
+      return this.admin({ kind: 'fetch-offset', logId, group });
+    });
+    // The owner answers a fetch-offset request with a CommittedOffset (requests-in.ts).
+    return (await Promise.all(requests)) as ports.CommittedOffset[];
+  }
+
+  async declare(declaration: ports.Declaration): Promise<ports.TopicEntry> {
+    await this.control.declare(declaration);
+    const topic = this.catalog.topic(declaration.name);
+    // Somebody may have deleted it between the answer and now.
+    if (topic === undefined) throw new BrokerError('not-found', `"${declaration.name}" was deleted meanwhile`);
+    return topic;
+  }
+
+  async describe(topic: ports.TopicEntry): Promise<ports.PartitionStateReport[]> {
+    const requests = topic.partitions.map(({ logId }) => this.admin({ kind: 'describe', logId }));
+    // The owner answers a describe request with a PartitionStateReport (administration.ts).
+    return (await Promise.all(requests)) as ports.PartitionStateReport[];
+  }
+
+  delete(name: string): Promise<void> {
+    return this.control.delete(name);
+  }
+
+  async purge(name: string): Promise<number> {
+    const topic = this.catalog.topic(name);
+    if (topic === undefined) throw new BrokerError('not-found', `Cannot purge "${name}": it does not exist`);
+    const requests = topic.partitions.map(({ logId }) => this.admin({ kind: 'purge', logId }));
+    // The owner answers a purge request with the number of messages (administration.ts).
+    const counts = (await Promise.all(requests)) as number[];
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  // ---- Inside ----
+
+  /** Sends a finished batch to its log's owner. */
+  private readonly submit = (
+    partition: number,
+    logId: number,
+    bytes: Uint8Array,
+    level: ports.DurabilityLevel,
+    token: number,
+    listener: ports.PublishListener,
+  ): void => {
+    if (!this.isAccepting) {
+      listener.publishFailed(token, new BrokerError('shutting-down', 'Cannot publish: the node is shutting down'));
+      return;
+    }
+    const peer = this.peerOf(logId);
+    if (peer === undefined) this.owner.append(logId, bytes, level, token, listener);
+    else peer.append(partition, logId, bytes, level, token, listener);
+  };
+
+  private partitioner(topicId: number): Partitioner {
+    let partitioner = this.partitioners.get(topicId);
+    if (partitioner === undefined) {
+      partitioner = new Partitioner(this.shard);
+      this.partitioners.set(topicId, partitioner);
+    }
+    return partitioner;
+  }
+
+  private admin(request: AdminRequest): Promise<unknown> {
+    const peer = this.peerOf(request.logId);
+    return peer === undefined ? answerAdmin(this.owner, request) : peer.admin(request);
+  }
+
+  private peerOf(logId: number): RequestsOut | undefined {
+    return this.peersOut[this.ownerShard(logId)];
+  }
+
+  private later(work: () => void): void {
+    this.laterWork.push(work);
+    this.turn.mark();
+  }
+
+  private runLaterWork(): void {
+    const works = this.laterWork;
+    this.laterWork = [];
+    for (const work of works) work();
+  }
+}
+
+function requirePartition(topic: ports.TopicEntry, partition: number): ports.PartitionEntry {
+  const entry = topic.partitions[partition];
+  if (entry === undefined) throw noPartition(topic, partition);
+  return entry;
+}
+
+function noPartition(topic: ports.TopicEntry, partition: number): BrokerError {
+  const text = `Cannot reach partition ${partition} of "${topic.name}": it has partitions 0 to ${topic.partitions.length - 1}`;
+  return new BrokerError('not-found', text);
+}

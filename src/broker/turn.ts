@@ -1,0 +1,32 @@
+import type { Timers } from '../io/ports.js';
+
+/**
+ * Gathers the work of one event-loop turn: whoever has something to finish calls `mark`, and the steps run once, in order, after the events that
+ * were waiting. One write per log, one commit and one ring flush per turn follow from it.
+ */
+export class Turn {
+  private readonly timers: Timers;
+  private readonly steps: (() => void)[] = [];
+  private scheduled = false;
+  private readonly run = (): void => {
+    // Cleared first: a step that marks the turn again gets another one.
+    this.scheduled = false;
+    for (const step of this.steps) step();
+  };
+
+  constructor(timers: Timers) {
+    this.timers = timers;
+  }
+
+  /** Adds a step; the order of adding is the order of running. */
+  addStep(step: () => void): void {
+    this.steps.push(step);
+  }
+
+  /** Asks for the steps to run at the end of this turn. */
+  mark(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    this.timers.setImmediate(this.run);
+  }
+}
