@@ -1,6 +1,9 @@
 import { createRequire } from 'node:module';
 import type { LibraryHandle } from 'koffi';
 
+/** See `Libc.startWriteback`. */
+export type StartWriteback = (descriptor: number, position: number, length: number, done: () => void) => void;
+
 /** The C library calls that `node:fs` does not offer. */
 export interface Libc {
   /**
@@ -9,8 +12,11 @@ export interface Libc {
    * @throws Error with the number of the error when the file system cannot lock.
    */
   tryExclusiveLock(descriptor: number): boolean;
-  /** Begins write-back of a range (Linux `sync_file_range`); `undefined` on other platforms. */
-  readonly startWriteback: ((descriptor: number, position: number, length: number) => void) | undefined;
+  /**
+   * Begins write-back of a range (Linux `sync_file_range`) on the thread pool, as it waits when the device's queue is full;
+   * calls `done` when it has begun or failed. `undefined` on other platforms.
+   */
+  readonly startWriteback: StartWriteback | undefined;
 }
 
 const LOCK_EXCLUSIVE = 2;
@@ -47,11 +53,11 @@ function tryLoad(): Libc | undefined {
   }
 }
 
-function writebackWith(library: LibraryHandle): NonNullable<Libc['startWriteback']> {
+function writebackWith(library: LibraryHandle): StartWriteback {
   const prototype = 'int sync_file_range(int descriptor, int64 offset, int64 length, unsigned int flags)';
   const syncFileRange = library.func(prototype);
-  return (descriptor, position, length) => {
+  return (descriptor, position, length, done) => {
     // The result is not looked at: it is a hint, and a failed write-back shows in the next fdatasync.
-    syncFileRange(descriptor, position, length, SYNC_FILE_RANGE_WRITE);
+    syncFileRange.async(descriptor, position, length, SYNC_FILE_RANGE_WRITE, () => done());
   };
 }

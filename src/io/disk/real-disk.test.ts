@@ -152,6 +152,32 @@ describe('real disk', () => {
     if (files.length < 100_000) expect(code).toBe('descriptor-limit');
   });
 
+  it.runIf(loadLibc()?.startWriteback !== undefined)('begins write-back of dirty pages without a sync', async () => {
+    const { disk, directory } = underTest;
+    const file = disk.open(`${directory}/file`, 'create');
+    const begun: [number, number][] = [];
+    const libc = loadLibc();
+    const spied = new RealDisk({
+      libc: libc && {
+        ...libc,
+        startWriteback: (descriptor, position, length, done) => {
+          libc.startWriteback?.(descriptor, position, length, () => {
+            begun.push([position, length]);
+            // The descriptor is still this file's, although it was closed before.
+            expect(fs.fstatSync(descriptor).size).toBe(8 << 20);
+            done();
+          });
+        },
+      },
+    }).open(`${directory}/file`, 'write');
+    spied.write(pattern(8 << 20), 0);
+    spied.startWriteback(4 << 20, 4 << 20);
+    spied.close();
+    while (begun.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(begun).toEqual([[4 << 20, 4 << 20]]);
+    file.close();
+  });
+
   it('keeps the descriptor until the thread pool is done with it', async () => {
     const { disk, directory } = underTest;
     disk.writeFileAtomic(`${directory}/old`, pattern(1000));

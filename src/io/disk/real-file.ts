@@ -107,7 +107,10 @@ export class RealFile implements DiskFile, RawWriter {
 
   startWriteback(position: number, length: number): void {
     this.mustBeOpen('sync');
-    if (length > 0) this.libc?.startWriteback?.(this.fd, position, length);
+    const start = this.libc?.startWriteback;
+    if (start === undefined || length <= 0) return;
+    this.inFlight++;
+    start(this.fd, position, length, this.finishCall);
   }
 
   /**
@@ -156,10 +159,10 @@ export class RealFile implements DiskFile, RawWriter {
   }
 
   /** The descriptor outlives `close` while the thread pool uses it: its number could be another file's by then. */
-  private finishCall(): void {
+  private readonly finishCall = (): void => {
     this.inFlight--;
     if (this.closed && this.inFlight === 0) this.closeDescriptor();
-  }
+  };
 
   private closeDescriptor(): void {
     try {
