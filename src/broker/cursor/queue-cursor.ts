@@ -109,6 +109,13 @@ export class QueueCursor {
     if (gapStart < baseOffset) this.skip(gapStart, baseOffset);
   }
 
+  /** Takes `appended` back from `fromOffset` on: `messages` messages could not be written, and later ones get their offsets. */
+  withdrawn(fromOffset: number, messages: number): void {
+    assert(this.nextNew <= fromOffset, `Cannot withdraw from ${fromOffset}: the head is ${this.nextNew}`);
+    this.logEnd = Math.min(this.logEnd, fromOffset);
+    this.messages -= messages;
+  }
+
   /**
    * The offset to deliver next, or -1: what came back first, else the head, below `visibleEnd`. It stays until `delivered` or `skip`. Beyond
    * the durable lease nothing is delivered: then a longer lease is among the changes, and `leaseDurable` lets delivery go on.

@@ -1,0 +1,149 @@
+/**
+ * The small state beside one log: the queue's cursor, where there is one, and the named offsets. Both share one stream of changes and one
+ * snapshot, which storage keeps; drawn in docs/formats/companion.md.
+ */
+import { ByteReader, ByteWriter } from '../base/bytes.js';
+import { DecodeError } from '../base/errors.js';
+import type { Companion } from '../storage/ports.js';
+import { type CursorBounds, QueueCursor } from './cursor/queue-cursor.js';
+import { type NamedOffset, NamedOffsets } from './offsets.js';
+
+/** The first byte of a change, and the sections of a snapshot. */
+const CURSOR = 1;
+const OFFSETS = 2;
+const SNAPSHOT_VERSION = 1;
+
+/** See the top of this file. */
+export class PartitionCompanion implements Companion {
+  readonly offsets = new NamedOffsets();
+  private queueCursor: QueueCursor | undefined;
+  private journalingLease: number | undefined;
+
+  /** `withCursor`: the log belongs to a queue. */
+  constructor(withCursor: boolean) {
+    if (withCursor) this.queueCursor = new QueueCursor();
+  }
+
+  /** The queue's cursor; undefined for a plain topic. */
+  get cursor(): QueueCursor | undefined {
+    return this.queueCursor;
+  }
+
+  /** Makes a plain topic's log a queue's. The caller then says where the cursor starts. Returns the cursor, also when there was one. */
+  attachCursor(): QueueCursor {
+    this.queueCursor ??= new QueueCursor();
+    return this.queueCursor;
+  }
+
+  /**
+   * The next change for the journal, or undefined when nothing is left; to be called until then, once per turn. `pendingLease` belongs to the
+   * change returned last. The bytes are the caller's.
+   */
+  takeChanges(): Uint8Array | undefined {
+    const offsets = this.offsets.takeChange();
+    if (offsets !== undefined) {
+      this.journalingLease = undefined;
+      return tagged(OFFSETS, offsets);
+    }
+    const change = this.queueCursor?.takeChange();
+    if (change === undefined) return undefined;
+    this.journalingLease = change.lease < 0 ? undefined : change.lease;
+    return tagged(CURSOR, change.bytes);
+  }
+
+  /** The lease in the change that `takeChanges` returned last: to be given to `leaseDurable` once that change is durable. */
+  get pendingLease(): number | undefined {
+    return this.journalingLease;
+  }
+
+  /** The journal holds the lease up to `upTo`: delivery may go on to there. */
+  leaseDurable(upTo: number): void {
+    this.queueCursor?.leaseDurable(upTo);
+  }
+
+  /** Stores what a group commits; an offset of -1 forgets the group. @throws BrokerError */
+  commitOffset(group: string, named: NamedOffset): void {
+    if (named.offset === -1) this.offsets.forget(group);
+    else this.offsets.commit(group, named);
+  }
+
+  /** What a group committed, or undefined. */
+  fetchOffset(group: string): NamedOffset | undefined {
+    return this.offsets.fetch(group);
+  }
+
+  /** The whole state, for a checkpoint. The bytes are the caller's. */
+  snapshot(): Uint8Array {
+    const writer = new ByteWriter();
+    writer.u8(SNAPSHOT_VERSION);
+    if (this.queueCursor !== undefined) writeSection(writer, CURSOR, this.queueCursor.snapshot());
+    writeSection(writer, OFFSETS, this.offsets.snapshot());
+    return writer.copy();
+  }
+
+  /** Replaces the state by a snapshot's; undefined = by nothing. @throws DecodeError */
+  restore(snapshot: Uint8Array | undefined): void {
+    this.queueCursor?.restore(undefined);
+    this.offsets.restore(undefined);
+    if (snapshot === undefined) return;
+    const reader = new ByteReader(snapshot);
+    const version = reader.u8();
+    if (version !== SNAPSHOT_VERSION) {
+      throw new DecodeError(
+        'invalid',
+        `Cannot read a companion snapshot of version ${version}: version ${SNAPSHOT_VERSION} is known`,
+      );
+    }
+    while (reader.remaining > 0) {
+      const section = reader.u8();
+      const bytes = reader.view(reader.u32());
+      if (section === OFFSETS) this.offsets.restore(bytes);
+      else if (section === CURSOR) this.requireCursor().restore(bytes);
+      else throw new DecodeError('invalid', `A companion snapshot has an unknown section: ${section}`);
+    }
+  }
+
+  /** Replays one journaled change. @throws DecodeError */
+  apply(change: Uint8Array): void {
+    const kind = change[0];
+    const bytes = change.subarray(1);
+    if (kind === CURSOR) this.requireCursor().apply(bytes);
+    else if (kind === OFFSETS) this.offsets.apply(bytes);
+    else throw new DecodeError('invalid', `A companion change is of an unknown kind: ${kind}`);
+  }
+
+  /** Ends a recovery: drops what names offsets at or beyond the log's end. */
+  recovered(bounds: CursorBounds): void {
+    this.queueCursor?.recovered(bounds);
+    this.offsets.recovered(bounds.logEnd);
+  }
+
+  /** Messages below may be removed by retention; Infinity for a plain topic. */
+  retainFrom(): number {
+    return this.queueCursor?.retainFrom() ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether the queue is done with a message; false for a plain topic. */
+  isAcknowledged(offset: number): boolean {
+    return this.queueCursor?.isAcknowledged(offset) ?? false;
+  }
+
+  private requireCursor(): QueueCursor {
+    if (this.queueCursor === undefined)
+      throw new DecodeError('invalid', 'A topic without a queue has changes of a cursor');
+    return this.queueCursor;
+  }
+}
+
+function tagged(kind: number, change: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(change.length + 1);
+  bytes[0] = kind;
+  bytes.set(change, 1);
+  return bytes;
+}
+
+function writeSection(writer: ByteWriter, section: number, bytes: Uint8Array): void {
+  writer.u8(section);
+  writer.u32(bytes.length);
+  writer.raw(bytes);
+}
