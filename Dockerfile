@@ -19,8 +19,8 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
-# An image in which the fast WebSocket engine does not load is not built at all.
-RUN node --eval "require('uWebSockets.js')"
+# An image in which a native package does not load is not built at all.
+RUN node --eval "require('uWebSockets.js'); require('koffi')"
 RUN install --directory --owner=node --group=node /data
 USER node
 VOLUME /data

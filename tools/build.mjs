@@ -1,10 +1,11 @@
 // Builds everything a user runs: generated protobuf code, dist/ from TypeScript, and the browser bundle of the client.
 // A fresh tree costs one walk over the sources: `npm test` and `npm ci` may call this as often as they like.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { lockUntilExit } from './build-lock.mjs';
 import { fingerprint, staleOutputs } from './build-state.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -30,10 +31,14 @@ function build() {
   run(join(root, 'tools/build-browser.mjs'));
 }
 
-const sources = fingerprint(root);
-if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== sources) {
-  build();
-  mkdirSync(dirname(stamp), { recursive: true });
-  // The fingerprint from before the build: a file saved meanwhile makes the next build run again.
-  writeFileSync(stamp, sources);
+const isFresh = () => existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint(root);
+if (!isFresh()) {
+  lockUntilExit(join(root, 'dist/.build-lock'));
+  // Another build may just have done the work that this one waited for.
+  if (!isFresh()) {
+    // The fingerprint from before the build: a file saved meanwhile makes the next build run again.
+    const sources = fingerprint(root);
+    build();
+    writeFileSync(stamp, sources);
+  }
 }

@@ -81,6 +81,6 @@ export const docstrings = {
   why: 'every export says what it is, its units, and what it throws',
   check: (sources) =>
     sources
-      .filter(({ path, isTest }) => path.startsWith('src/') && !isTest)
+      .filter(({ path, isTestSupport }) => path.startsWith('src/') && !isTestSupport)
       .flatMap((source) => (source.syntax === undefined ? [] : findingsIn(source, source.syntax))),
 };

@@ -3,18 +3,21 @@ import { lineOf, walk } from './sources.mjs';
 
 const failAbove = 70;
 
-/**
- * A `describe` callback is a chapter of tests, not a function that somebody has to hold in mind.
- * @param {ts.Node} node
- */
-function isChapter(node) {
-  return ts.isCallExpression(node.parent) && /^describe\b/.test(node.parent.expression.getText());
-}
-
 /** @param {ts.Node} node */
 function nameOf(node) {
   const named = /** @type {{ name?: ts.Node }} */ (node).name ?? /** @type {{ name?: ts.Node }} */ (node.parent).name;
   return named === undefined ? 'a function' : named.getText();
+}
+
+/**
+ * A `describe` callback, or a suite that several test files share as `describeThing()`, is a chapter of tests and not a function that
+ * somebody has to hold in mind.
+ * @param {ts.Node} node
+ * @param {boolean} isTestSupport
+ */
+function isChapter(node, isTestSupport) {
+  if (ts.isCallExpression(node.parent)) return /^describe\b/.test(node.parent.expression.getText());
+  return isTestSupport && /^describe[A-Z]/.test(nameOf(node));
 }
 
 /** @type {import('./sources.mjs').Rule} */
@@ -24,10 +27,11 @@ export const functionLength = {
   check(sources) {
     /** @type {import('./sources.mjs').Finding[]} */
     const findings = [];
-    for (const { path, syntax } of sources) {
+    for (const { path, syntax, isTestSupport } of sources) {
       if (syntax === undefined) continue;
       walk(syntax, (node) => {
-        if (!ts.isFunctionLike(node) || !('body' in node) || node.body === undefined || isChapter(node)) return;
+        if (!ts.isFunctionLike(node) || !('body' in node) || node.body === undefined || isChapter(node, isTestSupport))
+          return;
         const line = lineOf(syntax, node.getStart());
         const length = lineOf(syntax, node.getEnd()) - line + 1;
         if (length > failAbove)

@@ -30,7 +30,7 @@ export const limits = {
   name: 'limits',
   why: 'a limit that nothing enforces is a promise that nobody keeps',
   check(sources) {
-    const users = sources.filter(({ path, isTest }) => path.startsWith('src/') && !isTest);
+    const users = sources.filter(({ path, isTestSupport }) => path.startsWith('src/') && !isTestSupport);
     return users.flatMap((source) => {
       if (source.syntax === undefined || !isLimitsFile.test(source.path)) return [];
       const others = users.filter((user) => user !== source);

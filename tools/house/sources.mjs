@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import ts from 'typescript';
 
 /**
- * A file of the project. `syntax` is its TypeScript tree, present for TypeScript and JavaScript only.
- * @typedef {{ path: string, text: string, lines: string[], isTest: boolean, syntax: ts.SourceFile | undefined }} Source
+ * A file of the project. `isTestSupport`: a test, or what only tests import. `syntax` is its TypeScript tree, present for TypeScript and JavaScript only.
+ * @typedef {{ path: string, text: string, lines: string[], isTest: boolean, isTestSupport: boolean,
+ *   syntax: ts.SourceFile | undefined }} Source
  */
 
 /**
@@ -31,7 +32,9 @@ const passedOver = /^(package-lock\.json$|tools\/fixtures\/|docs\/.*\.svg$)/;
  */
 export function sourceOf(path, text) {
   const syntax = isCode.test(path) ? ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true) : undefined;
-  return { path, text, lines: text.replace(/\n$/, '').split('\n'), isTest: /\.test\.ts$/.test(path), syntax };
+  const isTest = /\.test\.ts$/.test(path);
+  const isTestSupport = isTest || /(^|\/)(fixtures|testing)\//.test(path);
+  return { path, text, lines: text.replace(/\n$/, '').split('\n'), isTest, isTestSupport, syntax };
 }
 
 /**
