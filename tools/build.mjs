@@ -22,7 +22,23 @@ function run(script, ...args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
+/** The compilers are development packages: an install without them cannot build, and should say so. */
+function checkCompilers() {
+  for (const name of ['protobufjs-cli/package.json', 'typescript/package.json', 'esbuild/package.json']) {
+    try {
+      require.resolve(name);
+    } catch {
+      console.error(
+        `Cannot build: the package ${dirname(name)} is not installed. Run \`npm ci\`, or, where dist/ is built already,`,
+      );
+      console.error('`npm ci --omit=dev --ignore-scripts`.');
+      process.exit(1);
+    }
+  }
+}
+
 function build() {
+  checkCompilers();
   run(join(root, 'tools/build-proto.mjs'));
   for (const output of staleOutputs(root)) rmSync(output);
   run(require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.json');
