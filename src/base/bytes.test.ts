@@ -84,6 +84,19 @@ describe('ByteWriter and ByteReader', () => {
     );
   });
 
+  it('do not look beyond the end for the rest of a variable-length integer', () => {
+    for (let bits = 0; bits < 52; bits++) {
+      for (const kind of ['uvarint', 'varint', 'uvarlong', 'varlong'] as const) {
+        if (bits > 29 && !kind.endsWith('long')) continue;
+        const writer = new ByteWriter();
+        writer[kind === 'varint' || kind === 'varlong' ? kind : 'uvarint'](2 ** bits);
+        for (let end = 0; end < writer.at; end++) {
+          expect(codeOf(() => new ByteReader(writer.view(), 0, end)[kind]())).toBe('truncated');
+        }
+      }
+    }
+  });
+
   it('refuse integers that are too long or beyond 2^53', () => {
     const endless = new Uint8Array(16).fill(0xff);
     for (const kind of ['uvarint', 'varint', 'uvarlong', 'varlong', 'u64'] as const) {

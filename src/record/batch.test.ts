@@ -151,6 +151,14 @@ describe('verifyBatch', () => {
     ['more records than offsets', 'bad-count', (bytes) => writeU32(bytes, layout.RECORDS_COUNT_AT, 4)],
     ['a negative count', 'bad-count', (bytes) => writeU32(bytes, layout.RECORDS_COUNT_AT, -1)],
     ['no records in some bytes', 'bad-count', (bytes) => writeU32(bytes, layout.RECORDS_COUNT_AT, 0)],
+    [
+      'more records than fit the bytes',
+      'bad-count',
+      (bytes) => {
+        writeU32(bytes, layout.LAST_OFFSET_DELTA_AT, 99);
+        writeU32(bytes, layout.RECORDS_COUNT_AT, 100);
+      },
+    ],
     ['a negative last delta', 'bad-count', (bytes) => writeU32(bytes, layout.LAST_OFFSET_DELTA_AT, -1)],
     ['a base offset below 0', 'bad-range', (bytes) => writeI64(bytes, layout.BASE_OFFSET_AT, -1)],
     ['a base offset near 2^53', 'bad-range', (bytes) => writeI64(bytes, layout.BASE_OFFSET_AT, 2 ** 53 - 2)],

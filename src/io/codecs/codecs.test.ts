@@ -88,6 +88,13 @@ describe('snappy', () => {
 });
 
 describe('lz4DecompressedSize', () => {
+  it('steps over checksums of blocks', () => {
+    // "abc" a hundred times, with checksums of the block and of the content.
+    const hex = '04224d187440bd0f0000003f6162630300ff1160616263616263e3881eb300000000bed6ca55';
+    expect(lz4DecompressedSize(Buffer.from(hex, 'hex'), 1000)).toBe(300);
+    expect(Buffer.from(find('lz4').decompress(Buffer.from(hex, 'hex'), 300)).toString()).toBe('abc'.repeat(100));
+  });
+
   it('stops counting once the limit is passed', () => {
     const bomb = find('lz4').compress(new Uint8Array(64 << 20));
     expect(lz4DecompressedSize(bomb, 64 << 20)).toBe(64 << 20);
@@ -101,6 +108,22 @@ describe('readZstdFrame', () => {
 
   it('does not believe a content size that the blocks cannot hold', () => {
     expect(() => readZstdFrame(lying, 0)).toThrow('blocks for 1 bytes cannot hold 1099511627776');
+  });
+
+  it('bounds frames that do not announce their size', () => {
+    // 512 KiB in four blocks of 128 KiB that each repeat one byte.
+    const blocks = [0, 0, 0, 1].flatMap((isLast) => [isLast | 2, 0, 0x10, 7]);
+    const frame = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0x58, ...blocks);
+    expect(readZstdFrame(frame, 0)).toEqual({ end: frame.length, contentSize: -1, sizeBound: 512 << 10 });
+    // "abc" a hundred times, with a checksum, in one compressed block: what may come out is 128 KiB.
+    const text = Buffer.from('28b52ffd040055000018616263010026aa6e082bac9d8f', 'hex');
+    for (const [name, codec] of codecs) {
+      if (!name.startsWith('zstd')) continue;
+      expect(codec.decompress(frame, 512 << 10).length).toBe(512 << 10);
+      expect(codeOf(() => codec.decompress(frame, (512 << 10) - 1))).toBe('too-large');
+      expect(codec.decompress(Buffer.concat([text, text]), 600).length).toBe(600);
+      expect(codeOf(() => codec.decompress(text, 299))).toBe('too-large');
+    }
   });
 
   it('skips skippable frames and joins the others', () => {
