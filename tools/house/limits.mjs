@@ -1,7 +1,7 @@
 import ts from 'typescript';
 import { lineOf } from './sources.mjs';
 
-const isLimitsFile = /^src\/(.+\/)?limits\.ts$/;
+const isLimitsFile = /^src\/(.+[/-])?limits\.ts$/;
 
 /**
  * The names of the constants that a limits file exports, with their lines.
