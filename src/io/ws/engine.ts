@@ -51,8 +51,9 @@ async function loadUws(): Promise<UwsModule> {
   try {
     return (await import('uWebSockets.js')).default;
   } catch (error) {
-    // The package's own message is a paragraph about supported systems; its last line is what really happened.
-    const cause = error instanceof Error ? (error.message.trim().split('\n').at(-1) ?? '') : String(error);
+    // The package's own message is a paragraph about supported systems; its last line with an error tells what really happened.
+    const lines = error instanceof Error ? error.message.split('\n') : [String(error)];
+    const cause = lines.findLast((line) => line.startsWith('Error: ')) ?? lines[0] ?? '';
     const message = `Cannot load uWebSockets.js on Node ${process.versions.node}: ${cause.replace(/^Error: /, '')}`;
     throw new WsServerError('engine-unavailable', message, error);
   }

@@ -38,7 +38,7 @@ export const CLOSE_GRACE_MS = 500;
 export const CLOSE_HANDSHAKE_TIMEOUT_MS = 8_000;
 
 /** `ws` engine: sends of one event-loop turn are gathered per socket up to this size, then written. */
-export const OUTBOX_BYTES = 65_536;
+export const OUTBOX_BYTES = 32_768;
 
 /** `ws` engine: payloads from this size are not gathered but written on their own, since the copy would cost more than it saves. */
 export const OUTBOX_BYPASS_BYTES = 16_384;
@@ -47,7 +47,7 @@ export const OUTBOX_BYPASS_BYTES = 16_384;
 export const MAX_GATHERING_SOCKETS = 64;
 
 /** `ws` engine: spare outbox buffers kept for the next turn. */
-export const SPARE_OUTBOXES = 16;
+export const SPARE_OUTBOXES = MAX_GATHERING_SOCKETS;
 
 /** `ws` engine: connections above `maxConnections` that are kept long enough to hear 503; those above are cut unheard. */
 export const REFUSAL_SLACK_CONNECTIONS = 64;

@@ -236,6 +236,7 @@ export class NodeSocket implements WsSocket, Gathering {
 
   private writeLarge(payload: Uint8Array, isText: boolean): void {
     this.flush();
+    if (!this.tcp.writable) return;
     const header = Buffer.allocUnsafe(MAX_FRAME_HEADER_BYTES);
     const headerBytes = writeFrameHeader(header, 0, payload.length, isText);
     this.tcp.cork();
@@ -258,7 +259,8 @@ export class NodeSocket implements WsSocket, Gathering {
   }
 
   private write(bytes: Uint8Array): void {
-    if (this.tcp.destroyed) return;
+    // A peer that has hung up is about to be reported as closed; nothing can reach it any more.
+    if (!this.tcp.writable) return;
     this.tcp.write(bytes, this.onWritten);
     // Node's sockets first try to write at once; a length of zero means that the kernel has taken everything.
     this.isCongested ||= this.tcp.writableLength > 0;
