@@ -84,7 +84,7 @@ export class BatchBuilder {
   }
 
   /**
-   * Appends a record and returns its offset delta. `timestamp` is in ms.
+   * Appends a record and returns its offset delta. `timestamp` is in ms, within ±MAX_TIMESTAMP_MS: the caller checks what clients send.
    * @throws RecordError `batch-too-large`, with the batch as it was.
    */
   append(

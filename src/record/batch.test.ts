@@ -167,6 +167,7 @@ describe('verifyBatch', () => {
       'bad-range',
       (bytes) => bytes.fill(0x7f, layout.MAX_TIMESTAMP_AT, layout.PRODUCER_ID_AT),
     ],
+    ['a timestamp beyond 2^51', 'bad-range', (bytes) => writeI64(bytes, layout.MAX_TIMESTAMP_AT, 2 ** 51 + 1)],
     ['a producer id of -2', 'bad-range', (bytes) => writeI64(bytes, layout.PRODUCER_ID_AT, -2)],
     ['a control batch', 'invalid-records', (bytes) => writeU16(bytes, layout.ATTRIBUTES_AT, layout.CONTROL_FLAG)],
     [
@@ -264,6 +265,17 @@ describe('RecordCursor on hostile bytes', () => {
     const verify = (): void => verifyRecords(new RecordCursor(), batch, 0);
     if (message === '') expect(verify).not.toThrow();
     else expect(verify).toThrow(message);
+  });
+
+  it('refuses a timestamp with which the cleaner could not calculate', () => {
+    const batch = build([{ key: null, value: null, timestamp: 2 ** 51, headers: [] }]);
+    expect(readRecords(batch, 0)[0]?.timestamp).toBe(2 ** 51);
+    batch[layout.HEADER_BYTES + 2] = 2;
+    expect(() => readRecords(batch, 0)).toThrow('its timestamp is 2251799813685249');
+    const out = new ByteWriter();
+    const earliest = build([{ key: null, value: null, timestamp: -(2 ** 51), headers: [] }]);
+    new BatchRewriter(new ByteWriter()).rewrite(earliest, 0, () => true, out, { deleteHorizonMs: 2 ** 51 });
+    expect(readRecords(out.view(), 0)[0]?.timestamp).toBe(-(2 ** 51));
   });
 
   it('refuses to open what is not all there', () => {

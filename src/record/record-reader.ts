@@ -5,7 +5,7 @@ import * as header from './batch-header.js';
 import { CODEC_NONE, decompressRecords } from './codec.js';
 import { RecordError } from './errors.js';
 import * as layout from './layout.js';
-import { MAX_DECOMPRESSED_BYTES } from './limits.js';
+import { MAX_DECOMPRESSED_BYTES, MAX_TIMESTAMP_MS } from './limits.js';
 import { type LogRecord, NO_HEADERS, type RecordHeader } from './records.js';
 
 const EMPTY = new Uint8Array(0);
@@ -140,6 +140,7 @@ export class RecordCursor {
     this.offsetDelta = offsetDelta;
     this.offset = this.baseOffset + offsetDelta;
     this.timestamp = this.appendTime === -1 ? this.baseTimestamp + timestampDelta : this.appendTime;
+    if (Math.abs(this.timestamp) > MAX_TIMESTAMP_MS) throw this.corrupt(`its timestamp is ${this.timestamp}`);
     const keyLength = this.readNullableLength();
     this.keyStart = reader.skip(Math.max(keyLength, 0));
     this.keyEnd = keyLength === -1 ? -1 : reader.at;

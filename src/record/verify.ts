@@ -1,9 +1,9 @@
 import { crc32c } from '../base/crc32c.js';
-import { readI32 } from '../base/integers.js';
+import { readI32, readI64 } from '../base/integers.js';
 import * as header from './batch-header.js';
 import { CODEC_NONE, CODEC_ZSTD } from './codec.js';
 import * as layout from './layout.js';
-import { MAX_BATCH_BYTES } from './limits.js';
+import { MAX_BATCH_BYTES, MAX_TIMESTAMP_MS } from './limits.js';
 
 /**
  * - `incomplete`: more bytes are needed (at the end of a log: a torn tail).
@@ -12,7 +12,7 @@ import { MAX_BATCH_BYTES } from './limits.js';
  * - `bad-crc`: the bytes are not those that were written.
  * - `bad-codec`: a codec number that means nothing.
  * - `bad-count`: records, offsets and size do not agree.
- * - `bad-range`: an offset, timestamp or producer field is out of range (64-bit fields: beyond 2^53).
+ * - `bad-range`: an offset, timestamp or producer field is out of range (timestamps: 2^51, other 64-bit fields: 2^53).
  */
 export type BatchFault =
   | 'incomplete'
@@ -74,7 +74,8 @@ function faultInFields(bytes: Uint8Array, at: number, length: number): BatchFaul
 
 function fieldsAreInRange(bytes: Uint8Array, at: number, lastDelta: number): boolean {
   if (!isSafeI64(bytes, at + layout.BASE_OFFSET_AT) || !isSafeI64(bytes, at + layout.PRODUCER_ID_AT)) return false;
-  if (!isSafeI64(bytes, at + layout.BASE_TIMESTAMP_AT) || !isSafeI64(bytes, at + layout.MAX_TIMESTAMP_AT)) return false;
+  if (!isTimestamp(bytes, at + layout.BASE_TIMESTAMP_AT) || !isTimestamp(bytes, at + layout.MAX_TIMESTAMP_AT))
+    return false;
   const baseOffset = header.batchBaseOffset(bytes, at);
   if (baseOffset < 0 || baseOffset + lastDelta > Number.MAX_SAFE_INTEGER) return false;
   return (
@@ -83,6 +84,10 @@ function fieldsAreInRange(bytes: Uint8Array, at: number, lastDelta: number): boo
     header.batchBaseSequence(bytes, at) >= -1 &&
     header.batchLeaderEpoch(bytes, at) >= -1
   );
+}
+
+function isTimestamp(bytes: Uint8Array, at: number): boolean {
+  return isSafeI64(bytes, at) && Math.abs(readI64(bytes, at)) <= MAX_TIMESTAMP_MS;
 }
 
 /** Whether the 64-bit integer at `at` is within ±(2^53-1); the one value -2^53+… of the lowest high half is given up for speed. */
