@@ -253,6 +253,8 @@ export class PeerChannel {
     const granule = this.around.ownArena.allocate(body.length, requester);
     if (granule === ARENA_FULL) {
       lane.rollback(mark);
+      // The lane had room: what moved there until now is no reason to try again.
+      this.requests.refresh();
       return REFUSED;
     }
     this.around.ownArena.bytes(granule, body.length).set(body);
