@@ -24,9 +24,10 @@ export interface TakenChange {
 /** What a change does to the cursor that replays it, in the order of the bytes. */
 export interface ChangeTarget {
   start(offset: number): void;
-  truncate(offset: number): void;
+  /** Everything at or beyond `offset` is void; below it `messages` messages are not settled. */
+  truncate(offset: number, messages: number): void;
   returned(start: number, end: number): void;
-  /** Told before the ranges: how many of their offsets were messages; the others never existed. */
+  /** Told before the ranges: how many of their offsets were messages; the others never existed. Negative when a count was corrected. */
   settledMessages(count: number): void;
   settled(start: number, end: number): void;
   lease(upTo: number): void;
@@ -42,14 +43,10 @@ export class PendingChanges {
   private leaseTo = -1;
   private startAt = -1;
   private truncateAt = -1;
-  private sealed: Uint8Array[] = [];
+  private truncateMessages = 0;
+  private sealed: TakenChange[] = [];
   private sealedTaken = 0;
   private readonly writer = new ByteWriter(256);
-
-  /** Whether `take` would return something. */
-  get any(): boolean {
-    return this.sealedTaken < this.sealed.length || this.unsealed || this.leaseTo >= 0;
-  }
 
   private get unsealed(): boolean {
     return (
@@ -57,7 +54,7 @@ export class PendingChanges {
       this.returnedRanges.length > 0 ||
       this.startAt >= 0 ||
       this.truncateAt >= 0 ||
-      this.messages > 0
+      this.messages !== 0
     );
   }
 
@@ -68,7 +65,7 @@ export class PendingChanges {
     if (this.settledRanges.length >= PENDING_RANGES_MAX) this.seal();
   }
 
-  /** A range was settled in which `messages` offsets were messages. */
+  /** A range, which may be empty, was settled in which `messages` offsets were messages; corrections of the count may be negative. */
   settled(start: number, end: number, messages: number): void {
     this.messages += messages;
     if (start < end) this.settledRanges.add(start, end);
@@ -92,47 +89,28 @@ export class PendingChanges {
     this.startAt = offset;
   }
 
-  /** Everything at or beyond `offset` is void. */
-  truncate(offset: number): void {
+  /** Everything at or beyond `offset` is void; below it `messages` messages are not settled. */
+  truncate(offset: number, messages: number): void {
     this.seal();
     this.truncateAt = offset;
+    this.truncateMessages = messages;
   }
 
   /** The next change in order, or undefined. A lease is in the last one. The bytes are the caller's. */
   take(): TakenChange | undefined {
-    if (this.unsealed) this.seal();
-    const bytes = this.sealed[this.sealedTaken];
-    if (bytes !== undefined) {
-      this.sealedTaken++;
-      if (this.sealedTaken < this.sealed.length) return { bytes, lease: -1 };
+    if (this.sealedTaken === this.sealed.length) {
       this.sealed = [];
       this.sealedTaken = 0;
-      return this.withLease(bytes);
+      if (this.unsealed || this.leaseTo >= 0) this.encodeAll(true);
     }
-    if (this.leaseTo < 0) return undefined;
-    this.begin(0);
-    return this.withLease(this.writer.copy());
+    const change = this.sealed[this.sealedTaken];
+    if (change !== undefined) this.sealedTaken++;
+    return change;
   }
 
   /** Closes what was gathered into changes with numbers of their own; only a lease stays open. */
   seal(): void {
-    if (!this.unsealed) return;
-    this.returnedRanges.sort();
-    this.settledRanges.sort();
-    let returned = 0;
-    let settled = 0;
-    do {
-      const returnedEnd = Math.min(this.returnedRanges.length, returned + CHANGE_RANGES_MAX);
-      const allReturned = returnedEnd === this.returnedRanges.length;
-      // Returns come first: a message may come back and be settled in the same turn, never the other way round.
-      const settledEnd = allReturned ? Math.min(this.settledRanges.length, settled + CHANGE_RANGES_MAX) : settled;
-      this.encode(returned, returnedEnd, settled, settledEnd);
-      returned = returnedEnd;
-      settled = settledEnd;
-    } while (returned < this.returnedRanges.length || settled < this.settledRanges.length);
-    this.returnedRanges.clear();
-    this.settledRanges.clear();
-    this.messages = 0;
+    if (this.unsealed) this.encodeAll(false);
   }
 
   /** Forgets what was gathered. */
@@ -148,49 +126,70 @@ export class PendingChanges {
     this.nextSequence = nextSequence;
   }
 
-  private begin(flags: number): void {
-    this.writer.reset().u8(VERSION);
-    this.writer.uvarint(this.nextSequence++);
-    this.writer.u8(flags);
+  /** Turns what was gathered into changes of bounded size, the last one with the lease if that is wanted. */
+  private encodeAll(withLease: boolean): void {
+    const { returnedRanges, settledRanges } = this;
+    returnedRanges.sort();
+    settledRanges.sort();
+    let returned = 0;
+    let settled = 0;
+    do {
+      const returnedEnd = Math.min(returnedRanges.length, returned + CHANGE_RANGES_MAX);
+      // Returns come first: a message may come back and be settled in the same turn, never the other way round.
+      const room = returnedEnd === returnedRanges.length ? CHANGE_RANGES_MAX : 0;
+      const settledEnd = Math.min(settledRanges.length, settled + room);
+      const last = room > 0 && settledEnd === settledRanges.length;
+      this.encode(returned, returnedEnd, settled, settledEnd, last, withLease && last);
+      returned = returnedEnd;
+      settled = settledEnd;
+    } while (returned < returnedRanges.length || settled < settledRanges.length);
+    returnedRanges.clear();
+    settledRanges.clear();
   }
 
-  private encode(returned: number, returnedEnd: number, settled: number, settledEnd: number): void {
+  private encode(
+    returned: number,
+    returnedEnd: number,
+    settled: number,
+    settledEnd: number,
+    last: boolean,
+    withLease: boolean,
+  ): void {
     const { writer } = this;
-    const last = settledEnd === this.settledRanges.length;
-    const hasSettled = settledEnd > settled || (last && this.messages > 0);
-    this.begin(
+    const lease = withLease ? this.leaseTo : -1;
+    const hasSettled = settledEnd > settled || (last && this.messages !== 0);
+    writer.reset().u8(VERSION);
+    writer.uvarint(this.nextSequence++);
+    writer.u8(
       (this.startAt >= 0 ? HAS_START : 0) |
         (this.truncateAt >= 0 ? HAS_TRUNCATION : 0) |
         (returnedEnd > returned ? HAS_RETURNED : 0) |
-        (hasSettled ? HAS_SETTLED : 0),
+        (hasSettled ? HAS_SETTLED : 0) |
+        (lease >= 0 ? HAS_LEASE : 0),
     );
     if (this.startAt >= 0) writer.uvarint(this.startAt);
-    if (this.truncateAt >= 0) writer.uvarint(this.truncateAt);
+    if (this.truncateAt >= 0) {
+      writer.uvarint(this.truncateAt);
+      writer.uvarint(this.truncateMessages);
+    }
+    if (returnedEnd > returned) writeRanges(writer, this.returnedRanges, returned, returnedEnd);
+    if (hasSettled) this.writeSettled(settled, settledEnd, last);
+    if (lease >= 0) {
+      writer.uvarint(lease);
+      this.leaseTo = -1;
+    }
     this.startAt = -1;
     this.truncateAt = -1;
-    if (returnedEnd > returned) writeRanges(writer, this.returnedRanges, returned, returnedEnd);
-    if (hasSettled) {
-      const covered = covering(this.settledRanges, settled, settledEnd);
-      const messages = last ? this.messages : Math.min(this.messages, covered);
-      this.messages -= messages;
-      writer.uvarint(messages);
-      writeRanges(writer, this.settledRanges, settled, settledEnd);
-    }
-    this.sealed.push(writer.copy());
+    this.sealed.push({ bytes: writer.copy(), lease });
   }
 
-  /** Adds the open lease to a change that is about to be taken: it stands at the end, and only the flags before it differ. */
-  private withLease(bytes: Uint8Array): TakenChange {
-    const lease = this.leaseTo;
-    if (lease < 0) return { bytes, lease };
-    this.leaseTo = -1;
-    const reader = new ByteReader(bytes, 1);
-    reader.uvarlong();
-    const { writer } = this;
-    writer.reset().raw(bytes);
-    writer.bytes[reader.at]! |= HAS_LEASE;
-    writer.uvarint(lease);
-    return { bytes: writer.copy(), lease };
+  /** The messages of a turn are known as one number: each change takes as many as its ranges can hold, the last one the rest. */
+  private writeSettled(settled: number, settledEnd: number, last: boolean): void {
+    const { writer, settledRanges } = this;
+    const messages = last ? this.messages : Math.min(this.messages, covering(settledRanges, settled, settledEnd));
+    this.messages -= messages;
+    writer.varlong(messages);
+    writeRanges(writer, settledRanges, settled, settledEnd);
   }
 }
 
@@ -227,10 +226,10 @@ export function replayChange(change: Uint8Array, fromSequence: number, target: C
   if ((flags & ~ALL_FLAGS) !== 0)
     throw new DecodeError('invalid', `Cannot read a cursor change with the flags ${flags}`);
   if ((flags & HAS_START) !== 0) target.start(reader.uvarlong());
-  if ((flags & HAS_TRUNCATION) !== 0) target.truncate(reader.uvarlong());
+  if ((flags & HAS_TRUNCATION) !== 0) target.truncate(reader.uvarlong(), reader.uvarlong());
   if ((flags & HAS_RETURNED) !== 0) readRanges(reader, (start, end) => target.returned(start, end));
   if ((flags & HAS_SETTLED) !== 0) {
-    target.settledMessages(reader.uvarlong());
+    target.settledMessages(reader.varlong());
     readRanges(reader, (start, end) => target.settled(start, end));
   }
   if ((flags & HAS_LEASE) !== 0) target.lease(reader.uvarlong());

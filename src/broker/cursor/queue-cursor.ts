@@ -125,7 +125,7 @@ export class QueueCursor {
     if (this.acknowledged.size > 0) this.nextNew = this.acknowledged.nextClear(this.nextNew);
     const head = this.nextNew;
     if (head >= this.logEnd) {
-      this.correctCount();
+      this.correctCount(0);
       return -1;
     }
     if (head >= visibleEnd || this.looksTooFarAhead(head)) return -1;
@@ -260,7 +260,7 @@ export class QueueCursor {
   apply(change: Uint8Array): void {
     const next = replayChange(change, this.pending.nextSequence, {
       start: (offset) => this.begin(offset),
-      truncate: (offset) => this.dropFrom(offset),
+      truncate: (offset, messages) => this.replayTruncation(offset, messages),
       returned: (start, end) => this.replayReturned(start, end),
       settledMessages: (count) => {
         this.messages -= count;
@@ -279,18 +279,19 @@ export class QueueCursor {
    */
   recovered(bounds: CursorBounds): void {
     const { logStart, logEnd } = bounds;
-    if (logEnd > this.logEnd) this.messages += bounds.recordsAbove(this.logEnd);
-    const lost = this.acknowledgedFloor > logEnd || this.acknowledged.nextSet(logEnd) >= 0;
-    if (lost) this.pending.truncate(logEnd);
+    const lost = this.acknowledgedFloor > logEnd || this.logEnd > logEnd || this.acknowledged.nextSet(logEnd) >= 0;
+    this.messages = this.countAt(bounds);
     // A lease beyond the end is shortened in the journal too: it must not flag messages that get these offsets from now on.
-    if (this.leaseRequested > logEnd) this.pending.lease(logEnd);
+    const shortened = this.leaseRequested > logEnd;
     this.dropFrom(logEnd);
     this.logEnd = logEnd;
     if (this.acknowledgedFloor < logStart) this.settleTo(logStart);
-    this.messages = Math.min(this.messages, Math.max(0, logEnd - this.acknowledgedFloor - this.acknowledged.size));
+    this.messages = Math.max(0, Math.min(this.messages, logEnd - this.acknowledgedFloor - this.acknowledged.size));
     this.redeliveredBelow = this.leaseRequested;
     this.leaseSafe = this.leaseRequested;
     this.nextNew = this.acknowledgedFloor;
+    if (lost) this.pending.truncate(logEnd, this.messages);
+    if (shortened) this.pending.lease(logEnd);
   }
 
   /** Whether `offset` is settled. */
@@ -327,6 +328,8 @@ export class QueueCursor {
   }
 
   private take(offset: number): void {
+    // A message that is here although none should wait: the count was an estimate after a loss.
+    if (this.messages <= this.inFlight.count) this.correctCount(1);
     if (this.returned.size > 0 && this.returned.delete(offset)) return;
     assert(offset === this.nextNew && offset < this.leaseSafe, `Cannot deliver ${offset}: the head is ${this.nextNew}`);
     this.nextNew = offset + 1;
@@ -403,12 +406,13 @@ export class QueueCursor {
     this.pending.lease(lease);
   }
 
-  /** Nothing waits and there is nothing more: what the count says beyond the deliveries was lost with the messages. */
-  private correctCount(): void {
-    const wrong = this.messages - this.inFlight.count;
+  /** What waits is seen to be `waiting` messages: a count that says something else was wrong since messages were lost. */
+  private correctCount(waiting: number): void {
+    const wrong = this.messages - this.inFlight.count - waiting;
     if (wrong === 0) return;
     this.corrected += Math.abs(wrong);
-    this.messages = this.inFlight.count;
+    this.messages -= wrong;
+    this.pending.settled(0, 0, wrong);
   }
 
   /** The state of a cursor that knows nothing but where it starts. */
@@ -448,21 +452,35 @@ export class QueueCursor {
     this.raiseFloor(end);
   }
 
-  /**
-   * Forgets that offsets from `offset` on were ever named, and corrects the message count, which is that of the last snapshot less what was
-   * settled since: settled messages beyond the snapshot's end were never counted, lost ones below it were.
-   */
+  private replayTruncation(offset: number, messages: number): void {
+    this.dropFrom(offset);
+    this.logEnd = offset;
+    this.messages = messages;
+  }
+
+  /** Forgets that offsets from `offset` on were ever named. */
   private dropFrom(offset: number): void {
-    const known = this.logEnd;
-    this.messages += this.settledBetween(Math.max(offset, known), Number.MAX_SAFE_INTEGER);
-    if (offset < known) this.messages -= known - offset - this.settledBetween(offset, known);
-    this.messages = Math.max(0, this.messages);
     this.acknowledged.deleteRange(offset, Number.MAX_SAFE_INTEGER);
     this.counts.forgetRange(offset, Number.MAX_SAFE_INTEGER);
     this.acknowledgedFloor = Math.min(this.acknowledgedFloor, offset);
     this.nextNew = Math.min(this.nextNew, offset);
-    this.logEnd = Math.min(this.logEnd, offset);
     this.leaseRequested = Math.min(this.leaseRequested, offset);
+  }
+
+  /**
+   * The messages of a recovered log that are not settled: what the last snapshot counted less what was settled since, brought up to the log's
+   * end. Exact unless messages were lost among holes.
+   */
+  private countAt(bounds: CursorBounds): number {
+    const { logEnd } = bounds;
+    const known = this.logEnd;
+    let messages = this.messages;
+    if (logEnd > known) messages += bounds.recordsAbove(known);
+    // Settled messages beyond what the snapshot counted, which the log does not hold either, were taken off without having been counted.
+    messages += this.settledBetween(Math.max(logEnd, known), Number.MAX_SAFE_INTEGER);
+    // What the snapshot counted and the log lost.
+    if (logEnd < known) messages -= known - logEnd - this.settledBetween(logEnd, known);
+    return messages;
   }
 
   private settledBetween(from: number, to: number): number {
