@@ -1,0 +1,202 @@
+/** What a session can be asked, checked: the closed union that frames become, in whichever form they came. */
+import type {
+  CommittedOffset,
+  Declaration,
+  DurabilityLevel,
+  OutgoingMessage,
+  PartitionPosition,
+  ProducerStamp,
+  SettleOutcome,
+  StartAt,
+} from '../../broker/ports.js';
+
+/** Where a subscription starts; `committed` is where the group stopped. */
+export type StartPoint = StartAt | { readonly at: 'committed' };
+
+/** The opening of a session. */
+export interface HelloCommand {
+  readonly kind: 'hello';
+  readonly version: number;
+  readonly clientName: string;
+  readonly clientVersion: string;
+  readonly user: string;
+  readonly password: string;
+  readonly token: string;
+}
+
+/** Stores messages, or one finished batch. */
+export interface PublishCommand {
+  readonly kind: 'publish';
+  readonly to: string;
+  readonly partition: number | undefined;
+  /** Views into the frame: valid only while it is handled. Empty when there is a batch. */
+  readonly messages: readonly OutgoingMessage[];
+  /** A view into the frame. */
+  readonly batch: Uint8Array | undefined;
+  /** Undefined: what the topic was declared with. */
+  readonly level: DurabilityLevel | undefined;
+  readonly producer: ProducerStamp | undefined;
+}
+
+/** Pushes from a queue. */
+export interface SubscribeQueueCommand {
+  readonly kind: 'subscribe-queue';
+  readonly subscription: number;
+  readonly from: string;
+  readonly credit: number;
+  readonly automaticAck: boolean;
+}
+
+/** Pushes from chosen offsets of a topic. */
+export interface SubscribeTopicCommand {
+  readonly kind: 'subscribe-topic';
+  readonly subscription: number;
+  readonly from: string;
+  readonly credit: number;
+  readonly starts: readonly PartitionPosition[];
+  readonly start: StartPoint;
+  readonly group: string;
+  readonly decoded: boolean;
+}
+
+/** Follows a topic live, sharing reader and encoding with others. */
+export interface SubscribeBroadcastCommand {
+  readonly kind: 'subscribe-broadcast';
+  readonly subscription: number;
+  readonly from: string;
+  readonly slow: 'skip' | 'close';
+  readonly decoded: boolean;
+}
+
+/** Ends a subscription. */
+export interface UnsubscribeCommand {
+  readonly kind: 'unsubscribe';
+  readonly subscription: number;
+}
+
+/** Changes a subscription's credit. */
+export interface CreditCommand {
+  readonly kind: 'credit';
+  readonly subscription: number;
+  readonly change: 'add' | 'prefetch';
+  readonly count: number;
+}
+
+/** Says what became of deliveries. */
+export interface SettleCommand {
+  readonly kind: 'settle';
+  readonly subscription: number;
+  readonly outcome: SettleOutcome;
+  /** First and last tag of each range in turn; ascending, without overlap. Empty when `upToTag` is given. */
+  readonly ranges: readonly number[];
+  /** 0 when ranges are given. */
+  readonly upToTag: number;
+}
+
+/** Moves a topic subscription. */
+export interface SeekCommand {
+  readonly kind: 'seek';
+  readonly subscription: number;
+  readonly starts: readonly PartitionPosition[];
+  /** Undefined: partitions that are not listed stay where they are. */
+  readonly start: StartPoint | undefined;
+}
+
+/** Reads by offset. */
+export interface FetchCommand {
+  readonly kind: 'fetch';
+  readonly from: string;
+  readonly positions: readonly PartitionPosition[];
+  readonly maxBytes: number;
+  readonly maxWaitMs: number;
+  readonly minBytes: number;
+  readonly decoded: boolean;
+}
+
+/** Asks which offsets a start means. */
+export interface ListOffsetsCommand {
+  readonly kind: 'list-offsets';
+  readonly from: string;
+  /** Empty = all. */
+  readonly partitions: readonly number[];
+  readonly at: StartAt;
+}
+
+/** Notes a group's offsets. */
+export interface CommitOffsetsCommand {
+  readonly kind: 'commit-offsets';
+  readonly group: string;
+  readonly from: string;
+  readonly offsets: readonly CommittedOffset[];
+}
+
+/** Asks for a group's offsets. */
+export interface FetchOffsetsCommand {
+  readonly kind: 'fetch-offsets';
+  readonly group: string;
+  readonly from: string;
+  /** Empty = all. */
+  readonly partitions: readonly number[];
+}
+
+/** Asks for a producer id. */
+export interface InitProducerCommand {
+  readonly kind: 'init-producer';
+  readonly producerId: number;
+}
+
+/** Declares a topic or queue. */
+export interface DeclareCommand {
+  readonly kind: 'declare';
+  readonly declaration: Declaration;
+}
+
+/** Asks about, deletes or empties a topic or queue. */
+export interface NameCommand {
+  readonly kind: 'describe' | 'delete' | 'purge';
+  readonly name: string;
+}
+
+/** Lists topics and queues. */
+export interface ListCommand {
+  readonly kind: 'list';
+  readonly only: 'topic' | 'queue' | undefined;
+  readonly namePrefix: string;
+  readonly after: string;
+  readonly limit: number;
+  readonly withState: boolean;
+}
+
+/** Asks for an answer. */
+export interface PingCommand {
+  readonly kind: 'ping';
+  /** A view into the frame. */
+  readonly payload: Uint8Array;
+}
+
+/** Asks how the node is. */
+export interface StatusCommand {
+  readonly kind: 'status';
+}
+
+/** Everything that a frame can ask. */
+export type Command =
+  | HelloCommand
+  | PublishCommand
+  | SubscribeQueueCommand
+  | SubscribeTopicCommand
+  | SubscribeBroadcastCommand
+  | UnsubscribeCommand
+  | CreditCommand
+  | SettleCommand
+  | SeekCommand
+  | FetchCommand
+  | ListOffsetsCommand
+  | CommitOffsetsCommand
+  | FetchOffsetsCommand
+  | InitProducerCommand
+  | DeclareCommand
+  | NameCommand
+  | ListCommand
+  | PingCommand
+  | StatusCommand;

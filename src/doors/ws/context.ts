@@ -1,0 +1,67 @@
+import type { Broker } from '../../broker/ports.js';
+import type { Random, Timers } from '../../io/ports.js';
+import type { Authorizer } from './authorizer.js';
+import { BroadcastHub } from './broadcast-hub.js';
+import { type DoorCounters, newDoorCounters } from './counters.js';
+import type { SessionLimits } from './limits.js';
+import type { WireKind } from './wire-types.js';
+import { WriterPool } from './writer-pool.js';
+
+/** The node as Welcome presents it. */
+export interface NodeIdentity {
+  readonly name: string;
+  readonly id: number;
+  readonly version: string;
+}
+
+/** The answer to Status, in the protocol's own terms. */
+export type NodeStatusAnswer = WireKind<'nodeStatus'>;
+
+/** What the node gives its native door on one shard. */
+export interface DoorPorts {
+  readonly broker: Broker;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly limits: SessionLimits;
+  readonly node: NodeIdentity;
+  readonly authorizer: Authorizer;
+  status(): Promise<NodeStatusAnswer>;
+}
+
+/** Something with work left for the end of the turn. */
+export interface TurnEnd {
+  flushTurn(): void;
+}
+
+/** How long a session waits before it asks again whether the broker accepts publishes, in milliseconds. */
+const ACCEPTING_POLL_MS = 2;
+
+/** What the sessions of one shard share. */
+export class DoorContext {
+  readonly ports: DoorPorts;
+  readonly counters: DoorCounters = newDoorCounters();
+  readonly writers = new WriterPool();
+  readonly hub: BroadcastHub;
+  private marked: TurnEnd[] = [];
+  private readonly runMarked = (): void => {
+    const { marked } = this;
+    this.marked = [];
+    for (const item of marked) item.flushTurn();
+  };
+
+  constructor(ports: DoorPorts) {
+    this.ports = ports;
+    this.hub = new BroadcastHub(ports.broker, this.writers);
+  }
+
+  /** Runs `item.flushTurn` once at the end of this event-loop turn; the caller remembers that it has asked. */
+  mark(item: TurnEnd): void {
+    if (this.marked.length === 0) this.ports.timers.setImmediate(this.runMarked);
+    this.marked.push(item);
+  }
+
+  /** Runs `item.flushTurn` a little later: while the broker does not accept publishes, confirms are held back. */
+  markLater(item: TurnEnd): void {
+    this.ports.timers.setTimeout(() => item.flushTurn(), ACCEPTING_POLL_MS).unref();
+  }
+}

@@ -1,0 +1,95 @@
+import type { BrokerError } from '../../broker/errors.js';
+import type { PreparedFrame, WsSocket } from '../../io/ws/port.js';
+import { countUp, type DoorCounters } from './counters.js';
+import { wireError } from './errors.js';
+import { answerFrame, encodeBinary, encodeText, type Form } from './frames.js';
+import { hardBacklogBytes, type SessionLimits } from './limits.js';
+import type { WireAnswer } from './wire-types.js';
+
+/** What a session needs of its socket. Bytes given to `send` may be reused when it returns. */
+export type SessionSocket = Pick<
+  WsSocket,
+  'send' | 'sendOwned' | 'sendPrepared' | 'bufferedBytes' | 'end' | 'pause' | 'resume'
+>;
+
+/**
+ * The outgoing side of one session. `isClogged` turns true when the socket's backlog passes the mark and stays so until it is empty; nothing
+ * but answers to requests should be sent meanwhile. A backlog beyond the hard limit ends the session.
+ */
+export class Outbox {
+  /** How the session speaks; decided by its Hello. */
+  form: Form = 'binary';
+  /** Whether the peer is too slow for more than answers. */
+  isClogged = false;
+  private readonly socket: SessionSocket;
+  private readonly counters: DoorCounters;
+  private readonly markBytes: number;
+  private readonly hardBytes: number;
+  private readonly overrun: () => void;
+
+  /** `overrun` is called when the backlog has passed the hard limit. */
+  constructor(socket: SessionSocket, limits: SessionLimits, counters: DoorCounters, overrun: () => void) {
+    this.socket = socket;
+    this.counters = counters;
+    this.markBytes = limits.backlogMarkBytes;
+    this.hardBytes = hardBacklogBytes(limits);
+    this.overrun = overrun;
+  }
+
+  /** Answers request `id`, or says something unasked with id 0. */
+  answer(id: number, answer: WireAnswer): void {
+    const frame = answerFrame(id, answer);
+    if (this.form === 'text') this.sendText(encodeText(frame));
+    else this.sendOwned(encodeBinary(frame));
+  }
+
+  /** Answers that request `id` failed. */
+  error(id: number, error: BrokerError): void {
+    countUp(this.counters.errors, error.code);
+    this.answer(id, { error: wireError(error) });
+  }
+
+  /** Sends one binary frame; the bytes may be reused afterwards. */
+  sendBytes(frame: Uint8Array): void {
+    if (this.admit(frame.length)) this.socket.send(frame);
+    this.measure();
+  }
+
+  /** Sends one text frame. */
+  sendText(frame: string): void {
+    if (this.admit(frame.length)) this.socket.send(frame);
+    this.measure();
+  }
+
+  /** Sends a frame that was made for many. */
+  sendPrepared(frame: PreparedFrame): void {
+    if (this.admit(frame.payload.length)) this.socket.sendPrepared(frame);
+    this.measure();
+  }
+
+  private sendOwned(frame: Uint8Array): void {
+    if (this.admit(frame.length)) this.socket.sendOwned(frame);
+    this.measure();
+  }
+
+  /** The peer has read everything. */
+  drained(): void {
+    this.isClogged = false;
+  }
+
+  private admit(frameBytes: number): boolean {
+    if (this.socket.bufferedBytes() > this.hardBytes) {
+      this.overrun();
+      return false;
+    }
+    this.counters.framesOut++;
+    this.counters.bytesOut += frameBytes;
+    return true;
+  }
+
+  private measure(): void {
+    if (this.isClogged || this.socket.bufferedBytes() < this.markBytes) return;
+    this.isClogged = true;
+    this.counters.throttled++;
+  }
+}

@@ -1,0 +1,478 @@
+import { unreachable } from '../../base/assert.js';
+import { DecodeError } from '../../base/errors.js';
+import { BrokerError } from '../../broker/errors.js';
+import type { TimerHandle } from '../../io/ports.js';
+import * as administration from './administration.js';
+import type { Verdict } from './authorizer.js';
+import type { Command, HelloCommand, PublishCommand } from './commands.js';
+import type { DoorContext, TurnEnd } from './context.js';
+import { countUp } from './counters.js';
+import { asBrokerError, type CloseName, closeCodes, invalidRequest, ProtocolError } from './errors.js';
+import { Fetches } from './fetches.js';
+import { FrameReader } from './frames.js';
+import { HELLO_VERSION, MAX_WAITING_BYTES, SESSION_ID_BYTES } from './limits.js';
+import { OrderGate } from './order-gate.js';
+import { orderKeys } from './order-keys.js';
+import { Outbox, type SessionSocket } from './outbox.js';
+import type { PendingPublish } from './publish-window.js';
+import { Publisher } from './publisher.js';
+import { Subscriptions } from './subscriptions.js';
+import type { WireAnswer } from './wire-types.js';
+
+/** A frame that came before the authorizer had decided. */
+interface EarlyFrame {
+  readonly bytes: Uint8Array;
+  readonly isText: boolean;
+}
+
+const DONE: WireAnswer = { done: {} };
+
+type State =
+  | { readonly name: 'awaiting-hello'; readonly timer: TimerHandle }
+  /** The authorizer takes its time; what comes meanwhile waits. */
+  | { readonly name: 'authenticating'; readonly early: EarlyFrame[]; earlyBytes: number }
+  | { readonly name: 'open' }
+  | { readonly name: 'closed' };
+
+/**
+ * One native connection: frames in, frames out, no socket inside. `receive` never throws on anything that a peer can send; an exception from it
+ * is a defect of the node. docs/protocols/native.md describes the conversation.
+ */
+export class Session implements TurnEnd {
+  private readonly context: DoorContext;
+  private readonly socket: SessionSocket;
+  private readonly remoteAddress: string;
+  private readonly reader: FrameReader;
+  private readonly outbox: Outbox;
+  private readonly publisher: Publisher;
+  private readonly subscriptions: Subscriptions;
+  private readonly fetches: Fetches;
+  private readonly gate = new OrderGate();
+  private state: State;
+  private requests = 0;
+  private waitingBytes = 0;
+  private isMarked = false;
+  private isPaused = false;
+  private isLeaving = false;
+
+  constructor(context: DoorContext, socket: SessionSocket, remoteAddress: string) {
+    this.context = context;
+    this.socket = socket;
+    this.remoteAddress = remoteAddress;
+    const { broker, limits, timers } = context.ports;
+    const { counters, writers } = context;
+    this.reader = new FrameReader(limits);
+    this.outbox = new Outbox(socket, limits, counters, () => this.overrun());
+    const setting = { broker, limits, counters, writers, markTurn: () => this.markTurn() };
+    this.publisher = new Publisher(setting, this.outbox);
+    this.subscriptions = new Subscriptions(context, this.outbox);
+    this.fetches = new Fetches(broker, this.outbox, counters);
+    const timer = timers.setTimeout(() => this.helloTimedOut(), limits.helloTimeoutMs);
+    timer.unref();
+    this.state = { name: 'awaiting-hello', timer };
+  }
+
+  private setState(state: State): void {
+    if (this.state.name === 'awaiting-hello') this.context.ports.timers.clearTimeout(this.state.timer);
+    this.state = state;
+  }
+
+  /** One whole message from the peer; the bytes are borrowed until the call returns. */
+  receive(bytes: Uint8Array, isText: boolean): void {
+    const { state } = this;
+    if (state.name === 'closed') return;
+    this.context.counters.framesIn++;
+    this.context.counters.bytesIn += bytes.length;
+    if (state.name === 'authenticating') {
+      this.keepEarly(state, bytes, isText);
+      return;
+    }
+    this.handle(bytes, isText);
+  }
+
+  private handle(bytes: Uint8Array, isText: boolean): void {
+    try {
+      this.reader.open(bytes, isText);
+      this.serve(bytes, isText);
+    } catch (thrown) {
+      this.refuse(this.reader.id, thrown);
+    }
+  }
+
+  private keepEarly(state: { early: EarlyFrame[]; earlyBytes: number }, bytes: Uint8Array, isText: boolean): void {
+    state.earlyBytes += bytes.length;
+    const { limits } = this.context.ports;
+    if (state.earlyBytes > MAX_WAITING_BYTES || state.early.length >= limits.maxInflightRequests) {
+      this.close('policy', 'Too much was sent before the node had answered the Hello');
+      return;
+    }
+    state.early.push({ bytes: bytes.slice(), isText });
+  }
+
+  private serve(bytes: Uint8Array, isText: boolean): void {
+    const { kind, id } = this.reader;
+    if (this.state.name === 'awaiting-hello') {
+      if (kind !== 'hello') throw new ProtocolError('helloExpected', 'The first frame of a session must be a Hello');
+      const command = this.reader.command('hello');
+      if (command.kind === 'hello') this.greet(id, command, isText);
+      return;
+    }
+    if (kind === undefined) throw new BrokerError('unsupported', 'The frame has no kind that this node knows');
+    if (kind === 'hello') throw new ProtocolError('helloExpected', 'There was a Hello in this session already');
+    if (kind === 'publish') {
+      this.servePublish(id, bytes, isText);
+      return;
+    }
+    this.place(id, this.reader.command(kind), bytes.length);
+  }
+
+  // ---- Hello ----
+
+  private greet(id: number, hello: HelloCommand, isText: boolean): void {
+    if (hello.version !== HELLO_VERSION) {
+      const message = `This node speaks version ${HELLO_VERSION} of the protocol, not ${hello.version}`;
+      throw new ProtocolError('version', message);
+    }
+    this.outbox.form = isText ? 'text' : 'binary';
+    const verdict = this.context.ports.authorizer.authenticate(hello, this.remoteAddress);
+    if (!(verdict instanceof Promise)) {
+      this.judge(id, verdict);
+      return;
+    }
+    this.setState({ name: 'authenticating', early: [], earlyBytes: 0 });
+    verdict.then(
+      (decided) => this.judgeLate(id, decided),
+      () => this.judgeLate(id, { accepted: false, reason: 'The credentials could not be checked' }),
+    );
+  }
+
+  private judgeLate(id: number, verdict: Verdict): void {
+    const { state } = this;
+    if (state.name !== 'authenticating') return;
+    this.judge(id, verdict);
+    for (const { bytes, isText } of state.early) {
+      // A frame of these may end the session.
+      if (this.isOpen()) this.handle(bytes, isText);
+    }
+  }
+
+  private isOpen(): boolean {
+    return this.state.name === 'open';
+  }
+
+  private judge(id: number, verdict: Verdict): void {
+    if (!verdict.accepted) {
+      this.close('unauthenticated', verdict.reason);
+      return;
+    }
+    this.setState({ name: 'open' });
+    this.outbox.answer(id, { welcome: this.welcome() });
+  }
+
+  private welcome(): NonNullable<WireAnswer['welcome']> {
+    const { node, limits, random } = this.context.ports;
+    return {
+      version: HELLO_VERSION,
+      nodeName: node.name,
+      nodeId: node.id,
+      nodeVersion: node.version,
+      sessionId: random.bytes(SESSION_ID_BYTES),
+      limits: {
+        maxMessageBytes: limits.maxMessageBytes,
+        maxFrameBytes: limits.maxFrameBytes,
+        maxInflightPublishes: limits.maxInflightPublishes,
+        maxInflightBytes: limits.maxInflightBytes,
+        maxInflightRequests: limits.maxInflightRequests,
+        maxSubscriptions: limits.maxSubscriptions,
+        maxCredit: limits.maxCredit,
+        maxFetchBytes: limits.maxFetchBytes,
+        idleTimeoutMs: limits.idleTimeoutMs,
+      },
+    };
+  }
+
+  private helloTimedOut(): void {
+    const { helloTimeoutMs } = this.context.ports.limits;
+    if (this.state.name === 'awaiting-hello') this.close('helloTimeout', `No Hello came within ${helloTimeoutMs} ms`);
+  }
+
+  // ---- Requests ----
+
+  private servePublish(id: number, bytes: Uint8Array, isText: boolean): void {
+    const pending = this.publisher.open(id, bytes.length);
+    try {
+      const command = this.reader.command('publish');
+      if (command.kind !== 'publish') return;
+      if (this.isLeaving) throw new BrokerError('shutting-down', 'The node is shutting down');
+      if (this.gate.isBusy(command.to)) this.publishLater(pending, command, bytes, isText);
+      else this.publisher.publish(pending, command);
+    } catch (thrown) {
+      if (thrown instanceof DecodeError) throw thrown;
+      this.publisher.fail(pending, thrown);
+    }
+  }
+
+  /** The window bounds what waits here; the command's views are of borrowed bytes, so it is decoded again from a copy. */
+  private publishLater(pending: PendingPublish, command: PublishCommand, bytes: Uint8Array, isText: boolean): void {
+    let kept = command;
+    if (!isText) {
+      this.reader.open(bytes.slice(), false);
+      const copied = this.reader.command('publish');
+      if (copied.kind === 'publish') kept = copied;
+    }
+    this.gate.wait(command.to, () => this.publisher.publish(pending, kept));
+  }
+
+  /** Runs a command now, or once the session's own pending changes that it depends on are done. */
+  private place(id: number, command: Command, frameBytes: number): void {
+    if (!this.gate.isAnyBusy) {
+      this.run(id, command);
+      return;
+    }
+    const keys = orderKeys(command);
+    const busy = keys.filter((key) => this.gate.isBusy(key));
+    if (busy.length === 0 && command.kind !== 'list') {
+      this.run(id, command);
+      return;
+    }
+    const finished = this.takeRequest();
+    this.waitingBytes += frameBytes;
+    if (this.waitingBytes > MAX_WAITING_BYTES) {
+      throw new ProtocolError('policy', `More than ${MAX_WAITING_BYTES} bytes of requests wait for earlier ones`);
+    }
+    this.gate.enter(keys, command.kind === 'list', () => {
+      this.waitingBytes -= frameBytes;
+      finished();
+      this.runLater(id, command);
+    });
+  }
+
+  private runLater(id: number, command: Command): void {
+    if (this.state.name !== 'open') return;
+    try {
+      this.run(id, command);
+    } catch (thrown) {
+      this.refuse(id, thrown);
+    }
+  }
+
+  private run(id: number, command: Command): void {
+    const { broker } = this.context.ports;
+    switch (command.kind) {
+      case 'hello':
+      case 'publish':
+        // Both are served before this; the types cannot know.
+        return;
+      case 'subscribe-queue':
+      case 'subscribe-topic':
+      case 'subscribe-broadcast':
+        this.track(id, this.subscriptions.subscribe(id, command), `#${command.subscription}`);
+        return;
+      case 'unsubscribe':
+        this.subscriptions.unsubscribe(command.subscription);
+        return this.reply(id, DONE);
+      case 'credit':
+        this.subscriptions.credit(command);
+        return this.reply(id, DONE);
+      case 'settle':
+        return this.settle(id, command);
+      case 'seek':
+        this.track(id, this.subscriptions.seek(id, command), `#${command.subscription}`);
+        return;
+      case 'fetch':
+        return this.fetch(id, command);
+      case 'list-offsets':
+        return this.reply(id, administration.listOffsets(broker, command));
+      case 'commit-offsets':
+        return this.ask(id, () => administration.commitOffsets(broker, command));
+      case 'fetch-offsets':
+        return this.ask(id, () => administration.fetchOffsets(broker, command));
+      case 'init-producer':
+        return this.ask(id, () => administration.initProducer(broker, command.producerId));
+      case 'declare':
+        return this.change(id, command.declaration.name, () => administration.declare(broker, command));
+      case 'delete':
+        return this.change(id, command.name, () => administration.remove(broker, command.name));
+      case 'purge':
+        return this.change(id, command.name, () => administration.purge(broker, command.name));
+      case 'describe':
+        return this.ask(id, () => administration.describe(broker, command.name));
+      case 'list':
+        return this.ask(id, () => administration.list(broker, command));
+      case 'ping':
+        return this.reply(id, { pong: { payload: command.payload } });
+      case 'status':
+        return this.ask(id, () => this.status());
+      default:
+        unreachable(command);
+    }
+  }
+
+  /** Answers a request, unless its id says that no answer is wanted. */
+  private reply(id: number, answer: WireAnswer): void {
+    if (id !== 0) this.outbox.answer(id, answer);
+  }
+
+  private async status(): Promise<WireAnswer> {
+    return { nodeStatus: await this.context.ports.status() };
+  }
+
+  private settle(id: number, command: Command & { kind: 'settle' }): void {
+    if (id === 0) {
+      this.subscriptions.settle(command, undefined);
+      return;
+    }
+    const finished = this.takeRequest();
+    try {
+      this.subscriptions.settle(command, (error) => {
+        finished();
+        if (this.state.name !== 'open') return;
+        if (error === undefined) this.reply(id, DONE);
+        else this.outbox.error(id, error);
+      });
+    } catch (thrown) {
+      finished();
+      throw thrown;
+    }
+  }
+
+  private fetch(id: number, command: Command & { kind: 'fetch' }): void {
+    if (id === 0) throw invalidRequest('A fetch needs an id: nothing else could carry its answer');
+    const finished = this.takeRequest();
+    try {
+      this.fetches.start(id, command, finished);
+    } catch (thrown) {
+      finished();
+      throw thrown;
+    }
+  }
+
+  /** A request in progress. The function that it returns ends it, once. @throws BrokerError `limit-exceeded`. */
+  private takeRequest(): () => void {
+    const { maxInflightRequests } = this.context.ports.limits;
+    if (this.requests >= maxInflightRequests) {
+      throw new BrokerError('limit-exceeded', `There are ${maxInflightRequests} requests without an answer already`);
+    }
+    this.requests++;
+    let ended = false;
+    return () => {
+      if (!ended) this.requests--;
+      ended = true;
+    };
+  }
+
+  /** Answers when `work` is done. @throws BrokerError `limit-exceeded` before it is begun. */
+  private ask(id: number, work: () => Promise<WireAnswer>, whenDone: () => void = () => {}): void {
+    const finished = this.takeRequest();
+    work().then(
+      (answer) => {
+        finished();
+        if (this.state.name === 'open') this.reply(id, answer);
+        whenDone();
+      },
+      (thrown) => {
+        finished();
+        if (this.state.name === 'open') this.refuse(id, thrown);
+        whenDone();
+      },
+    );
+  }
+
+  /** As `ask`, for what changes a topic: later requests that name it wait. */
+  private change(id: number, name: string, work: () => Promise<WireAnswer>): void {
+    const end = this.gate.begin(name);
+    try {
+      this.ask(id, work, end);
+    } catch (thrown) {
+      end();
+      throw thrown;
+    }
+  }
+
+  /** Waits for a subscription's answer, which the subscription sends itself. */
+  private track(id: number, work: Promise<void> | undefined, key: string): void {
+    if (work === undefined) return;
+    const end = this.gate.begin(key);
+    work.then(end, (thrown) => {
+      if (this.state.name === 'open') this.refuse(id, thrown);
+      end();
+    });
+  }
+
+  // ---- Errors and the end ----
+
+  /** Errors of a request answer it; errors of the protocol end the session; anything else is a defect and passed on. */
+  private refuse(id: number, thrown: unknown): void {
+    if (thrown instanceof ProtocolError) this.close(thrown.code, thrown.message);
+    else if (thrown instanceof DecodeError) this.close('undecodable', `Cannot decode the frame: ${thrown.message}`);
+    else this.outbox.error(id, asBrokerError(thrown));
+  }
+
+  private overrun(): void {
+    this.close('slowReader', 'The client does not read what the node sends');
+  }
+
+  private close(code: CloseName, reason: string): void {
+    if (this.state.name === 'closed') return;
+    countUp(this.context.counters.closes, closeCodes[code]);
+    this.release();
+    this.socket.end(closeCodes[code], reason);
+  }
+
+  private release(): void {
+    this.setState({ name: 'closed' });
+    this.gate.clear();
+    this.fetches.cancelAll();
+    this.subscriptions.cancelAll();
+  }
+
+  /** The socket is gone. */
+  closed(): void {
+    if (this.state.name !== 'closed') this.release();
+  }
+
+  /** The node is about to stop: the client is told, and new publishes are refused. Confirms of earlier ones still go out. */
+  goAway(reason: string): void {
+    if (this.state.name !== 'open' || this.isLeaving) return;
+    this.isLeaving = true;
+    this.outbox.answer(0, { goAway: { reason } });
+    this.markTurn();
+  }
+
+  // ---- Flow ----
+
+  private markTurn(): void {
+    if (this.isMarked) return;
+    this.isMarked = true;
+    this.context.mark(this);
+  }
+
+  /** The event-loop turn ends: outcomes of publishes leave together. */
+  flushTurn(): void {
+    this.isMarked = false;
+    if (this.state.name !== 'open') return;
+    if (!this.context.ports.broker.accepting && !this.isLeaving && this.publisher.hasOutcomes) {
+      this.isMarked = true;
+      this.context.markLater(this);
+      return;
+    }
+    this.publisher.flush();
+    if (this.publisher.hasOutcomes) this.pause();
+  }
+
+  /** A client that publishes but does not read its confirms is read no further, where the engine can do that. */
+  private pause(): void {
+    if (!this.isPaused) this.isPaused = this.socket.pause();
+  }
+
+  /** The socket's backlog is empty. */
+  drained(): void {
+    if (this.state.name !== 'open') return;
+    this.outbox.drained();
+    if (this.isPaused) this.socket.resume();
+    this.isPaused = false;
+    this.publisher.flush();
+    this.subscriptions.drained();
+    this.fetches.drained();
+  }
+}

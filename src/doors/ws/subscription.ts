@@ -1,0 +1,36 @@
+import type { BrokerError } from '../../broker/errors.js';
+import type { PartitionPosition } from '../../broker/ports.js';
+import type { CreditCommand, SettleCommand } from './commands.js';
+import type { DoorCounters } from './counters.js';
+import { invalidRequest } from './errors.js';
+import type { SessionLimits } from './limits.js';
+import type { Outbox } from './outbox.js';
+import type { WriterPool } from './writer-pool.js';
+
+/** What a subscription needs from its session. */
+export interface SubscriptionSetting {
+  readonly limits: SessionLimits;
+  readonly counters: DoorCounters;
+  readonly writers: WriterPool;
+  readonly outbox: Outbox;
+  /** The subscription ended by itself: the session forgets it and tells the client why. */
+  ended(subscription: number, reason: BrokerError): void;
+}
+
+/** One subscription of a session. A command that its kind does not have throws BrokerError `invalid-request`. */
+export interface Subscription {
+  readonly number: number;
+  credit(command: CreditCommand): void;
+  /** `done` runs when the outcome is durable; undefined when nobody waits. */
+  settle(command: SettleCommand, done: ((error?: BrokerError) => void) | undefined): void;
+  seek(positions: readonly PartitionPosition[]): void;
+  /** The socket is empty again. */
+  drained(): void;
+  /** Ends it; nothing is sent afterwards. */
+  cancel(): void;
+}
+
+/** The error for a command that subscriptions of this kind do not have. */
+export function notFor(kind: string, command: string, subscription: number): Error {
+  return invalidRequest(`Subscription ${subscription} is a ${kind} subscription: it has no ${command}`);
+}

@@ -1,0 +1,175 @@
+import { assert } from '../../base/assert.js';
+import { duolog } from '../../proto/client.js';
+
+/**
+ * What a client may send, by message and field, as proto/client.proto has it; the generated code knows these types only as code. A field is
+ * written `[repeated] TYPE [in ONEOF]`. A test compares the table with the schema file.
+ */
+export const requestSchema = {
+  Frame: {
+    id: 'uint32',
+    hello: 'Hello in kind',
+    publish: 'Publish in kind',
+    subscribe: 'Subscribe in kind',
+    unsubscribe: 'Unsubscribe in kind',
+    credit: 'Credit in kind',
+    settle: 'Settle in kind',
+    seek: 'Seek in kind',
+    fetch: 'Fetch in kind',
+    listOffsets: 'ListOffsets in kind',
+    commitOffsets: 'CommitOffsets in kind',
+    fetchOffsets: 'FetchOffsets in kind',
+    initProducer: 'InitProducer in kind',
+    declare: 'Declare in kind',
+    describe: 'Describe in kind',
+    list: 'List in kind',
+    delete: 'Delete in kind',
+    purge: 'Purge in kind',
+    ping: 'Ping in kind',
+    status: 'Status in kind',
+  },
+  Hello: {
+    version: 'uint32',
+    clientName: 'string',
+    clientVersion: 'string',
+    user: 'string',
+    password: 'string',
+    token: 'string',
+    resumeSession: 'bytes',
+  },
+  Publish: {
+    to: 'string',
+    partition: 'uint32',
+    messages: 'repeated Message',
+    batch: 'bytes',
+    durability: 'Durability',
+    producer: 'ProducerSequence',
+  },
+  Message: { key: 'bytes', value: 'bytes', headers: 'repeated Header', timestampMs: 'uint64' },
+  Header: { name: 'string', value: 'bytes' },
+  ProducerSequence: { producerId: 'uint64', epoch: 'uint32', sequence: 'uint32' },
+  Subscribe: {
+    subscription: 'uint32',
+    from: 'string',
+    queue: 'QueueMode in mode',
+    topic: 'TopicMode in mode',
+    broadcast: 'BroadcastMode in mode',
+  },
+  QueueMode: { credit: 'uint32', automaticAck: 'bool' },
+  TopicMode: {
+    credit: 'uint32',
+    starts: 'repeated PartitionStart',
+    start: 'StartAt',
+    group: 'string',
+    decoded: 'bool',
+  },
+  PartitionStart: { partition: 'uint32', offset: 'uint64' },
+  StartAt: { beginning: 'bool in at', end: 'bool in at', timestampMs: 'uint64 in at', committed: 'bool in at' },
+  BroadcastMode: { start: 'StartAt', slow: 'SlowReader', decoded: 'bool' },
+  Unsubscribe: { subscription: 'uint32' },
+  Credit: { subscription: 'uint32', add: 'uint32 in change', prefetch: 'uint32 in change' },
+  Settle: { subscription: 'uint32', outcome: 'Outcome', tags: 'repeated TagRange', upToTag: 'uint64' },
+  TagRange: { first: 'uint64', last: 'uint64' },
+  Seek: { subscription: 'uint32', starts: 'repeated PartitionStart', start: 'StartAt' },
+  Fetch: {
+    from: 'string',
+    partitions: 'repeated PartitionStart',
+    maxBytes: 'uint32',
+    maxWaitMs: 'uint32',
+    minBytes: 'uint32',
+    decoded: 'bool',
+  },
+  ListOffsets: { from: 'string', partitions: 'repeated uint32', at: 'StartAt' },
+  CommitOffsets: { group: 'string', from: 'string', offsets: 'repeated PartitionOffset' },
+  PartitionOffset: { partition: 'uint32', offset: 'uint64', timestampMs: 'uint64', metadata: 'string' },
+  FetchOffsets: { group: 'string', from: 'string', partitions: 'repeated uint32' },
+  InitProducer: { producerId: 'uint64' },
+  Declare: { topic: 'TopicSettings in what', queue: 'QueueSettings in what', passive: 'bool' },
+  TopicSettings: {
+    name: 'string',
+    partitions: 'uint32',
+    durability: 'Durability',
+    retentionMs: 'int64',
+    retentionBytes: 'int64',
+    segmentBytes: 'uint32',
+    segmentMs: 'int64',
+  },
+  QueueSettings: {
+    name: 'string',
+    partitions: 'uint32',
+    durability: 'Durability',
+    segmentBytes: 'uint32',
+    lingerMs: 'int64',
+    start: 'StartAt',
+  },
+  Describe: { name: 'string' },
+  List: { kind: 'ListKind', namePrefix: 'string', after: 'string', limit: 'uint32', withState: 'bool' },
+  Delete: { name: 'string' },
+  Purge: { name: 'string' },
+  Ping: { payload: 'bytes' },
+  Status: {},
+} as const;
+
+/** The enums that requests use. */
+export const requestEnums: Readonly<Record<string, Readonly<Record<string, string | number>>>> = {
+  Durability: duolog.client.v1.Durability,
+  SlowReader: duolog.client.v1.SlowReader,
+  Outcome: duolog.client.v1.Outcome,
+  ListKind: duolog.client.v1.ListKind,
+};
+
+/** A type that is no message. */
+export type ScalarType = 'uint32' | 'uint64' | 'int64' | 'string' | 'bytes' | 'bool';
+
+/** One field, ready for use. Exactly one of `scalar`, `message` and `values` is set. */
+export interface FieldShape {
+  readonly name: string;
+  readonly repeated: boolean;
+  /** The oneof it belongs to, or an empty string. */
+  readonly oneof: string;
+  readonly scalar?: ScalarType;
+  readonly message?: MessageShape;
+  /** An enum's numbers by name. */
+  readonly values?: Readonly<Record<string, string | number>>;
+}
+
+/** One message: its fields by JSON name and by the name in the schema file, both of which protobuf JSON accepts. */
+export interface MessageShape {
+  readonly name: string;
+  readonly fields: Map<string, FieldShape>;
+}
+
+const shapes = new Map<string, MessageShape>();
+
+function isScalar(type: string): type is ScalarType {
+  return ['uint32', 'uint64', 'int64', 'string', 'bytes', 'bool'].includes(type);
+}
+
+function fieldShape(name: string, declaration: string): FieldShape {
+  const [, repeated, type = '', oneof = ''] = /^(repeated )?(\w+)(?: in (\w+))?$/.exec(declaration) ?? [];
+  const base = { name, repeated: repeated !== undefined, oneof };
+  if (isScalar(type)) return { ...base, scalar: type };
+  const values = requestEnums[type];
+  return values === undefined ? { ...base, message: messageShape(type) } : { ...base, values };
+}
+
+function messageShape(name: string): MessageShape {
+  const known = shapes.get(name);
+  if (known !== undefined) return known;
+  const declared: Record<string, string> | undefined = (requestSchema as Record<string, Record<string, string>>)[name];
+  assert(declared !== undefined, `No message ${name} in the table of requests`);
+  const shape: MessageShape = { name, fields: new Map() };
+  shapes.set(name, shape);
+  for (const [field, declaration] of Object.entries(declared)) {
+    const compiled = fieldShape(field, declaration);
+    shape.fields.set(field, compiled);
+    shape.fields.set(
+      field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      compiled,
+    );
+  }
+  return shape;
+}
+
+/** The shape of a whole request frame. */
+export const frameShape: MessageShape = messageShape('Frame');
