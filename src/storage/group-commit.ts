@@ -1,0 +1,221 @@
+import type { Disk, TimerHandle, Timers } from '../io/ports.js';
+import { StorageError } from './errors.js';
+import type { Journal } from './journal/journal.js';
+import type { StorageLimits } from './limits.js';
+import type { PartitionLog } from './partition-log.js';
+import { runLimited } from './run-limited.js';
+import type { Segment } from './segment.js';
+
+/** What the group commit uses of its shard. */
+export interface CommitHost {
+  readonly disk: Disk;
+  readonly timers: Timers;
+  readonly journal: Journal;
+  readonly limits: StorageLimits;
+  readonly shardFailure: StorageError | undefined;
+  /** Writes what is buffered, of all logs and the journal. */
+  flush(): void;
+  /** Syncs one segment; takes its log offline when that fails. */
+  syncSegment(log: PartitionLog, segment: Segment): Promise<void>;
+  /** Makes the names of a log's files durable; takes it offline when that fails. */
+  syncDirectories(log: PartitionLog): Promise<void>;
+  /** Reads what a segment holds from `position` to its end. @throws DiskError */
+  readBack(segment: Segment, position: number): Uint8Array;
+  /** The journal holds a segment's new bytes; its own sync can wait. */
+  copied(log: PartitionLog, segment: Segment): void;
+  /** A commit ended. */
+  committed(): void;
+}
+
+interface Waiter {
+  readonly done: (error?: StorageError) => void;
+  readonly log: PartitionLog | undefined;
+  /** Offsets of the log below this are what the waiter waits for. */
+  readonly upTo: number;
+}
+
+interface Target {
+  readonly log: PartitionLog;
+  readonly end: number;
+}
+
+/**
+ * Makes what was appended durable, for all logs of a shard at once; one commit is under way at a time, and covers what was appended before
+ * it began. Few or large dirty segments are synced themselves; of many, the small ones' new bytes are copied into the journal, so that one
+ * sync covers them all.
+ */
+export class GroupCommit {
+  /** Logs with bytes that nothing covers yet. */
+  readonly dirty = new Set<PartitionLog>();
+  /** Commits that ended, for metrics. */
+  commits = 0;
+  private readonly host: CommitHost;
+  private waiters: Waiter[] = [];
+  private isRunning = false;
+  private isWanted = false;
+  private isScheduled = false;
+  private idleTimer: TimerHandle | undefined;
+  private idle: (() => void)[] = [];
+
+  constructor(host: CommitHost) {
+    this.host = host;
+  }
+
+  /** Calls back when everything appended and journaled up to now is durable, or cannot be. */
+  wait(done: (error?: StorageError) => void, log: PartitionLog | undefined): void {
+    this.waiters.push({ done, log, upTo: log?.nextOffset ?? 0 });
+    if (this.isRunning || this.isScheduled) return;
+    this.isScheduled = true;
+    // The end of the turn starts the commit; this is for callers outside of one.
+    this.host.timers.setImmediate(() => {
+      this.isScheduled = false;
+      this.startIfWanted();
+    });
+  }
+
+  /** Asks for a commit that nobody waits for. */
+  want(): void {
+    this.isWanted = true;
+  }
+
+  /** Starts a commit if one is wanted and none is under way. */
+  startIfWanted(): void {
+    if (this.isRunning || !(this.isWanted || this.waiters.length > 0)) return;
+    this.isRunning = true;
+    void this.run();
+  }
+
+  /** Something was written; if nobody asks for a commit, one comes by itself after a while. */
+  armIdleTimer(): void {
+    if (this.idleTimer !== undefined || this.isRunning) return;
+    this.idleTimer = this.host.timers.setTimeout(() => {
+      this.idleTimer = undefined;
+      this.isWanted = true;
+      this.startIfWanted();
+    }, this.host.limits.idleCommitMs);
+    this.idleTimer.unref();
+  }
+
+  /** Appends to a log at and above an offset were taken back. */
+  failWaiters(log: PartitionLog, fromOffset: number, error: StorageError): void {
+    const failed = this.waiters.filter((waiter) => waiter.log === log && waiter.upTo > fromOffset);
+    if (failed.length === 0) return;
+    this.waiters = this.waiters.filter((waiter) => !failed.includes(waiter));
+    for (const waiter of failed) waiter.done(error);
+  }
+
+  /** Commits what is there, and resolves when nothing is under way any more. */
+  async drain(): Promise<void> {
+    this.isWanted = true;
+    this.startIfWanted();
+    while (this.isRunning) await new Promise<void>((resolve) => this.idle.push(resolve));
+    if (this.idleTimer !== undefined) this.host.timers.clearTimeout(this.idleTimer);
+    this.idleTimer = undefined;
+  }
+
+  private async run(): Promise<void> {
+    const { host } = this;
+    // The turn in which a commit starts may go on appending; it begins with what is there now.
+    host.flush();
+    const { waiters } = this;
+    this.waiters = [];
+    this.isWanted = false;
+    const targets = [...this.dirty].map((log) => ({ log, end: log.logEnd }));
+    this.dirty.clear();
+    const failure = await this.makeDurable(targets);
+    this.finish(targets, waiters, failure);
+    this.isRunning = false;
+    host.committed();
+    if (this.waiters.length > 0 || this.isWanted) this.startIfWanted();
+    else this.becomeIdle();
+  }
+
+  private becomeIdle(): void {
+    const { journal } = this.host;
+    const hasNotes = journal.lastSequence > journal.syncedSequence;
+    if (this.host.shardFailure === undefined && (this.dirty.size > 0 || hasNotes)) this.armIdleTimer();
+    const { idle } = this;
+    this.idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  /** Resolves with the reason why the whole commit failed, or undefined; logs that failed by themselves are offline. */
+  private async makeDurable(targets: readonly Target[]): Promise<StorageError | undefined> {
+    const { host } = this;
+    const { journal } = host;
+    if (host.shardFailure !== undefined) return host.shardFailure;
+    const syncs = this.plan(targets);
+    const needed = journal.lastSequence;
+    await this.waitForRoom(needed);
+    const isJournalDirty =
+      needed > journal.syncedSequence && (journal.neededSequence > journal.syncedSequence || syncs.length === 0);
+    // Order does not matter: recovery drops whatever names a message that is not there.
+    const journaled = isJournalDirty ? journal.sync().catch(() => {}) : undefined;
+    await runLimited(syncs, host.limits.parallelSyncs);
+    await journaled;
+    return host.shardFailure;
+  }
+
+  /** Backpressure: until an area of the journal is free again, commits wait. */
+  private async waitForRoom(needed: number): Promise<void> {
+    const { journal } = this.host;
+    journal.write();
+    while (journal.writtenSequence < needed && this.host.shardFailure === undefined) {
+      await journal.whenRoom();
+      journal.write();
+    }
+  }
+
+  /** Copies small dirty ranges into the journal when there are many; returns the syncs that remain to be done. */
+  private plan(targets: readonly Target[]): (() => Promise<void>)[] {
+    const { host } = this;
+    const dirty: { log: PartitionLog; segment: Segment }[] = [];
+    for (const { log } of targets) {
+      for (const segment of log.unsynced) if (segment.safeBytes < segment.sizeBytes) dirty.push({ log, segment });
+    }
+    const isMany = dirty.length > host.limits.directSyncSegments;
+    const syncs: (() => Promise<void>)[] = [];
+    const named = new Set<PartitionLog>();
+    for (const { log, segment } of dirty) {
+      if (isMany && this.copy(log, segment)) continue;
+      segment.safeBytes = segment.sizeBytes;
+      syncs.push(() => host.syncSegment(log, segment));
+      if (log.isDirectoryUnsynced) named.add(log);
+    }
+    for (const log of named) syncs.push(() => host.syncDirectories(log));
+    return syncs;
+  }
+
+  /** Copies a segment's uncovered bytes into the journal. False when they are too many, or there is no room. */
+  private copy(log: PartitionLog, segment: Segment): boolean {
+    const { journal, limits } = this.host;
+    const length = segment.sizeBytes - segment.safeBytes;
+    if (length >= limits.journalCopyMaxBytes || !journal.hasRoom(length + 16)) return false;
+    try {
+      journal.appendBytes(log, segment.baseOffset, segment.safeBytes, this.host.readBack(segment, segment.safeBytes));
+    } catch (cause) {
+      log.goOffline(new StorageError('log-offline', `Cannot read back log ${log.logId}: ${String(cause)}`, cause));
+      return true;
+    }
+    segment.safeBytes = segment.sizeBytes;
+    this.host.copied(log, segment);
+    return true;
+  }
+
+  private finish(targets: readonly Target[], waiters: readonly Waiter[], failure: StorageError | undefined): void {
+    this.commits++;
+    let firstFailure = failure;
+    for (const { log, end } of targets) {
+      if (failure !== undefined || log.offline !== undefined) firstFailure ??= log.offline;
+      else if (end > log.durableEnd) {
+        log.durableEnd = end;
+        if (!log.isDeleted) log.publish();
+      }
+    }
+    for (const { done, log } of waiters) {
+      const error = log === undefined ? firstFailure : (failure ?? log.offline);
+      if (error === undefined) done();
+      else done(error);
+    }
+  }
+}

@@ -1,0 +1,307 @@
+import { assert } from '../../base/assert.js';
+import { ByteWriter } from '../../base/byte-writer.js';
+import { crc32c } from '../../base/crc32c.js';
+import { Deque } from '../../base/deque.js';
+import type { Disk, DiskFile, Random } from '../../io/ports.js';
+import { journalPath, journalsDirectory } from '../paths.js';
+import {
+  AREAS_AT,
+  CLEAN_MARK_AT,
+  encodeCleanMark,
+  encodeHeader,
+  RECORD_EPOCH_AT,
+  RECORD_HEADER_BYTES,
+  RECORD_KIND_AT,
+  RECORD_LENGTH_AT,
+  RECORD_LOG_AT,
+  RECORD_SALT_AT,
+  RECORD_SEQUENCE_AT,
+  RECORD_SYNCED_AT,
+  RecordKind,
+  SALT_BYTES,
+} from './format.js';
+
+/** A log, as its journal sees it. */
+export interface JournalTenant {
+  readonly logId: number;
+  readonly leaderEpoch: number;
+  /** Records up to this sequence are contained in a durable checkpoint. */
+  readonly checkpointedSequence: number;
+}
+
+interface Area {
+  readonly start: number;
+  /** Bytes that are in the file. */
+  used: number;
+  /** Logs with records here, and the last sequence of each. */
+  readonly tenants: Map<JournalTenant, number>;
+}
+
+interface WaitingRecord {
+  readonly tenant: JournalTenant;
+  readonly sequence: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * A shard's journal: two areas written in turn, as drawn in docs/formats/journal.md. Records are gathered in memory until `write`; the
+ * caller decides when to write and to sync. When the disk fails, `onFailed` is told once, and nothing is written or synced ever again.
+ */
+export class Journal {
+  readonly journalId: number;
+  /** Sequence of the last record that was appended. */
+  lastSequence = 0;
+  /** Sequence of the last record that is in the file. */
+  writtenSequence = 0;
+  /** Sequence of the last record that is synced. */
+  syncedSequence = 0;
+  /** Sequence of the last record that somebody waits for; notes alone are no reason to sync. */
+  neededSequence = 0;
+  /** Called when an area is full and was left: its logs need checkpoints, so that it can be used again. */
+  onAreaFull: (tenants: Iterable<JournalTenant>) => void = () => {};
+  /** Called once, when a write or a sync failed. */
+  onFailed: (cause: unknown) => void = () => {};
+  private failure: unknown;
+  private readonly forgotten = new WeakSet<JournalTenant>();
+  private readonly file: DiskFile;
+  private readonly areaBytes: number;
+  private readonly salt: Uint8Array;
+  private readonly areas: readonly [Area, Area];
+  private current = 0;
+  private readonly pending: ByteWriter;
+  private pendingSequence = 0;
+  private readonly waiting = new Deque<WaitingRecord>();
+  private waitingBytes = 0;
+  private roomWaiters: (() => void)[] = [];
+
+  private constructor(file: DiskFile, journalId: number, areaBytes: number, salt: Uint8Array) {
+    this.file = file;
+    this.salt = salt;
+    this.journalId = journalId;
+    this.areaBytes = areaBytes;
+    this.pending = new ByteWriter(64 * 1024, areaBytes);
+    this.areas = [
+      { start: AREAS_AT, used: 0, tenants: new Map() },
+      { start: AREAS_AT + areaBytes, used: 0, tenants: new Map() },
+    ];
+  }
+
+  /** Makes a new journal with all of its blocks; durable when this returns. @throws DiskError */
+  static create(disk: Disk, dataDirectory: string, journalId: number, areaBytes: number, random: Random): Journal {
+    const salt = random.bytes(SALT_BYTES);
+    const file = disk.open(journalPath(dataDirectory, journalId), 'create');
+    try {
+      file.allocate(AREAS_AT + 2 * areaBytes);
+      file.write(encodeHeader({ journalId, areaBytes, bootId: disk.bootId(), salt }), 0);
+      file.syncNow();
+      disk.syncDirectory(journalsDirectory(dataDirectory));
+    } catch (cause) {
+      file.close();
+      throw cause;
+    }
+    return new Journal(file, journalId, areaBytes, salt);
+  }
+
+  /** Bytes of records that are in memory only. */
+  get backlogBytes(): number {
+    return this.waitingBytes + this.pending.at;
+  }
+
+  /** Records a number: `created`, `lease` or `logStart`. Returns its sequence. */
+  appendNumber(tenant: JournalTenant, kind: RecordKind, value: number): number {
+    const record = this.begin(tenant, kind, 8);
+    record.i64(value);
+    return this.end(tenant, record, true);
+  }
+
+  /** Records a companion change; `change` is copied. Returns its sequence. */
+  appendChange(tenant: JournalTenant, companionOffset: number, change: Uint8Array): number {
+    const record = this.begin(tenant, RecordKind.change, 8 + change.length);
+    record.i64(companionOffset);
+    record.raw(change);
+    return this.end(tenant, record, true);
+  }
+
+  /** Records whole batches of a segment as they stand at `position`; copied. Returns its sequence. */
+  appendBytes(tenant: JournalTenant, segmentBase: number, position: number, batches: Uint8Array): number {
+    const record = this.begin(tenant, RecordKind.bytes, 16 + batches.length);
+    record.i64(segmentBase);
+    record.i64(position);
+    record.raw(batches);
+    return this.end(tenant, record, true);
+  }
+
+  /** Notes up to where a segment is synced. Nobody waits for it. */
+  noteDurable(tenant: JournalTenant, segmentBase: number, position: number, endOffset: number): void {
+    const record = this.begin(tenant, RecordKind.durable, 24);
+    record.i64(segmentBase);
+    record.i64(position);
+    record.i64(endOffset);
+    this.end(tenant, record, false);
+  }
+
+  /** Whether a record with this payload can be written without waiting for an area. */
+  hasRoom(payloadBytes: number): boolean {
+    const recordBytes = RECORD_HEADER_BYTES + payloadBytes;
+    return (
+      this.waiting.length === 0 && (this.fits(recordBytes) || (this.otherIsFree() && recordBytes <= this.areaBytes))
+    );
+  }
+
+  /** Writes what was gathered, as far as there is room. Check `writtenSequence`. */
+  write(): void {
+    if (this.pending.at === 0) return;
+    const area = this.areas[this.current]!;
+    if (this.failure === undefined) {
+      try {
+        this.file.write(this.pending.view(), area.start + area.used);
+      } catch (cause) {
+        this.fail(cause);
+      }
+    }
+    if (this.failure !== undefined) {
+      this.pending.reset();
+      return;
+    }
+    area.used += this.pending.at;
+    this.pending.reset();
+    this.writtenSequence = this.pendingSequence;
+  }
+
+  /** Resolves when an area has become free. */
+  whenRoom(): Promise<void> {
+    return new Promise((resolve) => this.roomWaiters.push(resolve));
+  }
+
+  /** Makes what was written before this call durable. Rejects with what the disk said, then and ever after. */
+  async sync(): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    const sequence = this.writtenSequence;
+    try {
+      await this.file.sync();
+    } catch (cause) {
+      this.fail(cause);
+      throw cause;
+    }
+    if (sequence > this.syncedSequence) this.syncedSequence = sequence;
+  }
+
+  /** A log has a newer checkpoint: areas may have become free. */
+  released(tenant: JournalTenant): void {
+    for (const area of this.areas) {
+      const last = area.tenants.get(tenant);
+      if (last !== undefined && last <= tenant.checkpointedSequence) area.tenants.delete(tenant);
+    }
+    this.drain();
+  }
+
+  /** A log was deleted: its records mean nothing any more. */
+  forget(tenant: JournalTenant): void {
+    this.forgotten.add(tenant);
+    for (const area of this.areas) area.tenants.delete(tenant);
+    this.drain();
+  }
+
+  /** Logs with a record in either area. */
+  *tenants(): IterableIterator<JournalTenant> {
+    yield* this.areas[0].tenants.keys();
+    for (const tenant of this.areas[1].tenants.keys()) if (!this.areas[0].tenants.has(tenant)) yield tenant;
+  }
+
+  /** Marks the journal as one that needs no replay: every log has a clean checkpoint. @throws DiskError */
+  markClean(): void {
+    this.file.write(encodeCleanMark(this.journalId, this.lastSequence), CLEAN_MARK_AT);
+    this.file.syncNow();
+  }
+
+  /** Closes the file. */
+  close(): void {
+    this.file.close();
+  }
+
+  private fail(cause: unknown): void {
+    if (this.failure !== undefined) return;
+    this.failure = cause;
+    this.onFailed(cause);
+    this.wakeWaiters();
+  }
+
+  private wakeWaiters(): void {
+    const waiters = this.roomWaiters;
+    this.roomWaiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  /** Starts a record where it will stay if there is room, and else in a writer of its own. */
+  private begin(tenant: JournalTenant, kind: RecordKind, payloadBytes: number): ByteWriter {
+    const recordBytes = RECORD_HEADER_BYTES + payloadBytes;
+    assert(recordBytes <= this.areaBytes, `A journal record of ${recordBytes} bytes exceeds an area`);
+    const canPlace = this.waiting.length === 0 && this.makeRoom(recordBytes);
+    const writer = canPlace ? this.pending : new ByteWriter(recordBytes, recordBytes);
+    const at = writer.skip(RECORD_HEADER_BYTES);
+    this.lastSequence++;
+    writer.patchU32(at + RECORD_LENGTH_AT, payloadBytes);
+    writer.patchI64(at + RECORD_SEQUENCE_AT, this.lastSequence);
+    writer.patchI64(at + RECORD_SYNCED_AT, this.syncedSequence);
+    writer.bytes.set(this.salt, at + RECORD_SALT_AT);
+    writer.patchU32(at + RECORD_LOG_AT, tenant.logId);
+    writer.patchU32(at + RECORD_EPOCH_AT, tenant.leaderEpoch);
+    writer.bytes[at + RECORD_KIND_AT] = kind;
+    this.recordAt = at;
+    return writer;
+  }
+
+  private recordAt = 0;
+
+  private end(tenant: JournalTenant, writer: ByteWriter, isNeeded: boolean): number {
+    const at = this.recordAt;
+    writer.patchU32(at, crc32c(writer.bytes, at + RECORD_LENGTH_AT, writer.at));
+    if (isNeeded) this.neededSequence = this.lastSequence;
+    if (writer === this.pending) this.placed(tenant, this.lastSequence);
+    else {
+      this.waiting.pushBack({ tenant, sequence: this.lastSequence, bytes: writer.view() });
+      this.waitingBytes += writer.at;
+    }
+    return this.lastSequence;
+  }
+
+  private placed(tenant: JournalTenant, sequence: number): void {
+    this.areas[this.current]!.tenants.set(tenant, sequence);
+    this.pendingSequence = sequence;
+  }
+
+  private fits(recordBytes: number): boolean {
+    return this.areas[this.current]!.used + this.pending.at + recordBytes <= this.areaBytes;
+  }
+
+  private otherIsFree(): boolean {
+    return this.areas[1 - this.current]!.tenants.size === 0;
+  }
+
+  /** Turns to the other area when this one is full. False when that is not free. */
+  private makeRoom(recordBytes: number): boolean {
+    if (this.fits(recordBytes)) return true;
+    if (!this.otherIsFree()) return false;
+    this.write();
+    const left = this.areas[this.current]!;
+    this.current = 1 - this.current;
+    this.areas[this.current]!.used = 0;
+    this.onAreaFull(left.tenants.keys());
+    return true;
+  }
+
+  /** Places waiting records once there is room. */
+  private drain(): void {
+    if (!this.otherIsFree()) return;
+    for (let record = this.waiting.peekFront(); record !== undefined; record = this.waiting.peekFront()) {
+      if (!this.makeRoom(record.bytes.length)) break;
+      this.waiting.popFront();
+      this.waitingBytes -= record.bytes.length;
+      this.pending.raw(record.bytes);
+      this.placed(record.tenant, record.sequence);
+      if (this.forgotten.has(record.tenant)) this.areas[this.current]!.tenants.delete(record.tenant);
+    }
+    this.write();
+    this.wakeWaiters();
+  }
+}

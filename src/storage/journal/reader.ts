@@ -1,0 +1,186 @@
+import { crc32c } from '../../base/crc32c.js';
+import { readI64, readU32 } from '../../base/integers.js';
+import type { Disk, DiskFile } from '../../io/ports.js';
+import { StorageError } from '../errors.js';
+import { journalIdOf, journalPath, journalsDirectory } from '../paths.js';
+import {
+  AREAS_AT,
+  CLEAN_MARK_AT,
+  CLEAN_MARK_BYTES,
+  decodeHeader,
+  isCleanMark,
+  JOURNAL_HEADER_BYTES,
+  RECORD_EPOCH_AT,
+  RECORD_HEADER_BYTES,
+  RECORD_KIND_AT,
+  RECORD_LENGTH_AT,
+  RECORD_LOG_AT,
+  RECORD_SALT_AT,
+  RECORD_SEQUENCE_AT,
+  RECORD_SYNCED_AT,
+  SALT_BYTES,
+} from './format.js';
+
+const NO_BYTES = new Uint8Array(0);
+const AREA_MAX_BYTES = 1024 * 1024 * 1024;
+
+/** A journaled record in borrowed memory. */
+export interface JournalRecord {
+  sequence: number;
+  logId: number;
+  leaderEpoch: number;
+  kind: number;
+  /** The payload is `bytes` from `at` to `end`. */
+  bytes: Uint8Array;
+  at: number;
+  end: number;
+}
+
+/** What was found in a journal. */
+export interface JournalFindings {
+  readonly journalId: number;
+  readonly bootId: string;
+  /** It was closed in order: nothing was replayed, nothing needed to be. */
+  readonly isClean: boolean;
+  readonly records: number;
+  /** Says what is wrong when records that had been synced are missing. */
+  readonly corruption: string | undefined;
+}
+
+/** Whole records of one area in rising order, by position. */
+interface Run {
+  readonly bytes: Uint8Array;
+  readonly positions: number[];
+  readonly first: number;
+  readonly maxSynced: number;
+}
+
+/** The ids of the journals that are there, rising. @throws DiskError */
+export function findJournals(disk: Disk, dataDirectory: string): number[] {
+  const directory = journalsDirectory(dataDirectory);
+  if (!disk.exists(directory)) return [];
+  const ids = disk.list(directory).map(journalIdOf);
+  return ids.filter((id) => id >= 0).sort((left, right) => left - right);
+}
+
+/** Removes journals that all logs have newer checkpoints than. @throws DiskError */
+export function removeJournals(disk: Disk, dataDirectory: string, journalIds: readonly number[]): void {
+  for (const journalId of journalIds) disk.remove(journalPath(dataDirectory, journalId));
+  if (journalIds.length > 0) disk.syncDirectory(journalsDirectory(dataDirectory));
+}
+
+/**
+ * Reads a journal, and passes on in order what is to be replayed. A journal that was closed in order has nothing.
+ * @throws DiskError; StorageError `bad-format` when the header is damaged
+ */
+export function replayJournal(
+  disk: Disk,
+  dataDirectory: string,
+  journalId: number,
+  visit: (record: JournalRecord) => void,
+): JournalFindings {
+  const path = journalPath(dataDirectory, journalId);
+  const file = disk.open(path, 'read');
+  try {
+    return replayFile(file, journalId, visit);
+  } finally {
+    file.close();
+  }
+}
+
+function replayFile(file: DiskFile, journalId: number, visit: (record: JournalRecord) => void): JournalFindings {
+  const headerBytes = new Uint8Array(JOURNAL_HEADER_BYTES);
+  file.read(headerBytes, 0);
+  const header = decodeHeader(headerBytes);
+  if (header === undefined || header.journalId !== journalId || header.areaBytes > AREA_MAX_BYTES) {
+    // A journal is made durable with its header before it is used, so this one never was, or its first sector is lost.
+    const isUnused = headerBytes.every((byte) => byte === 0);
+    if (isUnused) return { journalId, bootId: 'unknown', isClean: true, records: 0, corruption: undefined };
+    throw new StorageError('bad-format', `Cannot read journal "${file.path}": its header is damaged`);
+  }
+  const mark = new Uint8Array(CLEAN_MARK_BYTES);
+  file.read(mark, CLEAN_MARK_AT);
+  const { bootId, areaBytes, salt } = header;
+  if (isCleanMark(mark, journalId)) return { journalId, bootId, isClean: true, records: 0, corruption: undefined };
+  const runs = [readRun(file, salt, AREAS_AT, areaBytes), readRun(file, salt, AREAS_AT + areaBytes, areaBytes)];
+  const { records, corruption } = visitRuns(runs, file.path, visit);
+  return { journalId, bootId, isClean: false, records, corruption };
+}
+
+function readRun(file: DiskFile, salt: Uint8Array, start: number, areaBytes: number): Run {
+  const bytes = new Uint8Array(areaBytes);
+  const length = file.read(bytes, start);
+  // Buffer's search runs in native code; the view shares the memory.
+  const haystack = Buffer.from(bytes.buffer, bytes.byteOffset, length);
+  const positions: number[] = [];
+  let last = 0;
+  let maxSynced = 0;
+  for (let at = 0; at + RECORD_HEADER_BYTES <= length; ) {
+    const recordBytes = wholeRecordBytes(bytes, at, length, salt);
+    if (recordBytes === 0) {
+      // Look for the next record behind bytes that are none: every record has the journal's salt at a fixed place.
+      const found = haystack.indexOf(salt, at + 1 + RECORD_SALT_AT);
+      if (found === -1) break;
+      at = found - RECORD_SALT_AT;
+      continue;
+    }
+    const sequence = readI64(bytes, at + RECORD_SEQUENCE_AT);
+    // Lower sequences are what an earlier lap left behind.
+    if (sequence > last) {
+      positions.push(at);
+      last = sequence;
+      maxSynced = Math.max(maxSynced, readI64(bytes, at + RECORD_SYNCED_AT));
+    }
+    at += recordBytes;
+  }
+  const first = positions.length === 0 ? 0 : readI64(bytes, positions[0]! + RECORD_SEQUENCE_AT);
+  return { bytes, positions, first, maxSynced };
+}
+
+/** The record's size, or 0 when there is no whole record of this journal. */
+function wholeRecordBytes(bytes: Uint8Array, at: number, length: number, salt: Uint8Array): number {
+  const recordBytes = RECORD_HEADER_BYTES + readU32(bytes, at + RECORD_LENGTH_AT);
+  if (at + recordBytes > length) return 0;
+  for (let index = 0; index < SALT_BYTES; index++) if (bytes[at + RECORD_SALT_AT + index] !== salt[index]) return 0;
+  return readU32(bytes, at) === crc32c(bytes, at + RECORD_LENGTH_AT, at + recordBytes) ? recordBytes : 0;
+}
+
+function visitRuns(
+  runs: readonly Run[],
+  path: string,
+  visit: (record: JournalRecord) => void,
+): { records: number; corruption: string | undefined } {
+  const used = runs.filter((run) => run.positions.length > 0).sort((left, right) => left.first - right.first);
+  const maxSynced = used.reduce((max, run) => Math.max(max, run.maxSynced), 0);
+  const record: JournalRecord = { sequence: 0, logId: 0, leaderEpoch: 0, kind: 0, bytes: NO_BYTES, at: 0, end: 0 };
+  let expected = used[0]?.first ?? 0;
+  let records = 0;
+  let corruption: string | undefined;
+  for (const run of used) {
+    for (const at of run.positions) {
+      loadRecord(record, run.bytes, at);
+      if (record.sequence > expected) {
+        // Missing and never synced: what follows was not confirmed to anyone either.
+        if (maxSynced < expected) return { records, corruption };
+        corruption ??= `Journal "${path}" lacks the records from ${expected} to ${record.sequence - 1}, which had been synced`;
+      }
+      if (record.sequence < expected) continue;
+      expected = record.sequence + 1;
+      records++;
+      visit(record);
+    }
+  }
+  // The last synced records may be gone altogether.
+  if (maxSynced >= expected) corruption ??= `Journal "${path}" lacks the records from ${expected} to ${maxSynced}`;
+  return { records, corruption };
+}
+
+function loadRecord(record: JournalRecord, bytes: Uint8Array, at: number): void {
+  record.sequence = readI64(bytes, at + RECORD_SEQUENCE_AT);
+  record.logId = readU32(bytes, at + RECORD_LOG_AT);
+  record.leaderEpoch = readU32(bytes, at + RECORD_EPOCH_AT) | 0;
+  record.kind = bytes[at + RECORD_KIND_AT]!;
+  record.bytes = bytes;
+  record.at = at + RECORD_HEADER_BYTES;
+  record.end = record.at + readU32(bytes, at + RECORD_LENGTH_AT);
+}

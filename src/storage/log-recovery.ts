@@ -1,0 +1,371 @@
+import { readI64 } from '../base/integers.js';
+import { DiskError } from '../io/disk/disk-error.js';
+import type { DiskFile } from '../io/ports.js';
+import * as batch from '../record/batch-header.js';
+import { type CheckpointImage, readCheckpoint } from './checkpoint.js';
+import { StorageError } from './errors.js';
+import { finishIndex, openIndex } from './index-rebuild.js';
+import { RecordKind } from './journal/format.js';
+import type { JournalRecord } from './journal/reader.js';
+import type { LogHost, PartitionLog } from './partition-log.js';
+import { segmentBaseOf, segmentPath } from './paths.js';
+import { type BadRange, encodeQuarantine, readQuarantine } from './quarantine.js';
+import { Segment } from './segment.js';
+import { type ScanResult, scanSegment } from './segment-scan.js';
+
+/** What recovery had to do to one log. */
+export interface LogRecoveryReport {
+  readonly logId: number;
+  /** It was written to before the crash, and so was looked at. */
+  readonly wasScanned: boolean;
+  /** Bytes of unconfirmed writes that were cut off. */
+  readonly tornBytes: number;
+  readonly recoveredEnd: number;
+  readonly nextOffset: number;
+  /** What was found bad below the durable position; empty for a sound log. */
+  readonly damage: readonly string[];
+}
+
+/** A place in the log's segments. */
+interface DurablePlace {
+  readonly segmentBase: number;
+  readonly position: number;
+  readonly endOffset: number;
+}
+
+/**
+ * Recovers one log: reads its checkpoint, takes the journal's records in order, and then, if the log was being written to, scans what lies
+ * behind the checkpoint. Nothing here needs to be durable before the next checkpoint: done again, it gives the same result.
+ */
+export class LogRecovery {
+  readonly log: PartitionLog;
+  private readonly host: LogHost;
+  private readonly checkpoint: CheckpointImage | undefined;
+  private readonly damage: string[] = [];
+  private wasOpen: boolean;
+  private wasCreated = false;
+  private hasRecords = false;
+  private highestEpoch: number;
+  private durable: DurablePlace;
+  private tornBytes = 0;
+  private lastRedo: Segment | undefined;
+  private hasChangeGap = false;
+
+  constructor(host: LogHost, log: PartitionLog) {
+    this.host = host;
+    this.log = log;
+    host.disk.mkdir(log.directory);
+    this.checkpoint = this.loadCheckpoint();
+    this.wasOpen = this.checkpoint?.isClean === false;
+    this.highestEpoch = this.checkpoint?.leaderEpoch ?? -1;
+    const last = this.checkpoint?.segments[this.checkpoint.segments.length - 1];
+    const endOffset = this.checkpoint?.logEnd ?? 0;
+    this.durable = { segmentBase: last?.baseOffset ?? 0, position: last?.sizeBytes ?? 0, endOffset };
+    this.restore();
+  }
+
+  /** Takes one record of journal `journalId`; they must come in order. */
+  apply(journalId: number, record: JournalRecord): void {
+    if (this.isContained(journalId, record.sequence)) return;
+    this.hasRecords = true;
+    const { log } = this;
+    const { bytes, at, end, kind } = record;
+    this.highestEpoch = Math.max(this.highestEpoch, record.leaderEpoch);
+    if (kind === RecordKind.change) this.applyChange(readI64(bytes, at), bytes.subarray(at + 8, end));
+    else if (kind === RecordKind.logStart) log.logStart = Math.max(log.logStart, readI64(bytes, at));
+    else {
+      this.wasOpen = true;
+      if (kind === RecordKind.bytes)
+        this.redo(readI64(bytes, at), readI64(bytes, at + 8), bytes.subarray(at + 16, end));
+      else if (kind === RecordKind.durable) {
+        this.raiseDurable(readI64(bytes, at), readI64(bytes, at + 8), readI64(bytes, at + 16));
+      } else {
+        this.wasCreated ||= kind === RecordKind.created;
+        log.leaseEnd = Math.max(log.leaseEnd, readI64(bytes, at));
+      }
+    }
+  }
+
+  /** All records were given. `wasPowerLost`: what was not synced may be gone. */
+  finish(wasPowerLost: boolean): LogRecoveryReport {
+    const { log, host } = this;
+    this.dropRedo();
+    const isBlind = this.checkpoint === undefined && !this.wasCreated;
+    const isNew = isBlind && !this.wasOpen && this.listBases().length === 0;
+    const isScanned = this.wasOpen || (isBlind && !isNew);
+    const recoveredEnd = isScanned ? this.scan(isBlind) : log.logEnd;
+    log.logEnd = recoveredEnd;
+    log.nextOffset = isScanned && wasPowerLost ? Math.max(recoveredEnd, log.leaseEnd) : recoveredEnd;
+    if (isScanned) log.leaderEpoch = this.highestEpoch + 1;
+    this.settleEnds(recoveredEnd);
+    if (this.checkpoint !== undefined && !isScanned) {
+      const { companionOffset, logStart, logEnd } = this.checkpoint;
+      log.checkpointed = { companionOffset, logStart, logEnd, isClean: true };
+      log.isFolderDurable = true;
+    }
+    if (isNew) log.begin();
+    else if (isScanned) host.dirtied(log);
+    if (this.damage.length > 0) log.corruption = new StorageError('corrupt', this.damage.join('; '));
+    log.companion.recovered({
+      logStart: log.logStart,
+      logEnd: recoveredEnd,
+      nextOffset: log.nextOffset,
+      clean: !isScanned && !this.hasRecords,
+      recordsAbove: (offset) => log.recordsAbove(offset),
+    });
+    const { tornBytes, damage } = this;
+    return { logId: log.logId, wasScanned: isScanned, tornBytes, recoveredEnd, nextOffset: log.nextOffset, damage };
+  }
+
+  private loadCheckpoint(): CheckpointImage | undefined {
+    try {
+      return readCheckpoint(this.host.disk, this.log.directory);
+    } catch (cause) {
+      if (!(cause instanceof StorageError)) throw cause;
+      this.damage.push(cause.message);
+      return undefined;
+    }
+  }
+
+  private restore(): void {
+    const { log, checkpoint } = this;
+    log.companion.restore(checkpoint?.snapshot);
+    if (checkpoint === undefined) return;
+    log.logStart = checkpoint.logStart;
+    log.logEnd = checkpoint.logEnd;
+    log.leaderEpoch = checkpoint.leaderEpoch;
+    log.leaseEnd = checkpoint.leaseEnd;
+    log.companionOffset = checkpoint.companionOffset;
+    log.epochs = [...checkpoint.epochs];
+    for (const producer of checkpoint.producers) log.producers.restore(producer);
+    for (const image of checkpoint.segments) {
+      const segment = new Segment(log.directory, image.baseOffset);
+      segment.setSums(image);
+      segment.syncedBytes = image.sizeBytes;
+      segment.safeBytes = image.sizeBytes;
+      log.segments.push(segment);
+    }
+  }
+
+  private isContained(journalId: number, sequence: number): boolean {
+    const { checkpoint } = this;
+    if (checkpoint === undefined || journalId > checkpoint.journalId) return false;
+    return journalId < checkpoint.journalId || sequence <= checkpoint.journalSequence;
+  }
+
+  private applyChange(companionOffset: number, change: Uint8Array): void {
+    const { log } = this;
+    if (this.hasChangeGap) return;
+    if (companionOffset !== log.companionOffset + 1) {
+      this.hasChangeGap = true;
+      this.damage.push(
+        `Log ${log.logId} lacks the companion changes from ${log.companionOffset + 1} to ${companionOffset - 1}`,
+      );
+      return;
+    }
+    log.companionOffset = companionOffset;
+    log.companion.apply(change);
+  }
+
+  private raiseDurable(segmentBase: number, position: number, endOffset: number): void {
+    const { durable } = this;
+    const isHigher =
+      segmentBase > durable.segmentBase || (segmentBase === durable.segmentBase && position > durable.position);
+    if (isHigher) this.durable = { segmentBase, position, endOffset };
+  }
+
+  /** Writes batches to their place again, in case the segment's own copy did not get through. */
+  private redo(segmentBase: number, position: number, bytes: Uint8Array): void {
+    const last = this.checkpoint?.segments[this.checkpoint.segments.length - 1];
+    // Segments before the checkpoint's last one, and this one's beginning, were synced; they may have been rewritten since.
+    const isCovered =
+      last !== undefined &&
+      (segmentBase < last.baseOffset || (segmentBase === last.baseOffset && position + bytes.length <= last.sizeBytes));
+    if (isCovered) return;
+    const file = this.redoFile(segmentBase);
+    const found = new Uint8Array(bytes.length);
+    if (file.read(found, position) < bytes.length || Buffer.compare(found, bytes) !== 0) file.write(bytes, position);
+    let endOffset = 0;
+    for (let at = 0, next = batch.nextBatch(bytes, 0, bytes.length); next !== -1; ) {
+      endOffset = batch.batchLastOffset(bytes, at) + 1;
+      at = next;
+      next = batch.nextBatch(bytes, at, bytes.length);
+    }
+    this.raiseDurable(segmentBase, position + bytes.length, endOffset);
+  }
+
+  private redoFile(segmentBase: number): DiskFile {
+    if (this.lastRedo?.baseOffset !== segmentBase) {
+      this.dropRedo();
+      this.lastRedo = new Segment(this.log.directory, segmentBase);
+      return this.lastRedo.hold(this.host.files);
+    }
+    const file = this.lastRedo.hold(this.host.files);
+    this.lastRedo.drop(this.host.files);
+    return file;
+  }
+
+  private dropRedo(): void {
+    this.lastRedo?.drop(this.host.files);
+    this.lastRedo = undefined;
+  }
+
+  private listBases(): number[] {
+    const names = this.host.disk.list(this.log.directory);
+    return names.map(segmentBaseOf).filter((base) => base >= 0);
+  }
+
+  /** Scans what is behind the checkpoint. Returns the log's end. */
+  private scan(isBlind: boolean): number {
+    const { log } = this;
+    const lastKnown = log.segments[log.segments.length - 1];
+    const found = this.listBases().filter((base) => lastKnown === undefined || base >= lastKnown.baseOffset);
+    this.reportMissing(new Set(found), lastKnown);
+    let expected = lastKnown === undefined ? (found[0] ?? 0) : log.logEnd;
+    let epoch = this.checkpoint?.leaderEpoch ?? -1;
+    if (isBlind) log.logStart = Math.max(log.logStart, expected);
+    for (const [index, base] of found.entries()) {
+      const segment = base === lastKnown?.baseOffset ? lastKnown : this.addSegment(base);
+      const result = this.scanOne(segment, expected, epoch, isBlind, found[index + 1]);
+      if (base > expected && segment.records === 0 && !isBlind && !this.isDurable(base)) {
+        // The end of the segment before did not get through, so neither counts this one, which nobody had confirmed.
+        this.cutFrom(found.slice(index));
+        break;
+      }
+      expected = Math.max(result.expectedOffset, expected);
+      epoch = result.epoch;
+      if (result.isTorn) {
+        this.cutFrom(found.slice(index + 1));
+        break;
+      }
+    }
+    this.highestEpoch = Math.max(this.highestEpoch, epoch);
+    return Math.max(expected, this.durable.endOffset);
+  }
+
+  private reportMissing(found: ReadonlySet<number>, lastKnown: Segment | undefined): void {
+    if (lastKnown === undefined || found.has(lastKnown.baseOffset)) return;
+    this.damage.push(`Segment "${lastKnown.path('log')}" of log ${this.log.logId} is missing`);
+    this.log.segments.pop();
+  }
+
+  private addSegment(baseOffset: number): Segment {
+    const segment = new Segment(this.log.directory, baseOffset);
+    this.log.segments.push(segment);
+    return segment;
+  }
+
+  private isDurable(baseOffset: number): boolean {
+    return baseOffset <= this.durable.segmentBase && this.durable.position > 0;
+  }
+
+  private scanOne(
+    segment: Segment,
+    expectedOffset: number,
+    epoch: number,
+    isBlind: boolean,
+    nextBase: number | undefined,
+  ): ScanResult {
+    const { host } = this;
+    const { baseOffset, sizeBytes: position } = segment;
+    const start = { position, baseOffset, expectedOffset, epoch, isBlind, ...this.durableIn(baseOffset, nextBase) };
+    const file = segment.hold(host.files);
+    try {
+      const result = scanSegment(file, start, (bytes, at) => this.accept(segment, bytes, at));
+      this.takeResult(segment, file, result);
+      if (nextBase === undefined || result.isTorn) openIndex(segment, host.files).write();
+      else finishIndex(segment, host.files);
+      return result;
+    } finally {
+      segment.drop(host.files);
+    }
+  }
+
+  private durableIn(baseOffset: number, nextBase: number | undefined): { durablePosition: number; durableEnd: number } {
+    const { durable } = this;
+    if (baseOffset === durable.segmentBase) return { durablePosition: durable.position, durableEnd: durable.endOffset };
+    // Every byte of a segment before the one with the durable position was synced.
+    if (baseOffset < durable.segmentBase)
+      return { durablePosition: Number.MAX_SAFE_INTEGER, durableEnd: nextBase ?? 0 };
+    return { durablePosition: 0, durableEnd: 0 };
+  }
+
+  private takeResult(segment: Segment, file: DiskFile, result: ScanResult): void {
+    segment.sizeBytes = result.endPosition;
+    segment.endOffset = Math.max(segment.baseOffset, result.expectedOffset);
+    segment.syncedBytes = Math.min(segment.syncedBytes, segment.sizeBytes);
+    segment.safeBytes = segment.syncedBytes;
+    const size = file.size();
+    if (size > result.endPosition) {
+      this.tornBytes += size - result.endPosition;
+      file.truncate(result.endPosition);
+    }
+    if (result.bad.length > 0) this.quarantine(segment, result.bad);
+    this.log.isDirectoryUnsynced = true;
+    if (!segment.isUnsynced) return;
+    segment.holdUntilSynced(this.host.files);
+    this.log.unsynced.add(segment);
+  }
+
+  private accept(segment: Segment, bytes: Uint8Array, at: number): void {
+    const { log } = this;
+    const nowMs = this.host.clock.nowMs();
+    segment.records += batch.batchRecordsCount(bytes, at);
+    segment.maxTimestampMs = Math.max(segment.maxTimestampMs, batch.batchMaxTimestamp(bytes, at));
+    segment.lastArrivalMs = Math.max(segment.lastArrivalMs, nowMs);
+    const epoch = batch.batchLeaderEpoch(bytes, at);
+    const base = batch.batchBaseOffset(bytes, at);
+    if (epoch > (log.epochs[log.epochs.length - 1]?.epoch ?? -1)) log.epochs.push({ epoch, startOffset: base });
+    const producerId = batch.batchProducerId(bytes, at);
+    if (producerId < 0) return;
+    const first = batch.batchIsControl(bytes, at) ? -1 : batch.batchBaseSequence(bytes, at);
+    const last = batch.batchLastSequence(bytes, at);
+    log.producers.append(producerId, batch.batchProducerEpoch(bytes, at), first, last, base, nowMs);
+    log.producers.commitTurn();
+  }
+
+  private quarantine(segment: Segment, bad: readonly BadRange[]): void {
+    for (const range of bad) {
+      this.damage.push(
+        `Log ${this.log.logId} lost offsets ${range.fromOffset} to ${range.toOffset - 1}: bytes ${range.fromPosition} to ` +
+          `${range.toPosition} of "${segment.path('log')}" are not what was written`,
+      );
+    }
+    const path = segment.path('quarantine');
+    this.host.disk.writeFileAtomic(path, encodeQuarantine([...readQuarantine(this.host.disk, path), ...bad]));
+  }
+
+  /** Removes segments that consist of unconfirmed writes behind a hole. */
+  private cutFrom(bases: readonly number[]): void {
+    const { log, host } = this;
+    for (const base of bases) {
+      const position = log.segments.findIndex((segment) => segment.baseOffset === base);
+      const segment = position >= 0 ? log.segments.splice(position, 1)[0] : undefined;
+      if (segment !== undefined) {
+        log.unsynced.delete(segment);
+        segment.isRemoved = true;
+        segment.settle(host.files);
+      }
+      for (const kind of ['log', 'index'] as const) this.unlink(segmentPath(log.directory, base, kind));
+    }
+  }
+
+  private unlink(path: string): void {
+    this.host.files.forget(path);
+    try {
+      this.host.disk.unlink(path);
+    } catch (cause) {
+      if (!(cause instanceof DiskError) || cause.code !== 'not-found') throw cause;
+    }
+  }
+
+  private settleEnds(recoveredEnd: number): void {
+    const { log } = this;
+    log.logEnd = log.nextOffset;
+    log.visibleEnd = log.nextOffset;
+    log.durableEnd = Math.min(recoveredEnd, this.durable.endOffset);
+    if (log.durableEnd === recoveredEnd) log.durableEnd = log.nextOffset;
+    const last = log.segments[log.segments.length - 1];
+    if (last !== undefined) last.endOffset = Math.max(last.endOffset, recoveredEnd);
+  }
+}

@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import { Prng } from '../base/prng.js';
+import { crashAndStart, simulatedHarness } from './fixtures/harness.js';
+
+describe('ShardStorage', () => {
+  it('reads what was appended, before and after a clean restart, which replays and scans nothing', async () => {
+    const harness = simulatedHarness();
+    await harness.start([]);
+    harness.create(7);
+    expect(harness.append(7, ['a', 'b'])).toBe(0);
+    expect(harness.append(7, ['c'])).toBe(2);
+    expect(await harness.commit()).toBeUndefined();
+    expect(harness.log(7).durableEnd).toBe(3);
+    expect(harness.readAll(7).map(({ value }) => value)).toEqual(['a', 'b', 'c']);
+    await harness.settle(harness.storage.close());
+
+    await harness.start();
+    expect(harness.report).toMatchObject({ wasClean: true, replayedRecords: 0, logs: [] });
+    expect(harness.readAll(7).map(({ value }) => value)).toEqual(['a', 'b', 'c']);
+    expect(harness.log(7).leaderEpoch).toBe(0);
+    expect(harness.append(7, ['d'])).toBe(3);
+    await harness.commit();
+    expect(harness.readAll(7).map(({ value }) => value)).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('goes on at the recovered end with a new epoch when the process was killed', async () => {
+    const harness = simulatedHarness();
+    await harness.start([]);
+    harness.create(1);
+    harness.append(1, ['a']);
+    await harness.commit();
+    harness.append(1, ['b']);
+    harness.storage.flush();
+    harness.disk.killProcess();
+    await harness.start();
+    expect(harness.report.wasPowerLost).toBe(false);
+    expect(harness.log(1)).toMatchObject({ nextOffset: 2, leaderEpoch: 1 });
+    expect(harness.readAll(1).map(({ value }) => value)).toEqual(['a', 'b']);
+  });
+
+  it('goes on above the lease with a new epoch when the power failed', async () => {
+    const harness = simulatedHarness();
+    await harness.start([]);
+    harness.create(1);
+    harness.append(1, ['a']);
+    await harness.commit();
+    await crashAndStart(harness, new Prng(1));
+    expect(harness.report.wasPowerLost).toBe(true);
+    expect(harness.log(1)).toMatchObject({ nextOffset: 64, leaderEpoch: 1 });
+    expect(harness.append(1, ['b'])).toBe(64);
+    await harness.commit();
+    expect(harness.readAll(1)).toEqual([
+      { offset: 0, value: 'a' },
+      { offset: 64, value: 'b' },
+    ]);
+  });
+});

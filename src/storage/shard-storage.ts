@@ -1,0 +1,387 @@
+import { assert } from '../base/assert.js';
+import { DiskError } from '../io/disk/disk-error.js';
+import { FileCache } from '../io/disk/file-cache.js';
+import type { Clock, Disk, Random, Timers } from '../io/ports.js';
+import { Checkpointer } from './checkpointer.js';
+import { StorageError } from './errors.js';
+import { GroupCommit } from './group-commit.js';
+import { Journal } from './journal/journal.js';
+import { replayJournal } from './journal/reader.js';
+import { checkStorageLimits, DEFAULT_STORAGE_LIMITS, JOURNAL_BACKLOG_BYTES, type StorageLimits } from './limits.js';
+import { LogRecovery, type LogRecoveryReport } from './log-recovery.js';
+import { PartitionLog } from './partition-log.js';
+import { journalsDirectory, logDirectory, logsDirectory } from './paths.js';
+import type { LogDescription, PartitionProgress } from './ports.js';
+import type { Segment } from './segment.js';
+import { TurnBuffers } from './turn-buffers.js';
+
+/** What a shard's storage is made of. */
+export interface ShardStorageOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** The data folder; the node holds its lock. */
+  readonly directory: string;
+  /** Greater than the id of any journal before. */
+  readonly journalId: number;
+  readonly table: PartitionProgress;
+  readonly limits?: Partial<StorageLimits>;
+  /** The shard's journal failed: nothing of this shard can be written any more. */
+  readonly onFatal: (error: StorageError) => void;
+  /** A log stopped serving. */
+  readonly onLogOffline?: (log: PartitionLog, error: StorageError) => void;
+}
+
+/** What recovery found. */
+export interface RecoveryReport {
+  /** No journal had anything to replay. */
+  readonly wasClean: boolean;
+  /** What had not been synced may have been lost. */
+  readonly wasPowerLost: boolean;
+  readonly replayedRecords: number;
+  readonly journalCorruption: readonly string[];
+  /** Logs that were scanned or are damaged. */
+  readonly logs: readonly LogRecoveryReport[];
+}
+
+/** The logs that one shard owns, their journal and their group commit. */
+export class ShardStorage {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly limits: StorageLimits;
+  readonly files: FileCache;
+  readonly buffers: TurnBuffers;
+  readonly journal: Journal;
+  /** Why the whole shard stopped, if it did. */
+  shardFailure: StorageError | undefined;
+  private readonly options: ShardStorageOptions;
+  private readonly logs = new Map<number, PartitionLog>();
+  private readonly commit: GroupCommit;
+  private readonly checkpoints: Checkpointer;
+  private readonly leasing = new Set<PartitionLog>();
+  /** Segments whose last bytes only the journal holds safely, the oldest first. */
+  private readonly unsynced = new Map<Segment, PartitionLog>();
+  private turn: PartitionLog[] = [];
+  private isFlushing = false;
+  private isClosed = false;
+
+  private constructor(options: ShardStorageOptions, limits: StorageLimits, journal: Journal) {
+    this.options = options;
+    this.disk = options.disk;
+    this.clock = options.clock;
+    this.timers = options.timers;
+    this.limits = limits;
+    this.journal = journal;
+    this.files = new FileCache(options.disk, limits.openFiles);
+    this.buffers = new TurnBuffers(limits.turnBufferBytes);
+    this.commit = new GroupCommit(this);
+    this.checkpoints = new Checkpointer(this);
+    // The journal's tenants are this shard's logs.
+    journal.onAreaFull = (tenants) => this.checkpointAll(tenants as Iterable<PartitionLog>);
+    journal.onFailed = (cause) => this.fail(cause);
+  }
+
+  /**
+   * Makes a new journal and is ready for `recover`.
+   * @throws StorageError `no-space`; DiskError
+   */
+  static open(options: ShardStorageOptions): ShardStorage {
+    const limits = { ...DEFAULT_STORAGE_LIMITS, ...options.limits };
+    checkStorageLimits(limits);
+    const { disk, directory, journalId, random } = options;
+    for (const path of [logsDirectory(directory), journalsDirectory(directory)]) {
+      if (disk.exists(path)) continue;
+      disk.mkdir(path);
+      disk.syncDirectory(directory);
+    }
+    try {
+      return new ShardStorage(
+        options,
+        limits,
+        Journal.create(disk, directory, journalId, limits.journalAreaBytes, random),
+      );
+    } catch (cause) {
+      if (!(cause instanceof DiskError) || cause.code !== 'no-space') throw cause;
+      throw new StorageError('no-space', `Cannot make journal ${journalId}: ${cause.message}`, cause);
+    }
+  }
+
+  /** Whether the shard should take in more work: the journal's backlog is bounded by this. */
+  get accepting(): boolean {
+    return this.shardFailure === undefined && this.journal.backlogBytes < JOURNAL_BACKLOG_BYTES;
+  }
+
+  /** Commits since the start, for metrics. */
+  get commits(): number {
+    return this.commit.commits;
+  }
+
+  /**
+   * Brings back the logs that this shard owns now: segments, then the journals' batches, then the companions. Once every shard's
+   * `checkpointRecovered` has resolved, the node removes the old journals (`removeJournals`).
+   * @throws DiskError; StorageError `bad-format`
+   */
+  recover(descriptions: readonly LogDescription[], journalIds: readonly number[]): RecoveryReport {
+    const recoveries = new Map<number, LogRecovery>();
+    for (const description of descriptions) {
+      const log = this.makeLog(description);
+      recoveries.set(log.logId, new LogRecovery(this, log));
+    }
+    let replayedRecords = 0;
+    let wasClean = true;
+    let wasPowerLost = false;
+    const journalCorruption: string[] = [];
+    const bootId = this.disk.bootId();
+    for (const journalId of [...journalIds].sort((left, right) => left - right)) {
+      if (journalId === this.journal.journalId) continue;
+      const findings = replayJournal(this.disk, this.options.directory, journalId, (record) =>
+        recoveries.get(record.logId)?.apply(journalId, record),
+      );
+      replayedRecords += findings.records;
+      if (findings.corruption !== undefined) journalCorruption.push(findings.corruption);
+      if (findings.isClean) continue;
+      wasClean = false;
+      wasPowerLost ||= bootId === 'unknown' || findings.bootId !== bootId;
+    }
+    const reports = [...recoveries.values()].map((recovery) => {
+      const report = recovery.finish(wasPowerLost);
+      recovery.log.publish();
+      return report;
+    });
+    const logs = reports.filter((report) => report.wasScanned || report.damage.length > 0);
+    return { wasClean, wasPowerLost, replayedRecords, journalCorruption, logs };
+  }
+
+  /** Writes the checkpoints of all logs that recovery changed. Afterwards this shard needs no older journal. */
+  async checkpointRecovered(): Promise<void> {
+    const changed = [...this.logs.values()].filter((log) => log.needsCheckpoint);
+    await Promise.all(changed.map((log) => this.checkpoints.request(log)));
+  }
+
+  /**
+   * Makes a log. It survives power loss after the next commit.
+   * @throws StorageError `log-exists`, `shard-offline`; DiskError
+   */
+  createLog(description: LogDescription): PartitionLog {
+    if (this.shardFailure !== undefined) throw this.shardFailure;
+    const log = this.makeLog(description);
+    this.disk.mkdir(log.directory);
+    log.companion.restore(undefined);
+    log.begin();
+    log.publish();
+    return log;
+  }
+
+  /** Removes a log and its files. Readers that have them open may finish. @throws StorageError `log-not-found`; DiskError */
+  deleteLog(logId: number): void {
+    const log = this.logs.get(logId);
+    if (log === undefined) throw new StorageError('log-not-found', `Cannot delete log ${logId}: it is not here`);
+    this.logs.delete(logId);
+    log.isDeleted = true;
+    log.goOffline(new StorageError('log-not-found', `Log ${logId} was deleted`));
+    this.commit.dirty.delete(log);
+    this.leasing.delete(log);
+    for (const segment of log.segments) this.unsynced.delete(segment);
+    this.journal.forget(log);
+    log.release();
+    for (const segment of log.segments) {
+      for (const kind of ['log', 'index'] as const) this.files.forget(segment.path(kind));
+    }
+    this.disk.remove(log.directory);
+  }
+
+  /** A log of this shard. */
+  log(logId: number): PartitionLog | undefined {
+    return this.logs.get(logId);
+  }
+
+  /** All logs of this shard. */
+  allLogs(): IterableIterator<PartitionLog> {
+    return this.logs.values();
+  }
+
+  /** End of a turn: one write per log with buffered appends, then their new ends are published. Starts a commit if one is wanted. */
+  flush(): void {
+    if (this.isFlushing) return;
+    this.isFlushing = true;
+    const { turn } = this;
+    this.turn = [];
+    for (const log of turn) {
+      log.isTouched = false;
+      if (!log.isDeleted) log.flush();
+    }
+    this.journal.write();
+    this.isFlushing = false;
+    this.commit.startIfWanted();
+  }
+
+  /**
+   * Calls back, in a later turn, when everything appended and journaled up to now is durable. With `log` the error is that log's own;
+   * without, that of any log in the commit.
+   */
+  afterCommit(done: (error?: StorageError) => void, log?: PartitionLog): void {
+    this.commit.wait(done, log);
+  }
+
+  /** Writes a checkpoint of a log now. Rejects with StorageError. */
+  checkpoint(log: PartitionLog): Promise<void> {
+    return this.checkpoints.request(log);
+  }
+
+  /**
+   * Writes, syncs and checkpoints everything: the next start replays nothing. What is offline stays as it is. Rejects with DiskError.
+   */
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    await this.commit.drain();
+    await this.checkpoints.drain();
+    const open = [...this.logs.values()].filter((log) => log.offline === undefined && log.needsCheckpoint);
+    await Promise.all(open.map((log) => this.checkpoints.request(log, true).catch(() => {})));
+    const isClean = [...this.logs.values()].every((log) => log.offline === undefined && !log.needsCheckpoint);
+    if (isClean && this.shardFailure === undefined) this.journal.markClean();
+    this.journal.close();
+    for (const log of this.logs.values()) log.release();
+    this.files.closeAll();
+  }
+
+  touched(log: PartitionLog): void {
+    if (this.isClosed) throw new StorageError('closed', `Cannot append to log ${log.logId}: its storage was closed`);
+    if (log.isTouched) return;
+    log.isTouched = true;
+    this.turn.push(log);
+  }
+
+  dirtied(log: PartitionLog): void {
+    this.commit.dirty.add(log);
+    this.commit.armIdleTimer();
+  }
+
+  leaseRecorded(log: PartitionLog): void {
+    this.leasing.add(log);
+    this.commit.want();
+  }
+
+  publish(log: PartitionLog): void {
+    this.options.table.publish(log);
+  }
+
+  appendsFailed(log: PartitionLog, fromOffset: number, error: StorageError): void {
+    this.commit.failWaiters(log, fromOffset, error);
+  }
+
+  wentOffline(log: PartitionLog): void {
+    // What the journal holds for the log stays there: it may be all that is left of it.
+    if (!log.isDeleted && log.offline !== undefined) this.options.onLogOffline?.(log, log.offline);
+  }
+
+  async syncSegment(log: PartitionLog, segment: Segment): Promise<void> {
+    // After a failed sync the kernel may call bytes clean that it has lost: no sync of this log may succeed any more.
+    if (log.offline !== undefined) return;
+    const target = segment.sizeBytes;
+    try {
+      const file = segment.hold(this.files);
+      try {
+        await file.sync();
+      } finally {
+        segment.drop(this.files);
+      }
+    } catch (cause) {
+      if (!(cause instanceof DiskError)) throw cause;
+      const reason = `Cannot sync segment "${segment.path('log')}" of log ${log.logId}: ${cause.message}`;
+      log.goOffline(new StorageError('log-offline', reason, cause));
+      return;
+    }
+    if (target > segment.syncedBytes) segment.syncedBytes = target;
+    if (target > segment.safeBytes) segment.safeBytes = target;
+    this.settle(log, segment);
+    this.noteDurable(log, segment, target);
+  }
+
+  async syncDirectories(log: PartitionLog): Promise<void> {
+    log.isDirectoryUnsynced = false;
+    try {
+      await this.disk.syncDirectoryAsync(log.directory);
+      if (!log.isFolderDurable) await this.disk.syncDirectoryAsync(logsDirectory(this.options.directory));
+      log.isFolderDurable = true;
+    } catch (cause) {
+      if (!(cause instanceof DiskError)) throw cause;
+      const reason = `Cannot sync the folder of log ${log.logId}: ${cause.message}`;
+      log.goOffline(new StorageError('log-offline', reason, cause));
+    }
+  }
+
+  readBack(segment: Segment, position: number): Uint8Array {
+    const bytes = new Uint8Array(segment.sizeBytes - position);
+    const file = segment.hold(this.files);
+    try {
+      const count = file.read(bytes, position);
+      assert(count === bytes.length, `Segment "${file.path}" is shorter than what was written to it`);
+      return bytes;
+    } finally {
+      segment.drop(this.files);
+    }
+  }
+
+  copied(log: PartitionLog, segment: Segment): void {
+    if (!this.unsynced.has(segment)) this.unsynced.set(segment, log);
+  }
+
+  committed(): void {
+    for (const log of this.leasing) {
+      if (log.leaseSequence > this.journal.syncedSequence) continue;
+      this.leasing.delete(log);
+      log.publish();
+    }
+    this.boundUnsynced();
+  }
+
+  private makeLog(description: LogDescription): PartitionLog {
+    const { logId } = description;
+    if (this.logs.has(logId)) throw new StorageError('log-exists', `Cannot make log ${logId}: it is here already`);
+    const log = new PartitionLog(this, description, logDirectory(this.options.directory, logId));
+    this.logs.set(logId, log);
+    return log;
+  }
+
+  private checkpointAll(tenants: Iterable<PartitionLog>): void {
+    for (const log of [...tenants]) this.checkpoints.requestSoon(log);
+  }
+
+  private settle(log: PartitionLog, segment: Segment): void {
+    if (segment.isUnsynced) return;
+    log.unsynced.delete(segment);
+    this.unsynced.delete(segment);
+    segment.settle(this.files);
+  }
+
+  private noteDurable(log: PartitionLog, segment: Segment, position: number): void {
+    const nowMs = this.clock.monotonicMs();
+    const isLast = segment === log.segments[log.segments.length - 1];
+    // An end that grew since the sync began does not belong to the position.
+    if (!isLast || position !== segment.sizeBytes || nowMs - log.lastNoteMs < this.limits.durableNoteMs) return;
+    log.lastNoteMs = nowMs;
+    this.journal.noteDurable(log, segment.baseOffset, position, segment.endOffset);
+  }
+
+  /** Open files are bounded: segments that wait for their sync since long get it now. */
+  private boundUnsynced(): void {
+    let excess = this.unsynced.size - this.limits.unsyncedSegments;
+    for (const [segment, log] of this.unsynced) {
+      if (excess <= 0) return;
+      excess--;
+      this.unsynced.delete(segment);
+      void this.syncSegment(log, segment);
+    }
+  }
+
+  private fail(cause: unknown): void {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const error = new StorageError('shard-offline', `Cannot write journal ${this.journal.journalId}: ${reason}`, cause);
+    this.shardFailure = error;
+    for (const log of this.logs.values()) log.goOffline(error);
+    this.options.onFatal(error);
+  }
+}
