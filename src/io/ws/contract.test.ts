@@ -239,9 +239,7 @@ describe.each<WsEngine>(['uws', 'ws'])('the WebSocket port on %s', (engine) => {
         socket.pause();
         socket.resume();
       }
-      await Promise.all(
-        clients.map((client) => (client.readyState === WebSocket.CLOSED ? undefined : nextClose(client))),
-      );
+      await eventually(() => clients.every((client) => client.readyState === WebSocket.CLOSED));
       expect(seen.closes).toHaveLength(2);
     });
 
