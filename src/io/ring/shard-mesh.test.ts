@@ -215,6 +215,36 @@ describe('shard mesh', () => {
     );
   });
 
+  it('has room for every reply that was asked for, even if all are written at once, wherever the lane wraps', () => {
+    fc.assert(
+      fc.property(fc.infiniteStream(fc.nat(15 * KIB)), (sizes) => {
+        const turns = new Turns();
+        const [asker, answerer] = startShards(2, turns) as [TestShard, TestShard];
+        const sizeOf = [...sizes.take(120)];
+        const channel = asker.mesh.channel(1);
+        const owed: [correlation: number, replyBytes: number][] = [];
+        answerer.handlers.onRequest = (message) => void owed.push([message.correlation, message.replyBytes]);
+        const answered: number[] = [];
+        asker.handlers.onReply = (message) => void answered.push(message.end - message.start);
+        const queue = new OverflowQueue<number>({
+          sizeOf: () => 1,
+          trySend: (index) => channel.request(0, 0, sizeOf[index]!, () => undefined) !== REFUSED,
+        });
+        channel.onWritable(() => queue.flush());
+        for (const index of range(120)) queue.send(index);
+        turns.settle();
+        while (owed.length > 0) {
+          for (const [correlation, replyBytes] of owed.splice(0)) {
+            expect(answerer.mesh.channel(0).reply(correlation, 0, replyBytes, () => undefined)).toBe(true);
+          }
+          turns.settle();
+        }
+        expect(answered).toEqual(sizeOf);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
   it('loses no wish for room: notices that filled the lane go on when the peer has taken some', () => {
     fc.assert(
       fc.property(fc.infiniteStream(fc.nat(1000)), (orders) => {
