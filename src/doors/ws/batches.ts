@@ -12,7 +12,8 @@ import {
   nextBatch,
 } from '../../record/batch-header.js';
 import { RecordError } from '../../record/errors.js';
-import { RecordCursor, verifyRecords } from '../../record/record-reader.js';
+import { isReservedHeaderName, RESERVED_HEADER_NAME } from '../../record/message.js';
+import { RecordCursor } from '../../record/record-reader.js';
 import { verifyProducedBatch } from '../../record/verify.js';
 import { invalidRequest } from './errors.js';
 import { addOffsetMessage, beginFrame, finishRecords, frameContentBytes, type RecordsTarget } from './frame-writer.js';
@@ -48,11 +49,28 @@ export function checkPublishedBatch(batch: Uint8Array): number {
   if (baseOffset !== 0) throw invalidRequest(`The batch's base offset is ${baseOffset}: it must be 0`);
   if (batchIsTransactional(batch, 0)) throw new BrokerError('unsupported', 'Transactions are not supported');
   try {
-    verifyRecords(cursor, batch, 0);
+    checkRecords(batch);
   } catch (thrown) {
     throw asCorrupt(thrown);
   }
   return batchRecordsCount(batch, 0);
+}
+
+/** Reads every record and header once, so that nothing is stored that no consumer could read, or that pretends to come from another door. */
+function checkRecords(batch: Uint8Array): void {
+  cursor.open(batch, 0, MAX_DECODED_BATCH_BYTES);
+  while (cursor.next()) {
+    while (cursor.nextHeader()) {
+      if (isReservedHeaderName(cursor.bytes, cursor.headerNameStart, cursor.headerNameEnd)) throw reservedHeader();
+    }
+  }
+}
+
+/** The error for a header that only the broker may set. */
+export function reservedHeader(): BrokerError {
+  return invalidRequest(
+    `Cannot publish a message with the header "${RESERVED_HEADER_NAME}": the broker keeps that name`,
+  );
 }
 
 /** An error about records as the broker's. Anything else is passed on. */
@@ -153,6 +171,7 @@ function wireMessage(record: RecordCursor): WireMessage {
   if (record.headersCount > 0) {
     message.headers = record
       .headers()
+      .filter(([name]) => name !== RESERVED_HEADER_NAME)
       .map(([name, headerValue]) => (headerValue === null ? { name } : { name, value: headerValue }));
   }
   return message;

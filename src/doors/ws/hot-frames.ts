@@ -5,8 +5,12 @@
 import type { ByteReader } from '../../base/bytes.js';
 import { BrokerError } from '../../broker/errors.js';
 import type { OutgoingMessage, ProducerStamp } from '../../broker/ports.js';
+import { MAX_TIMESTAMP_MS } from '../../record/limits.js';
+import { RESERVED_HEADER_NAME } from '../../record/message.js';
+import { reservedHeader } from './batches.js';
 import { checkedName, checkedOutcome, checkedProducer, checkedRanges, durabilityLevel } from './checks.js';
 import type { PublishCommand, SettleCommand } from './commands.js';
+import { invalidRequest } from './errors.js';
 import * as limits from './limits.js';
 import { bytesField, fieldEnd, skipField, stringField, WIRE_LENGTH, WIRE_VARINT, wireTag } from './wire.js';
 
@@ -143,6 +147,7 @@ function decodeMessage(reader: ByteReader, count: HeaderCount, maxMessageBytes: 
   reader.end = publishEnd;
   const message = { key, value, headers: headers ?? NO_HEADERS, timestampMs };
   if (weigh) checkWeight(message, maxMessageBytes);
+  checkContent(message);
   return message;
 }
 
@@ -159,6 +164,14 @@ export function checkWeight(message: OutgoingMessage, maxMessageBytes: number): 
   if (bytes > maxMessageBytes) {
     throw new BrokerError('too-large', `Cannot publish a message of ${bytes} bytes: the limit is ${maxMessageBytes}`);
   }
+}
+
+/** @throws BrokerError `invalid-request` when a record could not hold the timestamp, or a header is the broker's own. */
+export function checkContent(message: OutgoingMessage): void {
+  if (message.timestampMs > MAX_TIMESTAMP_MS) {
+    throw invalidRequest(`The timestamp ${message.timestampMs} is beyond what a record can hold`);
+  }
+  for (const [name] of message.headers) if (name === RESERVED_HEADER_NAME) throw reservedHeader();
 }
 
 function decodeHeader(reader: ByteReader): Header {

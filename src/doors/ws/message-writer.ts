@@ -1,6 +1,7 @@
 /** Writes messages and records in protobuf's wire format straight into a buffer: no object per message, every byte copied once. */
 import { ByteReader } from '../../base/bytes.js';
 import { uvarintSize, writeUvarint } from '../../base/varint.js';
+import { isReservedHeaderName } from '../../record/message.js';
 import { WIRE_LENGTH, WIRE_VARINT, wireTag } from './wire.js';
 
 const MESSAGE_KEY = wireTag(1, WIRE_LENGTH);
@@ -42,21 +43,28 @@ function writeBytesField(bytes: Uint8Array, at: number, tag: number, source: Uin
   return writeRaw(bytes, writeUvarint(bytes, at + 1, source.length), source);
 }
 
-/** Moves the reader over one header and returns the size of its protobuf form, without tag and length. */
+/**
+ * Moves the reader over one header and returns the size of its protobuf form, without tag and length; -1 for the header that the broker keeps
+ * for itself, which no client sees.
+ */
 function headerSize(): number {
   const nameBytes = reader.varint();
-  reader.skip(nameBytes);
+  const nameStart = reader.skip(nameBytes);
+  const isReserved = isReservedHeaderName(reader.bytes, nameStart, nameStart + nameBytes);
   const valueBytes = reader.varint();
+  if (valueBytes > 0) reader.skip(valueBytes);
+  if (isReserved) return -1;
   const nameSize = nameBytes === 0 ? 0 : 1 + lengthDelimited(nameBytes);
-  if (valueBytes < 0) return nameSize;
-  reader.skip(valueBytes);
-  return nameSize + 1 + lengthDelimited(valueBytes);
+  return valueBytes < 0 ? nameSize : nameSize + 1 + lengthDelimited(valueBytes);
 }
 
 function headersSize(source: MessageSource): number {
   reader.reset(source.headerBytes, source.headersAt, source.headersEnd);
   let size = 0;
-  for (let index = 0; index < source.headersCount; index++) size += 1 + lengthDelimited(headerSize());
+  for (let index = 0; index < source.headersCount; index++) {
+    const header = headerSize();
+    if (header >= 0) size += 1 + lengthDelimited(header);
+  }
   return size;
 }
 
@@ -74,6 +82,7 @@ function writeHeaders(bytes: Uint8Array, at: number, source: MessageSource): num
   for (let index = 0; index < source.headersCount; index++) {
     const start = reader.at;
     const size = headerSize();
+    if (size < 0) continue;
     reader.at = start;
     bytes[position] = MESSAGE_HEADERS;
     position = writeHeader(bytes, writeUvarint(bytes, position + 1, size));

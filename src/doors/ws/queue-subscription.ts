@@ -10,6 +10,7 @@ import type {
   SettleOutcome,
   TopicEntry,
 } from '../../broker/ports.js';
+import { RESERVED_HEADER_NAME } from '../../record/message.js';
 import type { CreditCommand, SettleCommand, SubscribeQueueCommand } from './commands.js';
 import { asBrokerError } from './errors.js';
 import { addDelivery, beginFrame, finishDeliver, frameContentBytes } from './frame-writer.js';
@@ -284,7 +285,8 @@ function copiedHeaders(encoded: Uint8Array): { name: string; value?: Uint8Array 
   for (let left = reader.varint(); left > 0; left--) {
     const name = reader.utf8(reader.varint());
     const valueBytes = reader.varint();
-    headers.push(valueBytes < 0 ? { name } : { name, value: reader.copy(valueBytes) });
+    const header = valueBytes < 0 ? { name } : { name, value: reader.copy(valueBytes) };
+    if (name !== RESERVED_HEADER_NAME) headers.push(header);
   }
   return headers;
 }

@@ -5,7 +5,7 @@ import * as check from './checks.js';
 import type * as commands from './commands.js';
 import type { RequestKind } from './envelope.js';
 import { invalidRequest } from './errors.js';
-import { checkWeight } from './hot-frames.js';
+import { checkContent, checkWeight } from './hot-frames.js';
 import * as limits from './limits.js';
 import type { WireFrame, WireKind, WireMessage } from './wire-types.js';
 
@@ -31,6 +31,7 @@ function outgoing(message: WireMessage, session: limits.SessionLimits): Outgoing
     timestampMs: message.timestampMs ?? 0,
   };
   checkWeight(read, session.maxMessageBytes);
+  checkContent(read);
   return read;
 }
 

@@ -15,8 +15,8 @@ import { type RecordsTarget, writeBatches } from './frame-writer.js';
 import { notFor, type Subscription, type SubscriptionSetting } from './subscription.js';
 
 /**
- * Live push from chosen offsets. The follower is told "not now" when the credit is used up or the socket is clogged, and woken when both are
- * mended.
+ * Live push from chosen offsets. The follower is paused when the credit is used up or the socket is clogged, and woken when both are mended.
+ * What it handed over while it should have been paused is left, and asked for again by a seek.
  */
 export class TopicSubscription implements Subscription, BatchFollower {
   readonly number: number;
@@ -26,7 +26,10 @@ export class TopicSubscription implements Subscription, BatchFollower {
   private readonly positions = new Map<number, number>();
   private handle: FollowHandle | undefined;
   private creditLeft: number;
-  private isWaiting = false;
+  /** The follower was told to wait. */
+  private isPaused = false;
+  /** Partitions with batches that were handed over and left. */
+  private readonly left = new Set<number>();
   private isOver = false;
 
   constructor(setting: SubscriptionSetting, command: SubscribeTopicCommand) {
@@ -55,8 +58,9 @@ export class TopicSubscription implements Subscription, BatchFollower {
       this.end(fetched.error);
       return true;
     }
-    if (this.creditLeft <= 0 || this.setting.outbox.isClogged) {
-      this.isWaiting = true;
+    if (!this.canSend() || this.left.has(fetched.partition)) {
+      this.left.add(fetched.partition);
+      this.isPaused = true;
       return false;
     }
     try {
@@ -64,7 +68,12 @@ export class TopicSubscription implements Subscription, BatchFollower {
     } catch (thrown) {
       this.end(thrown);
     }
-    return true;
+    this.isPaused = !this.canSend();
+    return !this.isPaused;
+  }
+
+  private canSend(): boolean {
+    return this.creditLeft > 0 && !this.setting.outbox.isClogged;
   }
 
   private send(fetched: FetchedBatches): void {
@@ -121,6 +130,7 @@ export class TopicSubscription implements Subscription, BatchFollower {
 
   seek(positions: readonly PartitionPosition[]): void {
     this.noteAll(positions);
+    for (const { partition } of positions) this.left.delete(partition);
     this.handle?.seek(positions);
     this.wake();
   }
@@ -130,11 +140,16 @@ export class TopicSubscription implements Subscription, BatchFollower {
   }
 
   private wake(): void {
-    if (!this.isWaiting || this.isOver || this.creditLeft <= 0 || this.setting.outbox.isClogged) return;
     // While the handle is still being made, the start itself wakes the follower.
-    if (this.handle === undefined) return;
-    this.isWaiting = false;
-    this.handle.resume();
+    const { handle } = this;
+    if (!this.isPaused || this.isOver || handle === undefined || !this.canSend()) return;
+    this.isPaused = false;
+    if (this.left.size > 0) {
+      const again = [...this.left].map((partition) => ({ partition, offset: this.positions.get(partition) ?? 0 }));
+      this.left.clear();
+      handle.seek(again);
+    }
+    handle.resume();
   }
 
   closed(error: BrokerError): void {
