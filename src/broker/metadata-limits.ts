@@ -24,6 +24,8 @@ export const GROUPS_PER_LOG_MAX = 10_000;
 export const GROUP_NAME_BYTES_MAX = 255;
 /** The text beside a committed offset, in UTF-8; Kafka's default. */
 export const OFFSET_METADATA_BYTES_MAX = 4_096;
+/** A change of named offsets is closed once it has this size; one entry may go beyond. */
+export const OFFSETS_CHANGE_BYTES = 48 * 1024;
 
 /** Smallest segment: small enough for tests, large enough that a log is not a folder of thousands of files. */
 export const SEGMENT_BYTES_MIN = 16 * 1024;

@@ -5,7 +5,12 @@ import { ByteReader, ByteWriter } from '../base/bytes.js';
 import { DecodeError } from '../base/errors.js';
 import { utf8Size } from '../base/utf8.js';
 import { BrokerError } from './errors.js';
-import { GROUP_NAME_BYTES_MAX, GROUPS_PER_LOG_MAX, OFFSET_METADATA_BYTES_MAX } from './metadata-limits.js';
+import {
+  GROUP_NAME_BYTES_MAX,
+  GROUPS_PER_LOG_MAX,
+  OFFSET_METADATA_BYTES_MAX,
+  OFFSETS_CHANGE_BYTES,
+} from './metadata-limits.js';
 
 const VERSION = 1;
 const FORGET = 0;
@@ -71,14 +76,20 @@ export class NamedOffsets {
     return forgotten;
   }
 
-  /** What changed since the last call as one change, or undefined. The bytes are the caller's. */
+  /** The next change for the journal, of bounded size, or undefined; to be called until it is undefined. The bytes are the caller's. */
   takeChange(): Uint8Array | undefined {
     if (this.changed.size === 0) return undefined;
     const { writer } = this;
     writer.reset().u8(VERSION);
-    writer.uvarint(this.changed.size);
-    for (const group of this.changed) this.write(group, this.groups.get(group));
-    this.changed.clear();
+    const countAt = writer.skip(4);
+    let count = 0;
+    for (const group of this.changed) {
+      this.write(group, this.groups.get(group));
+      this.changed.delete(group);
+      count++;
+      if (writer.at >= OFFSETS_CHANGE_BYTES) break;
+    }
+    writer.patchU32(countAt, count);
     return writer.copy();
   }
 
@@ -86,7 +97,7 @@ export class NamedOffsets {
   snapshot(): Uint8Array {
     const { writer } = this;
     writer.reset().u8(VERSION);
-    writer.uvarint(this.groups.size);
+    writer.u32(this.groups.size);
     for (const [group, named] of this.groups) this.write(group, named);
     return writer.copy();
   }
@@ -105,7 +116,7 @@ export class NamedOffsets {
     if (version !== VERSION) {
       throw new DecodeError('invalid', `Cannot read named offsets of version ${version}: version ${VERSION} is known`);
     }
-    const count = reader.uvarint();
+    const count = reader.u32();
     for (let index = 0; index < count; index++) this.read(reader);
     if (reader.remaining > 0) throw new DecodeError('invalid', `Named offsets have ${reader.remaining} bytes too many`);
   }
