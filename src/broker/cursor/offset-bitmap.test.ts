@@ -76,6 +76,24 @@ describe('OffsetBitmap', () => {
     expect([bitmap.size, bitmap.wordBytes, bitmap.first()]).toEqual([0, 0, -1]);
   });
 
+  it('adds whole words and counts runs', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(5), fc.integer()), { maxLength: 8 }), (words) => {
+        const bitmap = new OffsetBitmap();
+        const expected = new OffsetBitmap();
+        for (const [word, bits] of words) {
+          bitmap.addWord(BASE + word * 32, bits);
+          for (let bit = 0; bit < 32; bit++) if ((bits & (1 << bit)) !== 0) expected.add(BASE + word * 32 + bit);
+        }
+        let runs = 0;
+        expected.forEachRange(BASE, BASE + CHUNK_OFFSETS, () => runs++);
+        expect([bitmap.size, bitmap.runsInChunk(BASE / CHUNK_OFFSETS)]).toEqual([expected.size, runs]);
+        for (let at = BASE; at < BASE + 200; at++) expect(bitmap.has(at)).toBe(expected.has(at));
+        expect(bitmap.first()).toBe(expected.first());
+      }),
+    );
+  });
+
   it('hands out zeroed words again', () => {
     const first = new OffsetBitmap();
     first.addRange(10, 5000);

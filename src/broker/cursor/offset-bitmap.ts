@@ -215,6 +215,34 @@ export class OffsetBitmap {
     return this.find(index)?.words;
   }
 
+  /** How many runs a chunk holds, a run that goes on in the next chunk included. */
+  runsInChunk(index: number): number {
+    const chunk = this.find(index);
+    if (chunk === undefined) return 0;
+    if (chunk.words === undefined) return 1;
+    let runs = 0;
+    let carry = 0;
+    for (let at = 0; at < CHUNK_WORDS; at++) {
+      const word = chunk.words[at]!;
+      // A run starts where a bit is set and the one before it is not.
+      runs += popCount(word & ~((word << 1) | carry));
+      carry = word >>> 31;
+    }
+    return runs;
+  }
+
+  /** Adds the offsets whose bits are set in `bits`, from `base` on, which is a multiple of 32. */
+  addWord(base: number, bits: number): void {
+    if (bits === 0) return;
+    const chunk = this.findOrCreate(chunkOf(base));
+    if (chunk.words === undefined) return;
+    const word = (base & LOW_BITS) >> 5;
+    const missing = bits & ~chunk.words[word]!;
+    chunk.words[word]! |= missing;
+    chunk.lowWord = Math.min(chunk.lowWord, word);
+    this.changed(chunk, popCount(missing));
+  }
+
   /** Removes everything. */
   reset(): void {
     for (const chunk of this.chunks) this.release(chunk);

@@ -102,8 +102,7 @@ function writeBitmap(writer: ByteWriter, bitmap: OffsetBitmap): void {
 function writeChunk(writer: ByteWriter, bitmap: OffsetBitmap, index: number): void {
   const base = index * CHUNK_OFFSETS;
   const words = bitmap.chunkWords(index);
-  let count = 0;
-  bitmap.forEachRange(base, base + CHUNK_OFFSETS, () => count++);
+  const count = bitmap.runsInChunk(index);
   if (words !== undefined && count > SNAPSHOT_RANGES_MAX) {
     writer.uvarint(0);
     for (let word = 0; word < CHUNK_WORDS; word++) writer.u32(words[word]!);
@@ -145,12 +144,5 @@ function readChunk(reader: ByteReader, bitmap: OffsetBitmap, base: number): void
 }
 
 function readWords(reader: ByteReader, bitmap: OffsetBitmap, base: number): void {
-  for (let word = 0; word < CHUNK_WORDS; word++) {
-    let bits = reader.u32();
-    while (bits !== 0) {
-      const low = 31 - Math.clz32(bits & -bits);
-      bitmap.add(base + word * 32 + low);
-      bits &= bits - 1;
-    }
-  }
+  for (let word = 0; word < CHUNK_WORDS; word++) bitmap.addWord(base + word * 32, reader.u32() | 0);
 }
