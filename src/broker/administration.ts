@@ -15,7 +15,7 @@ export function describePartition(partition: OwnedPartition, shard: number): Par
     durableEnd: log.durableEnd,
     leaderEpoch: log.leaderEpoch,
     sizeBytes: log.sizeBytes,
-    segments: log.segmentCount,
+    segments: log.segments.length,
     ready: cursor?.ready ?? 0,
     unacknowledged: cursor?.unacknowledged ?? 0,
     consumers: partition.consumerCount,

@@ -80,7 +80,8 @@ export class AppendWaiters {
     this.written = [];
     return (error) => {
       for (const waiter of waiters) {
-        const failure = error ?? waiter.partition.log.offline;
+        // A commit covers many logs: the error of another one is none of this waiter's.
+        const failure = waiter.partition.log.offline ?? (error?.code === 'shard-offline' ? error : undefined);
         if (failure !== undefined) fail(waiter, failure);
         // One node is its own quorum: what its disk holds is on every in-sync replica.
         else confirm(waiter, waiter.level === DurabilityLevel.quorum ? DurabilityLevel.quorum : DurabilityLevel.disk);

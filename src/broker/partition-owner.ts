@@ -8,6 +8,7 @@ import { StorageError } from '../storage/errors.js';
 import type { ShardStorage } from '../storage/shard-storage.js';
 import { AppendWaiters, fromStorage } from './append-waiters.js';
 import { BrokerError } from './errors.js';
+import { LatencyHistogram } from './latency-histogram.js';
 import { MAX_CONSUMERS_PER_PARTITION } from './limits.js';
 import type { DeliverySink, OwnedPartition } from './owned-partition.js';
 import { DurabilityLevel, type PublishListener, type SettleOutcome } from './ports.js';
@@ -24,6 +25,8 @@ interface SettledWaiter {
 /** See the top of this file. */
 export class PartitionOwner {
   readonly shard: number;
+  /** From the end of a turn until the group commit that covers it is done: what a confirm at `disk` waits for. */
+  readonly commitLatency = new LatencyHistogram();
   private readonly storage: ShardStorage;
   private readonly clock: Clock;
   private readonly turn: Turn;
@@ -31,7 +34,7 @@ export class PartitionOwner {
   private readonly waiters = new AppendWaiters();
   /** Partitions whose cursor or end may have moved in this turn. */
   private active = new Set<OwnedPartition>();
-  private settled: SettledWaiter[] = [];
+  private awaitingOutcome: SettledWaiter[] = [];
 
   constructor(shard: number, storage: ShardStorage, clock: Clock, turn: Turn) {
     this.shard = shard;
@@ -49,6 +52,12 @@ export class PartitionOwner {
   add(partition: OwnedPartition): void {
     this.partitions.set(partition.log.logId, partition);
     this.touch(partition);
+  }
+
+  /** Storage says that a log stopped serving: its consumers are told. */
+  logOffline(logId: number): void {
+    const partition = this.partitions.get(logId);
+    if (partition?.log.offline !== undefined) partition.closeConsumers(fromStorage(partition.log.offline));
   }
 
   remove(logId: number): OwnedPartition | undefined {
@@ -132,7 +141,7 @@ export class PartitionOwner {
       return;
     }
     partition.settle(consumerId, offsets, outcome);
-    if (done !== undefined) this.settled.push({ partition, done });
+    if (done !== undefined) this.awaitingOutcome.push({ partition, done });
     this.touch(partition);
   }
 
@@ -149,8 +158,14 @@ export class PartitionOwner {
     change(partition);
     this.touch(partition);
     return new Promise((resolve, reject) => {
-      this.settled.push({ partition, done: (error) => (error === undefined ? resolve() : reject(error)) });
+      this.awaitingOutcome.push({ partition, done: (error) => (error === undefined ? resolve() : reject(error)) });
     });
+  }
+
+  /** Resolves when everything appended and changed so far is durable, or has failed. */
+  settled(): Promise<void> {
+    this.endTurn();
+    return new Promise((resolve) => this.storage.afterCommit(() => resolve()));
   }
 
   /** Says that a partition has something to do at the end of this turn. */
@@ -192,12 +207,15 @@ export class PartitionOwner {
       if (partition.dispatch()) this.touch(partition);
       this.journalChanges(partition);
     }
+    // The changes go into the journal's file in this turn, too: they survive the death of the process from here on.
+    if (active.size > 0) this.storage.flush();
     this.commitIfAwaited();
   }
 
   /** What changed beside the log in this turn goes into the journal. */
   private journalChanges(partition: OwnedPartition): void {
     const { companion, log } = partition;
+    if (log.offline !== undefined) return;
     for (let change = companion.takeChanges(); change !== undefined; change = companion.takeChanges()) {
       log.recordChange(change);
       const lease = companion.pendingLease;
@@ -215,8 +233,8 @@ export class PartitionOwner {
   }
 
   private commitIfAwaited(): void {
-    const settled = this.settled;
-    this.settled = [];
+    const settled = this.awaitingOutcome;
+    this.awaitingOutcome = [];
     const forDisk: SettledWaiter[] = [];
     for (const waiter of settled) {
       if (waiter.partition.durability === DurabilityLevel.memory) waiter.done(offlineError(waiter.partition));
@@ -224,10 +242,12 @@ export class PartitionOwner {
     }
     if (!this.waiters.awaitsCommit && forDisk.length === 0) return;
     const confirmAppends = this.waiters.takeForCommit();
+    const startedMs = this.clock.monotonicMs();
     this.storage.afterCommit((error) => {
+      this.commitLatency.observe(this.clock.monotonicMs() - startedMs);
       confirmAppends(error);
       for (const waiter of forDisk) {
-        waiter.done(error === undefined ? offlineError(waiter.partition) : fromStorage(error));
+        waiter.done(error?.code === 'shard-offline' ? fromStorage(error) : offlineError(waiter.partition));
       }
     });
   }

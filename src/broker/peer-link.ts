@@ -12,6 +12,8 @@ export interface PeerLink {
   readonly shard: number;
   /** False while requests wait for room: time to hold back what can be held back, such as deliveries. */
   readonly writable: boolean;
+  /** Whether no request waits for room or for its reply. */
+  readonly idle: boolean;
   /**
    * Sends a request; without room it waits in order, on a list that the windows of the sessions bound. `head` and `body` are borrowed. With
    * `onReply`, room for a reply of `replyBytes` is reserved before the request leaves; without, there is none.

@@ -229,6 +229,6 @@ export interface Broker {
   describe(topic: TopicEntry): Promise<PartitionStateReport[]>;
   delete(name: string): Promise<void>;
   purge(name: string): Promise<number>;
-  /** Runs when this shard's publishes should stop or may go on; sessions then hold back window credit. */
+  /** False while the way to the disk or to another shard is congested: sessions then hold confirms, and with them window credit, back. */
   readonly accepting: boolean;
 }

@@ -23,6 +23,9 @@ import type { AdminRequest } from './shard-messages.js';
 import { SlotWatch } from './slot-watch.js';
 import { Turn } from './turn.js';
 
+/** How often a draining broker looks whether its requests to other shards were answered. */
+const DRAIN_POLL_MS = 2;
+
 /** What a shard's broker is made of. */
 export interface ShardBrokerOptions {
   readonly shard: number;
@@ -46,6 +49,7 @@ export class ShardBroker implements ports.Broker {
   private readonly files: LogFiles;
   private readonly control: ControlLink;
   private readonly turn: Turn;
+  private readonly timers: Timers;
   private readonly batcher: MessageBatcher;
   /** By topic id. */
   private readonly partitioners = new Map<number, Partitioner>();
@@ -54,16 +58,20 @@ export class ShardBroker implements ports.Broker {
   private readonly consumers: Consumers;
   private readonly followers = new Set<TopicFollower>();
   private readonly peersOut: (RequestsOut | undefined)[] = [];
+  private readonly links: PeerLink[] = [];
+  private readonly storage: ShardStorage;
   private laterWork: (() => void)[] = [];
-  private isAccepting = true;
+  private isStopping = false;
 
   constructor(options: ShardBrokerOptions) {
     this.shard = options.shard;
     this.shards = options.shards;
+    this.storage = options.storage;
     this.catalog = options.catalog;
     this.table = options.table;
     this.files = options.files;
     this.control = options.control;
+    this.timers = options.timers;
     this.turn = new Turn(options.timers);
     this.batcher = new MessageBatcher(this.submit, () => options.clock.nowMs());
     this.turn.addStep(() => this.batcher.flush());
@@ -79,6 +87,7 @@ export class ShardBroker implements ports.Broker {
   /** Adds the way to another shard. Returns the handler for that shard's requests. */
   connect(link: PeerLink): (correlation: number | undefined, head: Uint8Array, body: Uint8Array | undefined) => void {
     this.peersOut[link.shard] = new RequestsOut(link);
+    this.links.push(link);
     const requestsIn = new RequestsIn(this.owner, link);
     link.onWritable(() => this.owner.wakeAll());
     return (correlation, head, body) => {
@@ -114,21 +123,31 @@ export class ShardBroker implements ports.Broker {
     }
   }
 
+  /** Resolves when nothing that was taken is still on its way to its owner or to the disk. */
+  async drained(): Promise<void> {
+    for (;;) {
+      this.batcher.flush();
+      await this.owner.settled();
+      if (this.links.every((link) => link.idle)) return;
+      await new Promise<void>((resolve) => this.timers.setTimeout(resolve, DRAIN_POLL_MS));
+    }
+  }
+
   /** Stops taking publishes; what was taken goes its way. */
   stopAccepting(): void {
-    this.isAccepting = false;
+    this.isStopping = true;
   }
 
   /** Ends timers. The storage is closed by whoever opened it. */
   stop(): void {
-    this.isAccepting = false;
+    this.isStopping = true;
     this.consumers.stop();
   }
 
   // ---- Broker ----
 
   get accepting(): boolean {
-    return this.isAccepting;
+    return this.storage.accepting && this.links.every((link) => link.writable);
   }
 
   topic(name: string): ports.TopicEntry | undefined {
@@ -311,7 +330,7 @@ export class ShardBroker implements ports.Broker {
     token: number,
     listener: ports.PublishListener,
   ): void => {
-    if (!this.isAccepting) {
+    if (this.isStopping) {
       listener.publishFailed(token, new BrokerError('shutting-down', 'Cannot publish: the node is shutting down'));
       return;
     }

@@ -98,6 +98,12 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
   return checkConfig(merged, origin);
 }
 
+/** Checks settings that a program gives. @throws ConfigError that names the setting and the value. */
+export function checkSettings(settings: NodeSettings): NodeConfig {
+  const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+  return checkConfig(given, {});
+}
+
 function checkConfig(settings: Record<string, unknown>, origin: Readonly<Record<string, string>>): NodeConfig {
   const parsed = schema.safeParse(settings);
   if (parsed.success) return parsed.data;

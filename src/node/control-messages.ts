@@ -19,21 +19,24 @@ export type ControlRequest =
   | { readonly kind: 'delete'; readonly name: string }
   | { readonly kind: 'init-producer'; readonly producerId: number }
   | { readonly kind: 'status' }
-  | { readonly kind: 'ready' }
   | { readonly kind: 'metrics' };
 
 /** From the control thread to a shard. */
 export type ToShard =
-  /** Opens the doors. `port` 0 takes any free one. */
-  | { readonly kind: 'listen'; readonly port: number }
+  /** Opens the doors on `port`; with `sharePort` several shards accept on it. */
+  | { readonly kind: 'listen'; readonly port: number; readonly sharePort: boolean }
+  /** How the whole node is, for /readyz. */
+  | { readonly kind: 'ready'; readonly ready: boolean; readonly reasons: readonly string[] }
   /** Applies one change of the metadata log; answered with `applied`. */
   | { readonly kind: 'apply'; readonly version: number; readonly change: MetadataChange }
   /** Answers a `request`. */
   | { readonly kind: 'answer'; readonly request: number; readonly result: unknown; readonly error?: PlainError }
   /** Wants a `report`. */
   | { readonly kind: 'collect'; readonly collection: number }
-  /** Closes the doors, drains, syncs, and ends; answered with `stopped`. */
-  | { readonly kind: 'stop'; readonly reason: string };
+  /** Closes the doors and waits for what was taken; answered with `drained`. Other shards still need this one. */
+  | { readonly kind: 'drain'; readonly reason: string }
+  /** Syncs, checkpoints and ends; answered with `stopped`. */
+  | { readonly kind: 'stop' };
 
 /** From a shard to the control thread. */
 export type FromShard =
@@ -43,6 +46,8 @@ export type FromShard =
       readonly logs: number;
       readonly warnings: readonly string[];
       readonly durationMs: number;
+      /** Its logs need no journal of an earlier start any more. */
+      readonly canRetire: boolean;
     }
   | { readonly kind: 'listening'; readonly port: number }
   /** The doors could not be opened. */
@@ -57,4 +62,5 @@ export type FromShard =
       readonly message: string;
       readonly fields: Readonly<Record<string, unknown>>;
     }
+  | { readonly kind: 'drained' }
   | { readonly kind: 'stopped' };

@@ -26,7 +26,7 @@ export class Control {
     this.log = log;
     this.applyEverywhere = applyEverywhere;
     this.defaultPartitions = defaultPartitions;
-    this.producers = new ProducerIds((change) => this.log.append(change), log.catalog);
+    this.producers = new ProducerIds((change) => this.appendOnly(change), log.catalog);
   }
 
   /** Declares a topic or queue. @throws BrokerError */
@@ -48,6 +48,13 @@ export class Control {
   /** A new producer id (0), or the next epoch of a known one. */
   initProducer(producerId: number): Promise<{ producerId: number; epoch: number }> {
     return this.inOrder(() => this.producers.next(producerId));
+  }
+
+  /** A change that shards need not wait for each other with; they still see every version. */
+  private async appendOnly(change: MetadataChange): Promise<number> {
+    const version = await this.log.append(change);
+    await this.applyEverywhere(version, change);
+    return version;
   }
 
   private async change(change: MetadataChange): Promise<void> {

@@ -49,6 +49,14 @@ export class DataFolder {
     return last + 1;
   }
 
+  /** Removes folders of logs that were deleted, or never completely made, when an earlier start ended. */
+  removeStrayLogs(isKnown: (logId: number) => boolean): void {
+    const logs = join(this.path, 'logs');
+    for (const name of this.disk.list(logs)) {
+      if (/^\d+$/.test(name) && !isKnown(Number(name))) this.disk.remove(join(logs, name));
+    }
+  }
+
   /** Writes DATA/node.json: what scripts need to find the node. */
   writeNodeFile(content: Readonly<Record<string, unknown>>): void {
     const bytes = new TextEncoder().encode(`${JSON.stringify(content, null, 2)}\n`);

@@ -43,6 +43,10 @@ export class MeshLink implements PeerLink {
     return this.overflow.waitingItems === 0;
   }
 
+  get idle(): boolean {
+    return this.writable && this.replies.size === 0;
+  }
+
   /** Bytes that wait for room, for metrics. */
   get waitingBytes(): number {
     return this.overflow.waitingBytes;

@@ -1,0 +1,51 @@
+import type { ControlLink } from '../broker/control-link.js';
+import { BrokerError } from '../broker/errors.js';
+import type { Declaration } from '../broker/ports.js';
+import type { ControlRequest, FromShard, PlainError } from './control-messages.js';
+
+interface Waiting {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: BrokerError) => void;
+}
+
+/** A shard's requests to the control thread and their answers. */
+export class ControlRequests implements ControlLink {
+  private readonly post: (message: FromShard) => void;
+  private readonly waiting = new Map<number, Waiting>();
+  private nextRequest = 1;
+
+  constructor(post: (message: FromShard) => void) {
+    this.post = post;
+  }
+
+  // The control thread answers each kind of request with the type that is named here (control-thread.ts).
+
+  declare(declaration: Declaration): Promise<{ created: boolean }> {
+    return this.ask({ kind: 'declare', declaration }) as Promise<{ created: boolean }>;
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.ask({ kind: 'delete', name });
+  }
+
+  initProducer(producerId: number): Promise<{ producerId: number; epoch: number }> {
+    return this.ask({ kind: 'init-producer', producerId }) as Promise<{ producerId: number; epoch: number }>;
+  }
+
+  /** Any request; the answer's type belongs to its kind. @throws BrokerError */
+  ask(body: ControlRequest): Promise<unknown> {
+    const request = this.nextRequest++;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(request, { resolve, reject });
+      this.post({ kind: 'request', request, body });
+    });
+  }
+
+  /** Takes an answer. */
+  answered(request: number, result: unknown, error: PlainError | undefined): void {
+    const waiting = this.waiting.get(request);
+    this.waiting.delete(request);
+    if (error === undefined) waiting?.resolve(result);
+    else waiting?.reject(new BrokerError(error.code, error.message));
+  }
+}

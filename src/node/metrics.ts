@@ -1,0 +1,191 @@
+/** The node's metrics in Prometheus' terms. Names are part of the interface: dashboards rely on them. */
+import type { Catalog } from '../broker/catalog.js';
+import { encodePrometheus, type Family, type Sample } from '../doors/http/index.js';
+import type { NodeFacts } from './node-status.js';
+import type { PartitionReport, ShardReport } from './shard-report.js';
+
+/** Counters of a shard's native door: their key in the report, their metric, and what they count. */
+const DOOR_COUNTERS = [
+  ['connectionsAccepted', 'duolog_connections_accepted_total', 'WebSocket connections accepted'],
+  ['connectionsRefused', 'duolog_connections_refused_total', 'WebSocket handshakes refused'],
+  ['framesIn', 'duolog_frames_received_total', 'Frames received'],
+  ['framesOut', 'duolog_frames_sent_total', 'Frames sent'],
+  ['bytesIn', 'duolog_bytes_received_total', 'Bytes of frames received'],
+  ['bytesOut', 'duolog_bytes_sent_total', 'Bytes of frames sent'],
+  ['publishes', 'duolog_publishes_total', 'Publish frames taken'],
+  ['messagesIn', 'duolog_messages_published_total', 'Messages published'],
+  ['confirms', 'duolog_confirms_total', 'Publishes confirmed'],
+  ['deliveries', 'duolog_deliveries_total', 'Messages delivered to queue consumers'],
+  ['messagesOut', 'duolog_messages_read_total', 'Messages sent to topic subscribers, broadcasts and fetches'],
+  ['missed', 'duolog_broadcast_missed_total', 'Offsets that slow broadcast subscribers missed'],
+  ['throttled', 'duolog_sessions_throttled_total', 'Times that a session was held back for its backlog'],
+  ['commits', 'duolog_group_commits_total', 'Group commits'],
+] as const;
+
+/** Figures of a partition: their key in the report, their metric, and what they say. */
+const PARTITION_GAUGES = [
+  ['logStart', 'duolog_partition_log_start_offset', 'First offset that can be read'],
+  ['logEnd', 'duolog_partition_log_end_offset', 'Next offset to be given away'],
+  ['durableEnd', 'duolog_partition_durable_end_offset', 'Offset below which everything survives power loss'],
+  ['sizeBytes', 'duolog_partition_size_bytes', 'Bytes of all segments'],
+  ['segments', 'duolog_partition_segments', 'Number of segments'],
+] as const;
+
+const QUEUE_GAUGES = [
+  ['ready', 'duolog_queue_messages_ready', 'Messages that wait for a consumer'],
+  ['unacknowledged', 'duolog_queue_messages_unacknowledged', 'Messages delivered and not settled'],
+  ['consumers', 'duolog_queue_consumers', 'Consumers'],
+] as const;
+
+/** Everything that `/metrics` tells. */
+export function nodeMetrics(
+  facts: NodeFacts,
+  catalog: Catalog,
+  reports: readonly ShardReport[],
+  nowMs: number,
+): string {
+  return encodePrometheus([
+    ...processFamilies(facts, nowMs),
+    ...doorFamilies(reports),
+    ...shardFamilies(reports),
+    ...partitionFamilies(catalog, reports),
+  ]);
+}
+
+function gauge(name: string, help: string, samples: readonly Sample[]): Family {
+  return { type: 'gauge', name, help, samples };
+}
+
+function processFamilies(facts: NodeFacts, nowMs: number): Family[] {
+  const cpu = process.cpuUsage();
+  const info = { version: facts.version, node: process.versions.node, engine: facts.engine };
+  return [
+    gauge('duolog_info', 'Versions; the value is 1', [{ labels: info, value: 1 }]),
+    gauge('duolog_uptime_seconds', 'Time since the start', [{ value: (nowMs - facts.startedMs) / 1000 }]),
+    gauge('process_resident_memory_bytes', 'Resident memory', [{ value: process.memoryUsage.rss() }]),
+    {
+      type: 'counter',
+      name: 'process_cpu_seconds_total',
+      help: 'CPU time, user and system',
+      samples: [{ value: (cpu.user + cpu.system) / 1e6 }],
+    },
+  ];
+}
+
+function doorFamilies(reports: readonly ShardReport[]): Family[] {
+  const families: Family[] = DOOR_COUNTERS.map(([key, name, help]) => ({
+    type: 'counter',
+    name,
+    help,
+    samples: reports.map(({ shard, counters }) => ({ labels: { shard }, value: counters[key] ?? 0 })),
+  }));
+  families.push(labelled('duolog_request_errors_total', 'Requests answered with an error', 'code', reports, 'errors'));
+  families.push(labelled('duolog_closes_total', 'Connections that the node closed', 'close_code', reports, 'closes'));
+  return families;
+}
+
+function labelled(
+  name: string,
+  help: string,
+  label: string,
+  reports: readonly ShardReport[],
+  key: 'errors' | 'closes',
+): Family {
+  const samples = reports.flatMap((report) =>
+    Object.entries(report[key]).map(([text, value]) => ({ labels: { shard: report.shard, [label]: text }, value })),
+  );
+  return { type: 'counter', name, help, samples };
+}
+
+function shardFamilies(reports: readonly ShardReport[]): Family[] {
+  const perShard = (name: string, help: string, value: (report: ShardReport) => number): Family =>
+    gauge(
+      name,
+      help,
+      reports.map((report) => ({ labels: { shard: report.shard }, value: value(report) })),
+    );
+  return [
+    perShard('duolog_connections', 'Open connections', (report) => report.connections),
+    perShard('duolog_subscriptions', 'Open subscriptions', (report) => report.counters['subscriptions'] ?? 0),
+    perShard('duolog_event_loop_lag_p99_seconds', 'Event loop delay, p99', (report) => report.eventLoopLagP99Ms / 1000),
+    perShard(
+      'duolog_journal_backlog_bytes',
+      'Journal records that wait for room',
+      (report) => report.journalBacklogBytes,
+    ),
+    perShard('duolog_open_log_files', 'Open files of logs', (report) => report.openFiles),
+    {
+      type: 'histogram',
+      name: 'duolog_commit_seconds',
+      help: 'From the end of a turn until the group commit that covers it is done, syncs included',
+      samples: reports.map(({ shard, commitLatency }) => ({
+        labels: { shard },
+        bounds: commitLatency.boundsSeconds,
+        counts: commitLatency.counts,
+        count: commitLatency.count,
+        sum: commitLatency.sumSeconds,
+      })),
+    },
+    ...ringFamilies(reports),
+  ];
+}
+
+function ringFamilies(reports: readonly ShardReport[]): Family[] {
+  const rings = reports.flatMap(({ shard, rings: own }) =>
+    own.map((ring) => ({ labels: { from: shard, to: ring.peer }, ring })),
+  );
+  return [
+    gauge(
+      'duolog_ring_request_bytes',
+      'Bytes of requests in the lane to another shard',
+      rings.map(({ labels, ring }) => ({ labels, value: ring.requestBytes })),
+    ),
+    gauge(
+      'duolog_ring_occupancy_ratio',
+      'Fill of the request lane to another shard, 0 to 1',
+      rings.map(({ labels, ring }) => ({ labels, value: ring.requestBytes / ring.laneBytes })),
+    ),
+    gauge(
+      'duolog_ring_waiting_bytes',
+      'Bytes of requests that wait for room in a lane',
+      rings.map(({ labels, ring }) => ({ labels, value: ring.waitingBytes })),
+    ),
+  ];
+}
+
+function partitionFamilies(catalog: Catalog, reports: readonly ShardReport[]): Family[] {
+  const named = reports.flatMap((report) => report.partitions.flatMap((partition) => withNames(catalog, partition)));
+  const queues = named.filter(({ partition }) => partition.isQueue);
+  return [
+    ...PARTITION_GAUGES.map(([key, name, help]) =>
+      gauge(
+        name,
+        help,
+        named.map(({ labels, partition }) => ({ labels, value: partition[key] })),
+      ),
+    ),
+    gauge(
+      'duolog_partition_offline',
+      '1 when the partition stopped serving',
+      named.map(({ labels, partition }) => ({ labels, value: partition.isOffline ? 1 : 0 })),
+    ),
+    ...QUEUE_GAUGES.map(([key, name, help]) =>
+      gauge(
+        name,
+        help,
+        queues.map(({ labels, partition }) => ({ labels, value: partition[key] })),
+      ),
+    ),
+  ];
+}
+
+function withNames(
+  catalog: Catalog,
+  partition: PartitionReport,
+): { labels: { topic: string; partition: number }; partition: PartitionReport }[] {
+  const topic = catalog.topicOfLog(partition.logId);
+  const entry = topic?.partitions.find((one) => one.logId === partition.logId);
+  // A log that was deleted a moment ago has no name any more.
+  if (topic === undefined || entry === undefined) return [];
+  return [{ labels: { topic: topic.name, partition: entry.partition }, partition }];
+}

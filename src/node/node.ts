@@ -1,0 +1,233 @@
+/**
+ * The control thread: starts the shards, keeps the metadata, watches, and stops everything in good order. It never touches message bytes.
+ */
+import { hostname } from 'node:os';
+import { BrokerError } from '../broker/errors.js';
+import { PARTITIONS_MAX } from '../broker/metadata-limits.js';
+import { FRAME_OVERHEAD_BYTES } from '../doors/ws/limits.js';
+import { realClock } from '../io/clock/real-clock.js';
+import { RealDisk } from '../io/disk/real-disk.js';
+import { createDoorbellPorts, createMeshLayout, planMeshBudget } from '../io/ring/index.js';
+import { inThread, type SpawnOptions, workerThreads } from '../io/threads.js';
+import { canSharePort, chooseEngine, type EngineChoice, probePort } from '../io/ws/index.js';
+import { findJournals, removeJournals } from '../storage/journal/reader.js';
+import { checkSettings, type NodeConfig, type NodeSettings } from './config.js';
+import { Control } from './control.js';
+import type { ControlRequest, PlainError } from './control-messages.js';
+import { DataFolder, journalIdOf } from './data-folder.js';
+import { type NodeLog, silentLog } from './log.js';
+import { MetadataLog } from './metadata-log.js';
+import { nodeMetrics } from './metrics.js';
+import { type NodeFacts, nodeStatus } from './node-status.js';
+import type { ShardSetup } from './shard.js';
+import { ShardGroup } from './shard-group.js';
+import { VERSION } from './version.js';
+
+/** What a program may decide about its node, besides the settings. */
+export interface StartOptions {
+  /** Where log lines go; nowhere by default. */
+  readonly log?: NodeLog;
+  /** A shard has died, and the node cannot go on. By default the process ends with code 1. */
+  readonly onDeath?: (error: Error) => void;
+}
+
+/** A node that serves. */
+export interface RunningNode {
+  readonly config: NodeConfig;
+  /** The bound port of WebSocket and HTTP; undefined when that door is closed. */
+  readonly port: number | undefined;
+  /** `ws://host:port/ws`, where clients connect. */
+  readonly url: string | undefined;
+  readonly engine: EngineChoice;
+  /** Stops accepting, drains, syncs, closes: everything confirmed or not so far is on disk. Repeated calls return the same promise. */
+  stop(reason?: string): Promise<void>;
+}
+
+/**
+ * Starts a node and resolves when every door serves.
+ * @throws ConfigError, DataFolderError, MetadataLogError, WsServerError, StorageError or DiskError: nothing is left running then.
+ */
+export async function startNode(settings: NodeSettings = {}, options: StartOptions = {}): Promise<RunningNode> {
+  const node = new NodeProcess(checkSettings(settings), options);
+  try {
+    await node.start();
+  } catch (error) {
+    await node.abandon();
+    throw error;
+  }
+  return node;
+}
+
+class NodeProcess implements RunningNode {
+  readonly config: NodeConfig;
+  port: number | undefined;
+  engine: EngineChoice = { engine: 'ws', reason: '' };
+  private readonly log: NodeLog;
+  private readonly onDeath: (error: Error) => void;
+  private readonly startedMs = realClock.nowMs();
+  private readonly warnings: string[] = [];
+  private folder: DataFolder | undefined;
+  private metadata: MetadataLog | undefined;
+  private shards: ShardGroup | undefined;
+  private control: Control | undefined;
+  private stopping: Promise<void> | undefined;
+
+  constructor(config: NodeConfig, options: StartOptions) {
+    this.config = config;
+    this.log = options.log ?? silentLog;
+    this.onDeath = options.onDeath ?? endProcess;
+  }
+
+  get url(): string | undefined {
+    if (this.port === undefined) return undefined;
+    const host = this.config.advertisedHost ?? this.config.host;
+    return `ws://${host.includes(':') ? `[${host}]` : host}:${this.port}/ws`;
+  }
+
+  async start(): Promise<void> {
+    const { config } = this;
+    const disk = new RealDisk();
+    this.folder = DataFolder.open(disk, config.data);
+    this.metadata = MetadataLog.open(disk, this.folder.metadata);
+    this.folder.removeStrayLogs((logId) => this.metadata?.catalog.topicOfLog(logId) !== undefined);
+    this.engine = await chooseEngine(config.wsEngine);
+    const port = config.port === 'off' ? undefined : await probePort(config.host, config.port);
+    const journals = findJournals(disk, this.folder.path);
+    this.shards = new ShardGroup(config.shards === 0 ? inThread : workerThreads, this.setups(this.folder, journals), {
+      request: (body) => this.request(body),
+      log: (level, message, fields) => this.log[level](fields, message),
+      died: (shard, error) => this.died(shard, error),
+      plain: plainError,
+    });
+    await this.recover(journals, disk);
+    const { shards, metadata } = this;
+    this.control = new Control(metadata, (version, change) => shards.apply(version, change), config.defaultPartitions);
+    if (port !== undefined) await this.listen(port);
+    this.shards.tell({ kind: 'ready', ready: true, reasons: [] });
+    this.folder.writeNodeFile({
+      nodeId: config.nodeId,
+      version: VERSION,
+      pid: process.pid,
+      host: config.host,
+      port: this.port ?? 'off',
+      engine: this.engine.engine,
+    });
+  }
+
+  stop(reason = 'The node is shutting down'): Promise<void> {
+    this.stopping ??= this.shutDown(reason);
+    return this.stopping;
+  }
+
+  /** Gives everything up after a start that failed. */
+  async abandon(): Promise<void> {
+    try {
+      await this.shards?.stop('The node could not start');
+    } finally {
+      this.metadata?.close();
+      this.folder?.close();
+    }
+  }
+
+  private async recover(journals: readonly number[], disk: RealDisk): Promise<void> {
+    const recovered = await this.shards!.all('recovered');
+    for (const { warnings } of recovered) {
+      for (const warning of warnings) this.log.warn({}, warning);
+      this.warnings.push(...warnings);
+    }
+    // Once every log has its own checkpoint, nobody needs what earlier starts have journaled.
+    if (recovered.every((message) => message.canRetire)) removeJournals(disk, this.folder!.path, journals);
+    const logs = recovered.reduce((sum, message) => sum + message.logs, 0);
+    const durationMs = Math.round(Math.max(...recovered.map((message) => message.durationMs)));
+    this.log.info({ logs, durationMs }, 'Logs recovered');
+  }
+
+  private async listen(port: number): Promise<void> {
+    const count = Math.max(1, this.config.shards);
+    const share = count === 1 || (await canSharePort(this.engine.engine));
+    if (!share) this.warnings.push('This platform cannot share a port between threads: one shard accepts for all');
+    this.port = await this.shards!.listen(port, share ? count : 1);
+  }
+
+  private setups(folder: DataFolder, oldJournalIds: readonly number[]): SpawnOptions<ShardSetup>[] {
+    const { config } = this;
+    const count = Math.max(1, config.shards);
+    const budget = planMeshBudget(count, config.ringMemory, config.maxMessageSize + FRAME_OVERHEAD_BYTES);
+    const layout = createMeshLayout(budget, PARTITIONS_MAX);
+    const doorbells = count === 1 ? undefined : createDoorbellPorts(count);
+    const start = folder.nextStart();
+    const catalog = this.metadata!.catalog.snapshot();
+    return Array.from({ length: count }, (_, shard) => {
+      const bells = doorbells?.[shard];
+      const setup: ShardSetup = {
+        shard,
+        shards: count,
+        config,
+        nodeName: this.nodeName,
+        version: VERSION,
+        engine: this.engine.engine,
+        dataPath: folder.path,
+        journalId: journalIdOf(start, shard),
+        oldJournalIds,
+        layout,
+        doorbells: bells,
+        catalog,
+      };
+      return { name: `shard ${shard}`, setup, transfer: bells?.filter((bell) => bell !== null) ?? [] };
+    });
+  }
+
+  private get nodeName(): string {
+    return this.config.nodeName ?? `duolog-${this.config.nodeId}@${hostname()}`;
+  }
+
+  private get facts(): NodeFacts {
+    const { nodeName, startedMs, warnings } = this;
+    return { nodeName, version: VERSION, engine: this.engine.engine, startedMs, warnings };
+  }
+
+  private async request(body: ControlRequest): Promise<unknown> {
+    const { control, metadata, shards } = this;
+    if (control === undefined || metadata === undefined || shards === undefined) {
+      throw new BrokerError('internal', 'The node is still starting');
+    }
+    switch (body.kind) {
+      case 'declare':
+        return control.declare(body.declaration);
+      case 'delete':
+        return control.delete(body.name);
+      case 'init-producer':
+        return control.initProducer(body.producerId);
+      case 'status':
+        return nodeStatus(this.facts, metadata.catalog, await shards.collect(), realClock.nowMs());
+      case 'metrics':
+        return nodeMetrics(this.facts, metadata.catalog, await shards.collect(), realClock.nowMs());
+    }
+  }
+
+  private died(shard: number, error: Error): void {
+    this.log.fatal({ shard, error: error.stack ?? error.message }, `Shard ${shard} died: the node stops`);
+    this.onDeath(new Error(`Shard ${shard} died: ${error.message}`, { cause: error }));
+  }
+
+  private async shutDown(reason: string): Promise<void> {
+    this.log.info({}, `Stopping: ${reason}`);
+    await this.shards?.stop(reason);
+    this.metadata?.close();
+    this.folder?.close();
+    this.log.info({}, 'Stopped; everything is on disk');
+  }
+}
+
+function plainError(error: unknown): PlainError {
+  if (error instanceof BrokerError) return { code: error.code, message: error.message };
+  return { code: 'internal', message: error instanceof Error ? error.message : String(error) };
+}
+
+/** A half-node must not go on: whoever supervises the process starts it anew. */
+function endProcess(error: Error): void {
+  process.stderr.write(`duolog: ${error.message}\n`);
+  // Not process.exit(): that aborts while a worker holds the listener's native handles. SIGKILL ends all threads at once, and loses nothing that
+  // was confirmed.
+  process.kill(process.pid, 'SIGKILL');
+}

@@ -1,0 +1,144 @@
+/**
+ * All shards of the node as the control thread sees them: started together, told together, awaited together.
+ */
+import type { MetadataChange } from '../broker/catalog.js';
+import type { SpawnOptions, ThreadHandle, Threads } from '../io/threads.js';
+import type { ControlRequest, FromShard, PlainError, ToShard } from './control-messages.js';
+import type { ShardSetup } from './shard.js';
+import { shardEntry } from './shard-entry.js';
+import type { ShardReport } from './shard-report.js';
+
+/** How the group speaks to the node. */
+export interface ShardGroupEvents {
+  /** A session asks; the answer goes back to its shard. @throws BrokerError */
+  request(body: ControlRequest): Promise<unknown>;
+  log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: Readonly<Record<string, unknown>>): void;
+  /** A shard failed or ended by itself: the node must not go on without it. */
+  died(shard: number, error: Error): void;
+  /** An error as a shard may pass it on. */
+  plain(error: unknown): PlainError;
+}
+
+type Kind = FromShard['kind'];
+type MessageOf<K extends Kind> = Extract<FromShard, { kind: K }>;
+
+interface Member {
+  readonly shard: number;
+  readonly thread: ThreadHandle<ToShard, FromShard>;
+  /** Who waits for the next message of a kind. */
+  readonly waiting: Map<Kind, (message: FromShard) => void>;
+  hasEnded: boolean;
+}
+
+/** See the top of this file. */
+export class ShardGroup {
+  private readonly members: Member[];
+  private readonly events: ShardGroupEvents;
+  private readonly ended: Promise<unknown>;
+  private isStopping = false;
+  private nextCollection = 1;
+
+  constructor(threads: Threads, setups: readonly SpawnOptions<ShardSetup>[], events: ShardGroupEvents) {
+    this.events = events;
+    const ends: Promise<void>[] = [];
+    this.members = setups.map((options, shard) => {
+      const member: Member = {
+        shard,
+        thread: threads.spawn(shardEntry, options),
+        waiting: new Map(),
+        hasEnded: false,
+      };
+      member.thread.onMessage((message) => this.receive(member, message));
+      ends.push(this.watch(member));
+      return member;
+    });
+    this.ended = Promise.all(ends);
+  }
+
+  /** Resolves with one message of a kind from every shard, after sending `message` to each where one is given. */
+  all<K extends Kind>(kind: K, message?: ToShard): Promise<MessageOf<K>[]> {
+    return Promise.all(this.members.map((member) => this.one(member, kind, message)));
+  }
+
+  /** Opens the doors of the first `count` shards on one port. Resolves with it. @throws Error in the engine's words. */
+  async listen(port: number, count: number): Promise<number> {
+    const listeners = this.members.slice(0, count);
+    const sharePort = listeners.length > 1;
+    let bound = port;
+    for (const member of listeners) {
+      const failed = this.one(member, 'listen-failed');
+      const listening = this.one(member, 'listening', { kind: 'listen', port: bound, sharePort });
+      const outcome = await Promise.race([listening, failed]);
+      if (outcome.kind === 'listen-failed') throw new Error(outcome.message);
+      bound = outcome.port;
+    }
+    return bound;
+  }
+
+  /** Sends a change to every shard. Resolves when all have applied it, with the first error. */
+  async apply(version: number, change: MetadataChange): Promise<PlainError | undefined> {
+    const applied = await this.all('applied', { kind: 'apply', version, change });
+    return applied.find((message) => message.error !== undefined)?.error;
+  }
+
+  /** Every shard's figures. */
+  async collect(): Promise<ShardReport[]> {
+    const collection = this.nextCollection++;
+    const reports = await this.all('report', { kind: 'collect', collection });
+    return reports.map((message) => message.report);
+  }
+
+  tell(message: ToShard): void {
+    for (const member of this.members) member.thread.postMessage(message);
+  }
+
+  /** Drains and ends every shard in good order. */
+  async stop(reason: string): Promise<void> {
+    this.isStopping = true;
+    await this.all('drained', { kind: 'drain', reason });
+    await this.all('stopped', { kind: 'stop' });
+    await this.ended;
+  }
+
+  private one<K extends Kind>(member: Member, kind: K, message?: ToShard): Promise<MessageOf<K>> {
+    return new Promise((resolve) => {
+      const earlier = member.waiting.get(kind);
+      // Several may wait for the same kind, a scrape and a status request for reports: one message serves them all.
+      member.waiting.set(kind, (received) => {
+        earlier?.(received);
+        resolve(received as MessageOf<K>);
+      });
+      if (message !== undefined) member.thread.postMessage(message);
+    });
+  }
+
+  private receive(member: Member, message: FromShard): void {
+    if (message.kind === 'request') this.answer(member, message.request, message.body);
+    else if (message.kind === 'log') this.events.log(message.level, message.message, message.fields);
+    else {
+      const waiting = member.waiting.get(message.kind);
+      member.waiting.delete(message.kind);
+      waiting?.(message);
+    }
+  }
+
+  private answer(member: Member, request: number, body: ControlRequest): void {
+    this.events.request(body).then(
+      (result) => member.thread.postMessage({ kind: 'answer', request, result }),
+      (error: unknown) => {
+        member.thread.postMessage({ kind: 'answer', request, result: undefined, error: this.events.plain(error) });
+      },
+    );
+  }
+
+  private watch(member: Member): Promise<void> {
+    return new Promise((resolve) => {
+      member.thread.onError((error) => this.events.died(member.shard, error));
+      member.thread.onExit((code) => {
+        member.hasEnded = true;
+        resolve();
+        if (!this.isStopping) this.events.died(member.shard, new Error(`its thread ended with code ${code}`));
+      });
+    });
+  }
+}

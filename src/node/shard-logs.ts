@@ -1,0 +1,152 @@
+/**
+ * The logs that one shard owns: opened at the start, made and removed as the metadata says, each with its companion and its place in the broker.
+ */
+import type { CatalogTopic } from '../broker/catalog.js';
+import { PartitionCompanion } from '../broker/companion.js';
+import { BrokerError } from '../broker/errors.js';
+import type { LogFiles } from '../broker/log-views.js';
+import { OwnedPartition } from '../broker/owned-partition.js';
+import type { PartitionEntry, StartAt, TopicSettings } from '../broker/ports.js';
+import { PushReader } from '../broker/push-reader.js';
+import type { ShardBroker } from '../broker/shard-broker.js';
+import type { PartitionLog } from '../storage/partition-log.js';
+import type { LogConfig, LogDescription } from '../storage/ports.js';
+import type { ShardStorage } from '../storage/shard-storage.js';
+import type { PartitionPublisher } from './partition-publisher.js';
+
+interface OwnedEntry {
+  readonly topic: CatalogTopic;
+  readonly entry: PartitionEntry;
+  readonly companion: PartitionCompanion;
+}
+
+/** What the logs of a shard are made with. */
+export interface ShardLogsOptions {
+  readonly storage: ShardStorage;
+  readonly broker: ShardBroker;
+  readonly files: LogFiles;
+  readonly publisher: PartitionPublisher;
+}
+
+/** See the top of this file. */
+export class ShardLogs {
+  private readonly storage: ShardStorage;
+  private readonly broker: ShardBroker;
+  private readonly files: LogFiles;
+  private readonly publisher: PartitionPublisher;
+
+  constructor(options: ShardLogsOptions) {
+    this.storage = options.storage;
+    this.broker = options.broker;
+    this.files = options.files;
+    this.publisher = options.publisher;
+  }
+
+  /** Opens the logs that this shard owns, from what an earlier start has left. Returns their number and what was found wrong. */
+  recover(topics: Iterable<CatalogTopic>, journalIds: readonly number[]): { logs: number; warnings: string[] } {
+    const owned = [...topics].flatMap((topic) => this.ownedEntries(topic));
+    const descriptions = owned.map((one) => this.describe(one));
+    const report = this.storage.recover(descriptions, [...journalIds]);
+    for (const one of owned) {
+      this.startCursor(one, this.requireLog(one.entry.logId));
+      this.addToBroker(one);
+    }
+    return { logs: owned.length, warnings: [...report.warnings] };
+  }
+
+  /** Makes the logs of a new topic that this shard owns; resolves when they are durable. */
+  async create(topic: CatalogTopic): Promise<void> {
+    const owned = this.ownedEntries(topic);
+    if (owned.length === 0) return;
+    for (const one of owned) {
+      this.storage.createLog(this.describe(one));
+      this.addToBroker(one);
+    }
+    await this.committed();
+  }
+
+  /** Gives the logs of a topic their queue's cursor; resolves when it is durable where it starts. */
+  async attachCursor(topic: CatalogTopic): Promise<void> {
+    for (const { logId } of topic.partitions) {
+      const partition = this.broker.owner.get(logId);
+      if (partition === undefined) continue;
+      const cursor = partition.companion.attachCursor();
+      partition.settings = topic.settings;
+      partition.log.config = logConfig(topic.settings);
+      if (!cursor.started) this.startCursorAt(partition.log, partition.companion, topic.start, partition.slot);
+      this.broker.owner.touch(partition);
+    }
+    await this.committed();
+  }
+
+  /** Removes the logs of a deleted topic that this shard owns. */
+  async delete(topic: CatalogTopic): Promise<void> {
+    const error = new BrokerError('not-found', `"${topic.name}" was deleted`);
+    for (const { logId, slot } of topic.partitions) {
+      const partition = this.broker.owner.remove(logId);
+      if (partition === undefined) continue;
+      partition.closeConsumers(error);
+      this.storage.deleteLog(logId);
+      this.publisher.release(slot);
+    }
+    await this.committed();
+  }
+
+  private ownedEntries(topic: CatalogTopic): OwnedEntry[] {
+    return topic.partitions
+      .filter(({ logId }) => this.broker.ownerShard(logId) === this.broker.shard)
+      .map((entry) => ({ topic, entry, companion: new PartitionCompanion(topic.settings.kind === 'queue') }));
+  }
+
+  private describe({ topic, entry, companion }: OwnedEntry): LogDescription {
+    return {
+      logId: entry.logId,
+      slot: entry.slot,
+      config: logConfig(topic.settings),
+      companion,
+      appendFailed: (fromOffset, _toOffset, error) => this.broker.owner.appendFailed(entry.logId, fromOffset, error),
+    };
+  }
+
+  private addToBroker({ topic, entry, companion }: OwnedEntry): void {
+    const log = this.requireLog(entry.logId);
+    const reader = new PushReader(this.files, entry.logId, entry.slot);
+    this.broker.owner.add(new OwnedPartition(entry, log, companion, topic.settings, reader));
+  }
+
+  /** A crash may have come between the declaration of a queue on an old log and the first change of its cursor. */
+  private startCursor({ topic, entry, companion }: OwnedEntry, log: PartitionLog): void {
+    const { cursor } = companion;
+    if (cursor === undefined || cursor.started || topic.start.at === 'beginning') return;
+    this.startCursorAt(log, companion, topic.start, entry.slot);
+  }
+
+  private startCursorAt(log: PartitionLog, companion: PartitionCompanion, start: StartAt, slot: number): void {
+    const end = log.logEnd;
+    let offset = log.logStart;
+    if (start.at === 'end') offset = end;
+    else if (start.at === 'timestamp') {
+      offset = this.files.offsetForTime(log.logId, slot, start.timestampMs, end)?.offset ?? end;
+    }
+    companion.cursor?.startAt(offset, end, log.recordsAbove(offset));
+  }
+
+  private requireLog(logId: number): PartitionLog {
+    const log = this.storage.log(logId);
+    if (log === undefined) throw new BrokerError('internal', `Log ${logId} is not open on shard ${this.broker.shard}`);
+    return log;
+  }
+
+  private committed(): Promise<void> {
+    this.storage.flush();
+    return new Promise((resolve, reject) => {
+      this.storage.afterCommit((error) => (error === undefined ? resolve() : reject(error)));
+    });
+  }
+}
+
+/** The part of a topic's settings that its logs follow. */
+export function logConfig(settings: TopicSettings): LogConfig {
+  const { segmentBytes, segmentMs, retentionMs, retentionBytes, lingerMs } = settings;
+  return { segmentBytes, segmentMs, retentionMs, retentionBytes, lingerMs };
+}

@@ -1,0 +1,84 @@
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import type { ShardBroker } from '../broker/shard-broker.js';
+import type { NativeDoor } from '../doors/ws/index.js';
+import type { ShardMesh } from '../io/ring/index.js';
+import type { ShardStorage } from '../storage/shard-storage.js';
+import type { MeshLink } from './mesh-link.js';
+import type { PartitionReport, RingReport, ShardReport } from './shard-report.js';
+
+const NANOSECONDS_PER_MS = 1e6;
+/** Resolution of the event loop's delay: each sample is a timer. */
+const LAG_RESOLUTION_MS = 20;
+
+/** What a meter reads. */
+export interface ShardMeterParts {
+  readonly shard: number;
+  readonly broker: ShardBroker;
+  readonly door: NativeDoor;
+  readonly mesh: ShardMesh;
+  readonly links: ReadonlyMap<number, MeshLink>;
+  readonly storage: ShardStorage;
+  /** Size of one lane of a ring. */
+  readonly laneBytes: number;
+  /** Open connections. */
+  connections(): number;
+}
+
+/** Reads a shard's figures when somebody asks for them. */
+export class ShardMeter {
+  private readonly parts: ShardMeterParts;
+  private readonly lag: IntervalHistogram = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
+
+  constructor(parts: ShardMeterParts) {
+    this.parts = parts;
+    this.lag.enable();
+  }
+
+  stop(): void {
+    this.lag.disable();
+  }
+
+  report(): ShardReport {
+    const { shard, broker, door, storage } = this.parts;
+    const { errors, closes, ...counters } = door.counters;
+    return {
+      shard,
+      connections: this.parts.connections(),
+      counters: { ...counters, commits: storage.commits },
+      errors: Object.fromEntries(errors),
+      closes: Object.fromEntries(closes),
+      commitLatency: broker.owner.commitLatency.figures(),
+      commitP99Ms: broker.owner.commitLatency.percentileMs(0.99),
+      partitions: this.partitions(),
+      rings: this.rings(),
+      // The histogram's values include its own interval.
+      eventLoopLagP99Ms: Math.max(0, this.lag.percentile(99) / NANOSECONDS_PER_MS - LAG_RESOLUTION_MS),
+      journalBacklogBytes: storage.journal.backlogBytes,
+      openFiles: storage.files.statistics().openFiles,
+    };
+  }
+
+  private partitions(): PartitionReport[] {
+    return [...this.parts.broker.owner.all()].map(({ log, cursor, consumerCount }) => ({
+      logId: log.logId,
+      logStart: log.logStart,
+      logEnd: log.logEnd,
+      durableEnd: log.durableEnd,
+      sizeBytes: log.sizeBytes,
+      segments: log.segments.length,
+      isQueue: cursor !== undefined,
+      ready: cursor?.ready ?? 0,
+      unacknowledged: cursor?.unacknowledged ?? 0,
+      consumers: consumerCount,
+      isOffline: log.offline !== undefined,
+    }));
+  }
+
+  private rings(): RingReport[] {
+    const { mesh, links } = this.parts;
+    return [...links].map(([peer, link]) => {
+      const { requestBytes, replyBytes } = mesh.channel(peer).occupancy();
+      return { peer, requestBytes, replyBytes, waitingBytes: link.waitingBytes, laneBytes: this.parts.laneBytes };
+    });
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * One shard: its storage, its broker, its place in the mesh and its doors, and what the control thread asks of it. Runs on a worker thread, or on the
+ * main thread for `threads: 0`.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { assert } from '../base/assert.js';
+import { Catalog, type MetadataChange } from '../broker/catalog.js';
+import type { RequestHandler } from '../broker/peer-link.js';
+import { ShardBroker } from '../broker/shard-broker.js';
+import type { NativeDoor } from '../doors/ws/index.js';
+import { realClock, realTimers } from '../io/clock/real-clock.js';
+import { installCodecs } from '../io/codecs/install.js';
+import { RealDisk } from '../io/disk/real-disk.js';
+import { installNativeCrc32c } from '../io/native-crc.js';
+import { RealRandom } from '../io/random/real-random.js';
+import { type InboundMessage, InThreadDoorbells, type MeshLayout, PortDoorbells, ShardMesh } from '../io/ring/index.js';
+import type { ThreadPort } from '../io/threads.js';
+import type { WsEngine, WsServer } from '../io/ws/port.js';
+import { setCodec } from '../record/codec.js';
+import { ShardStorage } from '../storage/shard-storage.js';
+import type { NodeConfig } from './config.js';
+import type { FromShard, PlainError, ToShard } from './control-messages.js';
+import { ControlRequests } from './control-requests.js';
+import { SharedLogFiles } from './log-files.js';
+import { MeshLink } from './mesh-link.js';
+import { PartitionPublisher, SharedBounds } from './partition-publisher.js';
+import { makeDoor, openServer } from './shard-doors.js';
+import { ShardLogs } from './shard-logs.js';
+import { ShardMeter } from './shard-meter.js';
+import { type Readiness, shardProbe } from './shard-probe.js';
+
+/** What a shard is started with. */
+export interface ShardSetup {
+  readonly shard: number;
+  /** At least 1. */
+  readonly shards: number;
+  readonly config: NodeConfig;
+  readonly nodeName: string;
+  readonly version: string;
+  readonly engine: WsEngine;
+  readonly dataPath: string;
+  readonly journalId: number;
+  /** Journals of earlier starts, to be replayed. */
+  readonly oldJournalIds: readonly number[];
+  readonly layout: MeshLayout;
+  /** By other shard; undefined when this is the only shard. */
+  readonly doorbells: readonly (MessagePort | null)[] | undefined;
+  /** The catalog's snapshot. */
+  readonly catalog: Uint8Array;
+}
+
+type Port = ThreadPort<ToShard, FromShard>;
+
+/** Runs a shard until it is told to stop. */
+export async function runShard(setup: ShardSetup, port: Port): Promise<void> {
+  const warn = (reason: Error): void =>
+    port.postMessage({ kind: 'log', level: 'warn', message: reason.message, fields: {} });
+  installNativeCrc32c(warn);
+  await installCodecs(setCodec, warn);
+  const shard = new Shard(setup, port);
+  port.onMessage((message) => shard.receive(message));
+  await shard.start();
+}
+
+/** See the top of this file. */
+class Shard {
+  private readonly setup: ShardSetup;
+  private readonly port: Port;
+  private readonly catalog = new Catalog();
+  private readonly mesh: ShardMesh;
+  private readonly links = new Map<number, MeshLink>();
+  private readonly requestHandlers = new Map<number, RequestHandler>();
+  private readonly storage: ShardStorage;
+  private readonly broker: ShardBroker;
+  private readonly files: SharedLogFiles;
+  private readonly logs: ShardLogs;
+  private readonly control: ControlRequests;
+  private readonly door: NativeDoor;
+  private readonly meter: ShardMeter;
+  private server: WsServer | undefined;
+  /** What the control thread said last of the whole node. */
+  private readiness: Readiness = { ready: false, reasons: ['The node is starting'] };
+  /** Changes are applied one after the other. */
+  private applying: Promise<void> = Promise.resolve();
+
+  constructor(setup: ShardSetup, port: Port) {
+    this.setup = setup;
+    this.port = port;
+    this.catalog.restore(setup.catalog);
+    this.control = new ControlRequests((message) => port.postMessage(message));
+    this.mesh = this.attachMesh();
+    const bounds = new SharedBounds(this.mesh);
+    const disk = new RealDisk();
+    this.files = new SharedLogFiles(disk, setup.dataPath, bounds);
+    const publisher = new PartitionPublisher(this.mesh, (logId) => this.broker.owner.get(logId)?.cursor?.ready ?? 0);
+    this.storage = this.openStorage(disk, publisher);
+    this.broker = new ShardBroker({
+      shard: setup.shard,
+      shards: setup.shards,
+      storage: this.storage,
+      catalog: this.catalog,
+      table: bounds,
+      files: this.files,
+      control: this.control,
+      clock: realClock,
+      timers: realTimers,
+    });
+    this.connectPeers();
+    this.logs = new ShardLogs({ storage: this.storage, broker: this.broker, files: this.files, publisher });
+    this.door = makeDoor(setup, this.broker, this.control);
+    this.meter = new ShardMeter({
+      shard: setup.shard,
+      broker: this.broker,
+      door: this.door,
+      mesh: this.mesh,
+      links: this.links,
+      storage: this.storage,
+      laneBytes: setup.layout.budget.laneBytes,
+      connections: () => this.server?.connections() ?? 0,
+    });
+  }
+
+  /** Opens the logs and joins the mesh. */
+  async start(): Promise<void> {
+    const startedMs = realClock.monotonicMs();
+    const { logs, warnings } = this.logs.recover(this.catalog.topics(), this.setup.oldJournalIds);
+    const canRetire = await this.storage.checkpointRecovered();
+    this.mesh.start();
+    const durationMs = realClock.monotonicMs() - startedMs;
+    this.port.postMessage({ kind: 'recovered', logs, warnings, durationMs, canRetire });
+  }
+
+  /** Takes what the control thread says. */
+  receive(message: ToShard): void {
+    switch (message.kind) {
+      case 'listen':
+        this.listen(message.port, message.sharePort);
+        break;
+      case 'apply':
+        this.applying = this.applying.then(() => this.apply(message.version, message.change));
+        break;
+      case 'answer':
+        this.control.answered(message.request, message.result, message.error);
+        break;
+      case 'collect':
+        this.port.postMessage({ kind: 'report', collection: message.collection, report: this.meter.report() });
+        break;
+      case 'ready':
+        this.readiness = message;
+        break;
+      case 'drain':
+        this.finish('drain', this.drain(message.reason), () => this.port.postMessage({ kind: 'drained' }));
+        break;
+      case 'stop':
+        this.finish('stop', this.close(), () => {
+          this.port.postMessage({ kind: 'stopped' });
+          this.port.close();
+        });
+        break;
+    }
+  }
+
+  private attachMesh(): ShardMesh {
+    const { layout, shard, doorbells } = this.setup;
+    const bells = doorbells === undefined ? InThreadDoorbells.create(1)[0] : new PortDoorbells(doorbells);
+    assert(bells, 'A single shard has doorbells of its own');
+    return ShardMesh.attach(layout, shard, bells, {
+      onRequest: (message) => this.requested(message, false),
+      onNotice: (message) => this.requested(message, true),
+      onReply: (message) => this.links.get(message.from)?.onReply(message),
+      onDirty: (slot) => this.broker.slotAdvanced(slot),
+      onTurnEnd: () => this.broker.ringsDrained(),
+    });
+  }
+
+  private openStorage(disk: RealDisk, table: PartitionPublisher): ShardStorage {
+    const { dataPath, journalId, config } = this.setup;
+    return ShardStorage.open({
+      disk,
+      clock: realClock,
+      timers: realTimers,
+      random: new RealRandom(),
+      directory: dataPath,
+      journalId,
+      table,
+      limits: { journalAreaBytes: Math.floor(config.journalSize / 2) },
+      onFatal: (error) => {
+        // Nothing of this shard can be written any more; a node that goes on with half of its logs would hide it.
+        throw error;
+      },
+      onLogOffline: (log, error) => {
+        this.log('error', `Log ${log.logId} stopped serving: ${error.message}`);
+        this.broker.owner.logOffline(log.logId);
+      },
+    });
+  }
+
+  private connectPeers(): void {
+    for (let peer = 0; peer < this.setup.shards; peer++) {
+      if (peer === this.setup.shard) continue;
+      const link = new MeshLink(this.mesh.channel(peer));
+      this.links.set(peer, link);
+      this.requestHandlers.set(peer, this.broker.connect(link));
+    }
+  }
+
+  private requested(message: InboundMessage, isNotice: boolean): void {
+    const link = this.links.get(message.from);
+    const handler = this.requestHandlers.get(message.from);
+    if (link !== undefined && handler !== undefined) link.deliver(message, isNotice, handler);
+  }
+
+  private listen(port: number, sharePort: boolean): void {
+    openServer(
+      this.setup,
+      port,
+      sharePort,
+      this.door,
+      shardProbe(this.control, () => this.readiness),
+    ).then(
+      (server) => {
+        this.server = server;
+        this.port.postMessage({ kind: 'listening', port: server.port });
+      },
+      (error: unknown) => this.port.postMessage({ kind: 'listen-failed', message: textOf(error) }),
+    );
+  }
+
+  private async apply(version: number, change: MetadataChange): Promise<void> {
+    let error: PlainError | undefined;
+    try {
+      await this.applyChange(version, change);
+    } catch (thrown) {
+      error = { code: 'internal', message: textOf(thrown) };
+    }
+    this.port.postMessage(error === undefined ? { kind: 'applied', version } : { kind: 'applied', version, error });
+  }
+
+  private async applyChange(version: number, change: MetadataChange): Promise<void> {
+    const deleted = change.kind === 'delete-topic' ? this.catalog.topicById(change.topicId) : undefined;
+    this.catalog.apply(version, change);
+    if (change.kind === 'create-topic') {
+      const topic = this.catalog.topicById(change.topic.topicId);
+      if (topic !== undefined) await this.logs.create(topic);
+    } else if (change.kind === 'attach-cursor') {
+      const topic = this.catalog.topicById(change.topicId);
+      if (topic !== undefined) await this.logs.attachCursor(topic);
+    } else if (deleted !== undefined) {
+      this.broker.topicDeleted(deleted);
+      await this.logs.delete(deleted);
+    }
+  }
+
+  /** Reports the end of a step of the shutdown, also when the step failed: the others go on. */
+  private finish(step: string, work: Promise<void>, then: () => void): void {
+    work.then(then, (error: unknown) => {
+      this.log('error', `Shard ${this.setup.shard} could not ${step} in good order: ${textOf(error)}`);
+      then();
+    });
+  }
+
+  /** Closes the doors, once what sessions have published was confirmed to them. */
+  private async drain(reason: string): Promise<void> {
+    this.server?.stopAccepting();
+    this.door.goAway(reason);
+    this.broker.stopAccepting();
+    await this.applying;
+    await this.broker.drained();
+    await this.server?.close();
+    await this.broker.drained();
+  }
+
+  private async close(): Promise<void> {
+    this.mesh.close();
+    this.broker.stop();
+    this.meter.stop();
+    await this.broker.owner.settled();
+    await this.storage.close();
+    this.files.close();
+  }
+
+  private log(level: 'info' | 'warn' | 'error', message: string): void {
+    this.port.postMessage({ kind: 'log', level, message, fields: { shard: this.setup.shard } });
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
