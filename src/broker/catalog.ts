@@ -31,7 +31,7 @@ export class Catalog {
   private unusedLogId = 1;
   private reservedProducerIds = 0;
 
-  /** Number of changes applied. */
+  /** Version that the change applied last has made. */
   get version(): number {
     return this.lastVersion;
   }
@@ -90,12 +90,12 @@ export class Catalog {
     return slots;
   }
 
-  /** Applies the change that makes `version`. @throws BugError when it does not follow from the image. */
+  /**
+   * Applies the change that makes `version`. Shards may see versions skipped, since what concerns the control thread alone is not sent to them.
+   * @throws BugError when the change does not follow from the image.
+   */
   apply(version: number, change: MetadataChange): void {
-    assert(
-      version === this.lastVersion + 1,
-      `Cannot apply version ${version} to a catalog of version ${this.lastVersion}`,
-    );
+    assert(version > this.lastVersion, `Cannot apply version ${version} to a catalog of version ${this.lastVersion}`);
     this.lastVersion = version;
     switch (change.kind) {
       case 'create-topic':

@@ -15,8 +15,6 @@ export const LOG_ID_MAX = 0xffff_ffff;
 export const PRODUCER_ID_BLOCK = 1_000;
 /** Producers whose raised epoch is remembered; the oldest go first. */
 export const PRODUCER_EPOCHS_MAX = 100_000;
-/** Highest epoch of a producer: 16 bits with sign, in Kafka's format. After it the producer gets a new id. */
-export const PRODUCER_EPOCH_MAX = 0x7fff;
 
 /** Groups that may have committed offsets to one log. */
 export const GROUPS_PER_LOG_MAX = 10_000;
