@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  Catalog,
-  decodeChange,
-  deletionChanges,
-  encodeChange,
-  type MetadataChange,
-  validateDeclaration,
-} from './catalog.js';
+import { Catalog, decodeChange, encodeChange, type MetadataChange } from './catalog.js';
+import { deletionChanges, validateDeclaration } from './declarations.js';
 import { BrokerError } from './errors.js';
 import { type Declaration, DurabilityLevel } from './ports.js';
 

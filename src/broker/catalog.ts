@@ -9,7 +9,6 @@ import { decodeChange, encodeChange, type MetadataChange } from './metadata-chan
 import { PRODUCER_EPOCHS_MAX } from './metadata-limits.js';
 import type { StartAt, TopicEntry } from './ports.js';
 
-export { deletionChanges, validateDeclaration } from './declarations.js';
 export { decodeChange, encodeChange, type MetadataChange } from './metadata-changes.js';
 
 const SNAPSHOT_VERSION = 1;

@@ -3,7 +3,8 @@
  * shards as ports, so that a test drives it without threads.
  */
 
-import { deletionChanges, type MetadataChange, validateDeclaration } from '../broker/catalog.js';
+import type { MetadataChange } from '../broker/catalog.js';
+import { deletionChanges, validateDeclaration } from '../broker/declarations.js';
 import { BrokerError } from '../broker/errors.js';
 import type { Declaration } from '../broker/ports.js';
 import type { PlainError } from './control-messages.js';
