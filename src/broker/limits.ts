@@ -22,3 +22,5 @@ export const DEFAULT_FETCH_BYTES = 1024 * 1024;
 export const REBALANCE_INTERVAL_MS = 20;
 /** Consumers of one queue on one shard. */
 export const MAX_CONSUMERS_PER_PARTITION = 100_000;
+/** Deliveries of one partition that may be unsettled at once, whatever its consumers' prefetch: each costs memory. */
+export const MAX_UNACKNOWLEDGED = 4_000_000;

@@ -6,7 +6,7 @@ import type { PartitionLog } from '../storage/partition-log.js';
 import type { PartitionCompanion } from './companion.js';
 import type { QueueCursor } from './cursor/queue-cursor.js';
 import type { BrokerError } from './errors.js';
-import { MAX_DELIVERIES_PER_TURN, MAX_DELIVERY_BYTES_PER_TURN } from './limits.js';
+import { MAX_DELIVERIES_PER_TURN, MAX_DELIVERY_BYTES_PER_TURN, MAX_UNACKNOWLEDGED } from './limits.js';
 import type { DurabilityLevel, SettleOutcome, TopicSettings } from './ports.js';
 import type { PushReader, StoredRecord } from './push-reader.js';
 
@@ -151,9 +151,14 @@ export class OwnedPartition {
 
   /** Ends every consumer, for a queue that was deleted or went offline. */
   closeConsumers(error: BrokerError): void {
+    for (const consumer of this.consumers.values()) consumer.sink.closed(error);
+    this.releaseConsumers();
+  }
+
+  /** Forgets every consumer without a word; what they hold goes back. */
+  releaseConsumers(): void {
     for (const consumer of this.consumers.values()) {
       consumer.credit = 0;
-      consumer.sink.closed(error);
       this.cursor?.releaseConsumer(consumer.id);
     }
     this.consumers.clear();
@@ -171,6 +176,7 @@ export class OwnedPartition {
 
   /** The next record that may be delivered; offsets that hold none are skipped in the cursor. */
   private nextRecord(cursor: QueueCursor): StoredRecord | undefined {
+    if (cursor.unacknowledged >= MAX_UNACKNOWLEDGED) return undefined;
     for (;;) {
       const offset = cursor.nextOffset(this.log.visibleEnd);
       if (offset < 0) return undefined;

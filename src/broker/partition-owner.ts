@@ -162,6 +162,15 @@ export class PartitionOwner {
     });
   }
 
+  /** For an orderly stop, when no session is left: what was handed out goes back, and nothing is flagged redelivered without need. */
+  retire(): void {
+    for (const partition of this.partitions.values()) {
+      partition.releaseConsumers();
+      partition.cursor?.tightenLease();
+      this.active.add(partition);
+    }
+  }
+
   /** Resolves when everything appended and changed so far is durable, or has failed. */
   settled(): Promise<void> {
     this.endTurn();

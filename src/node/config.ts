@@ -117,6 +117,22 @@ function checkConfig(settings: Record<string, unknown>, origin: Readonly<Record<
   throw new ConfigError('bad-setting', `Cannot start: ${origin[name] ?? name} is ${value}: ${issue.message}`);
 }
 
+/**
+ * Beyond loopback nothing is anonymous unless somebody says so, and there are no users yet.
+ * @throws ConfigError when the node would listen for strangers without having been told to.
+ */
+export function refuseStrangers(config: NodeConfig): void {
+  if (config.allowAnonymous || config.port === 'off' || isLoopbackName(config.host)) return;
+  throw new ConfigError(
+    'bad-setting',
+    `Cannot start: --host is "${config.host}", which others can reach, and anybody could do anything here. Say --allow-anonymous if that is meant`,
+  );
+}
+
+function isLoopbackName(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
 function readConfigFile(file: string): Record<string, unknown> {
   let parsed: unknown;
   try {

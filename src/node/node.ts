@@ -11,7 +11,7 @@ import { createDoorbellPorts, createMeshLayout, planMeshBudget } from '../io/rin
 import { inThread, type SpawnOptions, workerThreads } from '../io/threads.js';
 import { canSharePort, chooseEngine, type EngineChoice, probePort } from '../io/ws/index.js';
 import { findJournals, removeJournals } from '../storage/journal/reader.js';
-import { checkSettings, type NodeConfig, type NodeSettings } from './config.js';
+import { checkSettings, type NodeConfig, type NodeSettings, refuseStrangers } from './config.js';
 import { Control } from './control.js';
 import type { ControlRequest, PlainError } from './control-messages.js';
 import { DataFolder, journalIdOf } from './data-folder.js';
@@ -48,7 +48,9 @@ export interface RunningNode {
  * @throws ConfigError, DataFolderError, MetadataLogError, WsServerError, StorageError or DiskError: nothing is left running then.
  */
 export async function startNode(settings: NodeSettings = {}, options: StartOptions = {}): Promise<RunningNode> {
-  const node = new NodeProcess(checkSettings(settings), options);
+  const config = checkSettings(settings);
+  refuseStrangers(config);
+  const node = new NodeProcess(config, options);
   try {
     await node.start();
   } catch (error) {

@@ -274,6 +274,7 @@ class Shard {
     this.mesh.close();
     this.broker.stop();
     this.meter.stop();
+    this.broker.owner.retire();
     await this.broker.owner.settled();
     await this.storage.close();
     this.files.close();

@@ -1,0 +1,95 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ConfigError, checkSettings, environmentName, flagName, loadConfig, refuseStrangers } from './config.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'duolog-config-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function file(text: string): string {
+  const path = join(folder, 'duolog.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+function refusal(work: () => unknown): ConfigError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error('Nothing was refused');
+}
+
+describe('sources', () => {
+  test('defaults', () => {
+    const config = loadConfig({});
+    expect(config).toMatchObject({ data: './data', host: '127.0.0.1', port: 7700, nodeId: 1, defaultPartitions: 1 });
+    expect(config.maxMessageSize).toBe(16 * 1024 * 1024);
+  });
+
+  test('flags win over the environment, which wins over the file', () => {
+    const path = file('port: 1000\nmax-message-size: 1MiB\ndefault-partitions: 3\nallow-anonymous: true\n');
+    const environment = { DUOLOG_PORT: '2000', DUOLOG_NODE_ID: '7', HOME: '/elsewhere' };
+    const config = loadConfig({ file: path, environment, flags: { port: '3000' } });
+    expect(config).toMatchObject({ port: 3000, nodeId: 7, defaultPartitions: 3, allowAnonymous: true });
+    expect(config.maxMessageSize).toBe(1024 * 1024);
+    expect(loadConfig({ file: path, environment }).port).toBe(2000);
+    expect(loadConfig({ file: path }).port).toBe(1000);
+  });
+
+  test('an empty variable counts as absent, an empty file as no settings', () => {
+    expect(loadConfig({ environment: { DUOLOG_PORT: '' } }).port).toBe(7700);
+    expect(loadConfig({ file: file('') }).port).toBe(7700);
+  });
+
+  test('a closed door and any free port', () => {
+    expect(loadConfig({ flags: { port: 'off' } }).port).toBe('off');
+    expect(loadConfig({ flags: { port: '0' } }).port).toBe(0);
+  });
+
+  test('sizes with units', () => {
+    const size = (text: string) => checkSettings({ maxMessageSize: text }).maxMessageSize;
+    expect([size('65536'), size('64k'), size('64KiB'), size('1 mb')]).toEqual([65536, 65536, 65536, 1048576]);
+  });
+
+  test('names of a setting', () => {
+    expect(flagName('maxMessageSize')).toBe('max-message-size');
+    expect(environmentName('maxMessageSize')).toBe('DUOLOG_MAX_MESSAGE_SIZE');
+  });
+});
+
+describe('what is refused names the setting', () => {
+  test('unknown ones, by their source', () => {
+    expect(refusal(() => loadConfig({ flags: { prot: '1' } })).message).toBe(
+      'Cannot start: there is no setting --prot',
+    );
+    expect(refusal(() => loadConfig({ environment: { DUOLOG_PROT: '1' } })).message).toBe(
+      'Cannot start: there is no setting DUOLOG_PROT',
+    );
+    const path = file('prot: 1\n');
+    expect(refusal(() => loadConfig({ file: path })).message).toBe(`Cannot start: there is no setting prot in ${path}`);
+  });
+
+  test('bad ones, with the value', () => {
+    expect(refusal(() => loadConfig({ flags: { port: '70000' } })).message).toMatch(/--port is "70000"/);
+    expect(refusal(() => loadConfig({ environment: { DUOLOG_SHARDS: 'many' } })).message).toMatch(
+      /DUOLOG_SHARDS is "many": must be a whole number from 0 to 64/,
+    );
+    expect(refusal(() => checkSettings({ maxMessageSize: 'large' })).message).toMatch(/maxMessageSize is "large"/);
+    expect(refusal(() => loadConfig({ file: file('- a\n- b\n') })).code).toBe('unreadable-file');
+    expect(refusal(() => loadConfig({ file: join(folder, 'none.yaml') })).message).toContain('none.yaml');
+  });
+
+  test('listening for strangers without having been told to', () => {
+    expect(refusal(() => refuseStrangers(checkSettings({ host: '0.0.0.0' }))).message).toContain('--allow-anonymous');
+    for (const host of ['127.0.0.1', '127.8.0.1', 'localhost', '::1']) refuseStrangers(checkSettings({ host }));
+    refuseStrangers(checkSettings({ host: '0.0.0.0', allowAnonymous: true }));
+    expect(refusal(() => refuseStrangers(checkSettings({ host: '127.0.0.1.example.org' }))).code).toBe('bad-setting');
+  });
+});
