@@ -12,7 +12,7 @@ import { checkedName, checkedOutcome, checkedProducer, checkedRanges, durability
 import type { PublishCommand, SettleCommand } from './commands.js';
 import { invalidRequest } from './errors.js';
 import * as limits from './limits.js';
-import { bytesField, fieldEnd, skipField, stringField, WIRE_LENGTH, WIRE_VARINT, wireTag } from './wire.js';
+import { bytesField, copyOf, fieldEnd, skipField, stringField, WIRE_LENGTH, WIRE_VARINT, wireTag } from './wire.js';
 
 const PUBLISH_TO = wireTag(1, WIRE_LENGTH);
 const PUBLISH_PARTITION = wireTag(2, WIRE_VARINT);
@@ -54,7 +54,7 @@ export class NameMemory {
     reader.at = start;
     const name = reader.utf8Strict(length);
     if (length > limits.MAX_NAME_BYTES) return name;
-    this.bytes = reader.bytes.slice(start, start + length);
+    this.bytes = copyOf(reader.bytes.subarray(start, start + length));
     this.name = name;
     return name;
   }

@@ -17,6 +17,7 @@ import { addDelivery, beginFrame, finishDeliver, frameContentBytes } from './fra
 import { DELIVER_FRAME_BYTES, FIRST_CREDIT_SLICE, MAX_CREDIT_SLICE } from './limits.js';
 import { notFor, type Subscription, type SubscriptionSetting } from './subscription.js';
 import { TagTable } from './tag-table.js';
+import { copyOf } from './wire.js';
 import type { WireMessage } from './wire-types.js';
 
 /** Part of the backlog mark that a slice of credit may fill, as far as the sizes of earlier messages tell. */
@@ -272,8 +273,8 @@ export class QueueSubscription implements Subscription, QueueConsumer {
 /** A message of its own for a text frame, which is encoded after the record's memory is gone. */
 function copiedMessage(record: RecordView): WireMessage {
   const message: WireMessage = {};
-  if (record.key !== null) message.key = record.key.slice();
-  if (record.value !== null) message.value = record.value.slice();
+  if (record.key !== null) message.key = copyOf(record.key);
+  if (record.value !== null) message.value = copyOf(record.value);
   if (record.timestampMs > 0) message.timestampMs = record.timestampMs;
   if (record.headers.length > 1) message.headers = copiedHeaders(record.headers);
   return message;

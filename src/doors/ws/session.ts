@@ -17,6 +17,7 @@ import { Outbox, type SessionSocket } from './outbox.js';
 import type { PendingPublish } from './publish-window.js';
 import { Publisher } from './publisher.js';
 import { Subscriptions } from './subscriptions.js';
+import { copyOf } from './wire.js';
 import type { WireAnswer } from './wire-types.js';
 
 /** A frame that came before the authorizer had decided. */
@@ -106,7 +107,7 @@ export class Session implements TurnEnd {
       this.close('policy', 'Too much was sent before the node had answered the Hello');
       return;
     }
-    state.early.push({ bytes: bytes.slice(), isText });
+    state.early.push({ bytes: copyOf(bytes), isText });
   }
 
   private serve(bytes: Uint8Array, isText: boolean): void {
@@ -216,7 +217,7 @@ export class Session implements TurnEnd {
   private publishLater(pending: PendingPublish, command: PublishCommand, bytes: Uint8Array, isText: boolean): void {
     let kept = command;
     if (!isText) {
-      this.reader.open(bytes.slice(), false);
+      this.reader.open(copyOf(bytes), false);
       const copied = this.reader.command('publish');
       if (copied.kind === 'publish') kept = copied;
     }

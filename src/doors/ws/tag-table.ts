@@ -22,6 +22,11 @@ export class TagTable {
     return this.unsettled;
   }
 
+  /** Slots reserved: what the table costs. */
+  get capacity(): number {
+    return this.tags.length;
+  }
+
   /** The tag that the next delivery gets. */
   get next(): number {
     return this.nextTag;
