@@ -15,14 +15,14 @@ export interface CommitHost {
   readonly shardFailure: StorageError | undefined;
   /** Writes what is buffered, of all logs and the journal. */
   flush(): void;
-  /** Syncs one segment; takes its log offline when that fails. */
+  /** Syncs one segment and its name; takes its log offline when that fails. */
   syncSegment(log: PartitionLog, segment: Segment): Promise<void>;
-  /** Makes the names of a log's files durable; takes it offline when that fails. */
-  syncDirectories(log: PartitionLog): Promise<void>;
   /** Reads what a segment holds from `position` to its end. @throws DiskError */
   readBack(segment: Segment, position: number): Uint8Array;
   /** The journal holds a segment's new bytes; its own sync can wait. */
   copied(log: PartitionLog, segment: Segment): void;
+  /** A log is durable up to its end. */
+  noteDurable(log: PartitionLog): void;
   /** A commit ended. */
   committed(): void;
 }
@@ -175,14 +175,11 @@ export class GroupCommit {
     }
     const isMany = dirty.length > host.limits.directSyncSegments;
     const syncs: (() => Promise<void>)[] = [];
-    const named = new Set<PartitionLog>();
     for (const { log, segment } of dirty) {
       if (isMany && this.copy(log, segment)) continue;
       segment.safeBytes = segment.sizeBytes;
       syncs.push(() => host.syncSegment(log, segment));
-      if (log.isDirectoryUnsynced) named.add(log);
     }
-    for (const log of named) syncs.push(() => host.syncDirectories(log));
     return syncs;
   }
 
@@ -209,7 +206,9 @@ export class GroupCommit {
       if (failure !== undefined || log.offline !== undefined) firstFailure ??= log.offline;
       else if (end > log.durableEnd) {
         log.durableEnd = end;
-        if (!log.isDeleted) log.publish();
+        if (log.isDeleted) continue;
+        log.publish();
+        this.host.noteDurable(log);
       }
     }
     for (const { done, log } of waiters) {

@@ -56,6 +56,9 @@ export class LogRecovery {
     this.log = log;
     host.disk.mkdir(log.directory);
     this.checkpoint = this.loadCheckpoint();
+    // A checkpoint was written only after the folder was durable.
+    log.isFolderDurable = this.checkpoint !== undefined;
+    if (!log.isFolderDurable) log.directoryChanges++;
     this.wasOpen = this.checkpoint?.isClean === false;
     this.highestEpoch = this.checkpoint?.leaderEpoch ?? -1;
     const last = this.checkpoint?.segments[this.checkpoint.segments.length - 1];
@@ -86,13 +89,14 @@ export class LogRecovery {
     }
   }
 
-  /** All records were given. `wasPowerLost`: what was not synced may be gone. */
-  finish(wasPowerLost: boolean): LogRecoveryReport {
+  /** All records were given. `wasPowerLost`: what was not synced may be gone; `wasClean`: nothing happened behind checkpoints. */
+  finish(wasPowerLost: boolean, wasClean: boolean): LogRecoveryReport {
     const { log, host } = this;
     this.dropRedo();
     const isBlind = this.checkpoint === undefined && !this.wasCreated;
     const isNew = isBlind && !this.wasOpen && this.listBases().length === 0;
     const isScanned = this.wasOpen || (isBlind && !isNew);
+    if (!isScanned && !wasClean) this.tidy();
     const recoveredEnd = isScanned ? this.scan(isBlind) : log.logEnd;
     log.logEnd = recoveredEnd;
     log.nextOffset = isScanned && wasPowerLost ? Math.max(recoveredEnd, log.leaseEnd) : recoveredEnd;
@@ -101,7 +105,6 @@ export class LogRecovery {
     if (this.checkpoint !== undefined && !isScanned) {
       const { companionOffset, logStart, logEnd } = this.checkpoint;
       log.checkpointed = { companionOffset, logStart, logEnd, isClean: true };
-      log.isFolderDurable = true;
     }
     if (isNew) log.begin();
     else if (isScanned) host.dirtied(log);
@@ -298,10 +301,12 @@ export class LogRecovery {
     const size = file.size();
     if (size > result.endPosition) {
       this.tornBytes += size - result.endPosition;
+      // A cut that is lost again would bring back what nobody looks for any more.
       file.truncate(result.endPosition);
+      file.syncNow();
     }
     if (result.bad.length > 0) this.quarantine(segment, result.bad);
-    this.log.isDirectoryUnsynced = true;
+    this.log.directoryChanges++;
     if (!segment.isUnsynced) return;
     segment.holdUntilSynced(this.host.files);
     this.log.unsynced.add(segment);
@@ -347,6 +352,35 @@ export class LogRecovery {
         segment.settle(host.files);
       }
       for (const kind of ['log', 'index'] as const) this.unlink(segmentPath(log.directory, base, kind));
+    }
+    if (bases.length > 0) host.disk.syncDirectory(log.directory);
+  }
+
+  /**
+   * Looks after a log that was at rest: removes what a write left that came too late to be journaled, and so was never shown to anyone, and
+   * finds synced bytes that are missing.
+   */
+  private tidy(): void {
+    const { log, host } = this;
+    const known = new Set(log.segments.map((segment) => segment.baseOffset));
+    const found = this.listBases();
+    this.cutFrom(found.filter((base) => !known.has(base)));
+    const last = log.segments[log.segments.length - 1];
+    if (last === undefined) return;
+    if (!found.includes(last.baseOffset)) {
+      this.damage.push(`Segment "${last.path('log')}" of log ${log.logId} is missing`);
+      return;
+    }
+    const file = last.hold(host.files);
+    try {
+      const size = file.size();
+      if (size < last.sizeBytes)
+        this.damage.push(`"${file.path}" has ${size} bytes, of ${last.sizeBytes} that were synced`);
+      if (size <= last.sizeBytes) return;
+      file.truncate(last.sizeBytes);
+      file.syncNow();
+    } finally {
+      last.drop(host.files);
     }
   }
 

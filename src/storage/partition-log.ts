@@ -84,8 +84,11 @@ export class PartitionLog implements LogProgress, JournalTenant {
   /** The log was written to since this journal began: its lease is in there. */
   isOpen = false;
   isDeleted = false;
-  /** The folder's name, or names in it, may not survive power loss yet. */
-  isDirectoryUnsynced = false;
+  /** Recovery is not written down yet, so nothing may be added. */
+  isRecovering = false;
+  /** Counts changes of the folder, and those that survive power loss. */
+  directoryChanges = 0;
+  directoryChangesSynced = 0;
   /** The folder itself survives power loss. */
   isFolderDurable = false;
   /** The log waits for the end of the turn. */
@@ -110,6 +113,11 @@ export class PartitionLog implements LogProgress, JournalTenant {
     const { checkpointed, companionOffset, logStart } = this;
     if (checkpointed === undefined || !checkpointed.isClean) return true;
     return checkpointed.companionOffset !== companionOffset || checkpointed.logStart !== logStart;
+  }
+
+  /** Whether names in the folder, or its own, may not survive power loss yet. */
+  get isDirectoryUnsynced(): boolean {
+    return this.directoryChanges > this.directoryChangesSynced;
   }
 
   /** Number of records in the files. */
@@ -249,7 +257,7 @@ export class PartitionLog implements LogProgress, JournalTenant {
   begin(): void {
     this.isOpen = true;
     this.epochs = [{ epoch: this.leaderEpoch, startOffset: 0 }];
-    this.isDirectoryUnsynced = true;
+    this.directoryChanges++;
     this.recordLease(RecordKind.created);
   }
 
@@ -343,6 +351,7 @@ export class PartitionLog implements LogProgress, JournalTenant {
 
   /** The first append since this journal began: looks after the file, and journals the lease. */
   private open(): void {
+    assert(!this.isRecovering, 'Nothing may be appended before checkpointRecovered has resolved');
     const segment = this.segments[this.segments.length - 1];
     try {
       if (segment !== undefined) this.resume(segment);
@@ -392,7 +401,7 @@ export class PartitionLog implements LogProgress, JournalTenant {
     this.writer?.finish();
     this.segments.push(segment);
     this.segmentListVersion++;
-    this.isDirectoryUnsynced = true;
+    this.directoryChanges++;
     this.writer = new SegmentWriter(segment, files, buffers);
     return this.writer;
   }

@@ -41,6 +41,8 @@ export interface RecoveryReport {
   readonly wasPowerLost: boolean;
   readonly replayedRecords: number;
   readonly journalCorruption: readonly string[];
+  /** What an operator should know, in words. */
+  readonly warnings: readonly string[];
   /** Logs that were scanned or are damaged. */
   readonly logs: readonly LogRecoveryReport[];
 }
@@ -119,16 +121,46 @@ export class ShardStorage {
   }
 
   /**
-   * Brings back the logs that this shard owns now: segments, then the journals' batches, then the companions. Once every shard's
-   * `checkpointRecovered` has resolved, the node removes the old journals (`removeJournals`).
+   * Brings back the logs that this shard owns now: segments, then the journals' batches, then the companions. They can be read at once;
+   * `checkpointRecovered` must resolve before anything is appended.
    * @throws DiskError; StorageError `bad-format`
    */
   recover(descriptions: readonly LogDescription[], journalIds: readonly number[]): RecoveryReport {
     const recoveries = new Map<number, LogRecovery>();
     for (const description of descriptions) {
       const log = this.makeLog(description);
+      log.isRecovering = true;
       recoveries.set(log.logId, new LogRecovery(this, log));
     }
+    const found = this.replay(journalIds, recoveries);
+    const reports = [...recoveries.values()].map((recovery) => {
+      const report = recovery.finish(found.wasPowerLost, found.wasClean);
+      recovery.log.publish();
+      return report;
+    });
+    const warnings = [...found.journalCorruption, ...reports.flatMap((report) => report.damage)];
+    return { ...found, warnings, logs: reports.filter((report) => report.wasScanned || report.damage.length > 0) };
+  }
+
+  /**
+   * Writes the checkpoints of all logs that recovery changed; afterwards appends are taken in. A message lost in this recovery must never be
+   * mistaken for one appended later, should this start crash as well; so what was recovered is written down before anything new. Resolves
+   * with whether this shard can do without older journals: when every shard can, the node removes them (`removeJournals`). A log whose
+   * checkpoint cannot be written does not serve.
+   */
+  async checkpointRecovered(): Promise<boolean> {
+    const changed = [...this.logs.values()].filter((log) => log.needsCheckpoint);
+    await Promise.all(
+      changed.map((log) => this.checkpoints.request(log).catch((error: StorageError) => log.goOffline(error))),
+    );
+    for (const log of this.logs.values()) log.isRecovering = false;
+    return changed.every((log) => log.offline === undefined);
+  }
+
+  private replay(
+    journalIds: readonly number[],
+    recoveries: ReadonlyMap<number, LogRecovery>,
+  ): Omit<RecoveryReport, 'logs' | 'warnings'> {
     let replayedRecords = 0;
     let wasClean = true;
     let wasPowerLost = false;
@@ -145,19 +177,7 @@ export class ShardStorage {
       wasClean = false;
       wasPowerLost ||= bootId === 'unknown' || findings.bootId !== bootId;
     }
-    const reports = [...recoveries.values()].map((recovery) => {
-      const report = recovery.finish(wasPowerLost);
-      recovery.log.publish();
-      return report;
-    });
-    const logs = reports.filter((report) => report.wasScanned || report.damage.length > 0);
-    return { wasClean, wasPowerLost, replayedRecords, journalCorruption, logs };
-  }
-
-  /** Writes the checkpoints of all logs that recovery changed. Afterwards this shard needs no older journal. */
-  async checkpointRecovered(): Promise<void> {
-    const changed = [...this.logs.values()].filter((log) => log.needsCheckpoint);
-    await Promise.all(changed.map((log) => this.checkpoints.request(log)));
+    return { wasClean, wasPowerLost, replayedRecords, journalCorruption };
   }
 
   /**
@@ -284,7 +304,8 @@ export class ShardStorage {
     try {
       const file = segment.hold(this.files);
       try {
-        await file.sync();
+        // Bytes in a file whose name may vanish are not safe.
+        await Promise.all([file.sync(), log.isDirectoryUnsynced ? this.syncDirectories(log) : undefined]);
       } finally {
         segment.drop(this.files);
       }
@@ -292,20 +313,20 @@ export class ShardStorage {
       if (!(cause instanceof DiskError)) throw cause;
       const reason = `Cannot sync segment "${segment.path('log')}" of log ${log.logId}: ${cause.message}`;
       log.goOffline(new StorageError('log-offline', reason, cause));
-      return;
     }
+    if (log.offline !== undefined) return;
     if (target > segment.syncedBytes) segment.syncedBytes = target;
     if (target > segment.safeBytes) segment.safeBytes = target;
     this.settle(log, segment);
-    this.noteDurable(log, segment, target);
   }
 
   async syncDirectories(log: PartitionLog): Promise<void> {
-    log.isDirectoryUnsynced = false;
+    const changes = log.directoryChanges;
     try {
       await this.disk.syncDirectoryAsync(log.directory);
       if (!log.isFolderDurable) await this.disk.syncDirectoryAsync(logsDirectory(this.options.directory));
       log.isFolderDurable = true;
+      log.directoryChangesSynced = Math.max(log.directoryChangesSynced, changes);
     } catch (cause) {
       if (!(cause instanceof DiskError)) throw cause;
       const reason = `Cannot sync the folder of log ${log.logId}: ${cause.message}`;
@@ -327,6 +348,19 @@ export class ShardStorage {
 
   copied(log: PartitionLog, segment: Segment): void {
     if (!this.unsynced.has(segment)) this.unsynced.set(segment, log);
+  }
+
+  /**
+   * Notes in the journal how far a log is synced, so that bad bytes below are known for damage. Only after a whole commit: until the
+   * folder is synced as well, the file itself may vanish.
+   */
+  noteDurable(log: PartitionLog): void {
+    const segment = log.segments[log.segments.length - 1];
+    const nowMs = this.clock.monotonicMs();
+    if (segment === undefined || segment.isUnsynced || log.isDirectoryUnsynced) return;
+    if (segment.sizeBytes === 0 || nowMs - log.lastNoteMs < this.limits.durableNoteMs) return;
+    log.lastNoteMs = nowMs;
+    this.journal.noteDurable(log, segment.baseOffset, segment.sizeBytes, segment.endOffset);
   }
 
   committed(): void {
@@ -355,15 +389,6 @@ export class ShardStorage {
     log.unsynced.delete(segment);
     this.unsynced.delete(segment);
     segment.settle(this.files);
-  }
-
-  private noteDurable(log: PartitionLog, segment: Segment, position: number): void {
-    const nowMs = this.clock.monotonicMs();
-    const isLast = segment === log.segments[log.segments.length - 1];
-    // An end that grew since the sync began does not belong to the position.
-    if (!isLast || position !== segment.sizeBytes || nowMs - log.lastNoteMs < this.limits.durableNoteMs) return;
-    log.lastNoteMs = nowMs;
-    this.journal.noteDurable(log, segment.baseOffset, position, segment.endOffset);
   }
 
   /** Open files are bounded: segments that wait for their sync since long get it now. */

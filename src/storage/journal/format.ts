@@ -8,7 +8,7 @@ import { readUtf8 } from '../../base/utf8.js';
 export const CLEAN_MARK_AT = 4096;
 export const AREAS_AT = 8192;
 /** Bytes of a record before its payload. */
-export const RECORD_HEADER_BYTES = 44;
+export const RECORD_HEADER_BYTES = 52;
 
 export const RECORD_LENGTH_AT = 4;
 export const RECORD_SEQUENCE_AT = 8;
@@ -18,7 +18,8 @@ export const RECORD_SALT_AT = 24;
 export const SALT_BYTES = 8;
 export const RECORD_LOG_AT = 32;
 export const RECORD_EPOCH_AT = 36;
-export const RECORD_KIND_AT = 40;
+export const RECORD_NEEDED_AT = 40;
+export const RECORD_KIND_AT = 48;
 
 const HEADER_MAGIC = 0x444c4a52;
 const CLEAN_MAGIC = 0x444c4a43;

@@ -14,6 +14,7 @@ import {
   RECORD_KIND_AT,
   RECORD_LENGTH_AT,
   RECORD_LOG_AT,
+  RECORD_NEEDED_AT,
   RECORD_SALT_AT,
   RECORD_SEQUENCE_AT,
   RECORD_SYNCED_AT,
@@ -33,6 +34,8 @@ interface Area {
   readonly start: number;
   /** Bytes that are in the file. */
   used: number;
+  /** Sequence of the first record of this lap; 0 when there is none. */
+  first: number;
   /** Logs with records here, and the last sequence of each. */
   readonly tenants: Map<JournalTenant, number>;
 }
@@ -81,8 +84,8 @@ export class Journal {
     this.areaBytes = areaBytes;
     this.pending = new ByteWriter(64 * 1024, areaBytes);
     this.areas = [
-      { start: AREAS_AT, used: 0, tenants: new Map() },
-      { start: AREAS_AT + areaBytes, used: 0, tenants: new Map() },
+      { start: AREAS_AT, used: 0, first: 0, tenants: new Map() },
+      { start: AREAS_AT + areaBytes, used: 0, first: 0, tenants: new Map() },
     ];
   }
 
@@ -254,8 +257,7 @@ export class Journal {
   private recordAt = 0;
 
   private end(tenant: JournalTenant, writer: ByteWriter, isNeeded: boolean): number {
-    const at = this.recordAt;
-    writer.patchU32(at, crc32c(writer.bytes, at + RECORD_LENGTH_AT, writer.at));
+    if (writer === this.pending) this.seal(writer, this.recordAt, this.lastSequence);
     if (isNeeded) this.neededSequence = this.lastSequence;
     if (writer === this.pending) this.placed(tenant, this.lastSequence);
     else {
@@ -263,6 +265,15 @@ export class Journal {
       this.waitingBytes += writer.at;
     }
     return this.lastSequence;
+  }
+
+  /** Completes the record at `at` once it is known in which area it will be. */
+  private seal(writer: ByteWriter, at: number, sequence: number): void {
+    const current = this.areas[this.current]!;
+    if (current.first === 0) current.first = sequence;
+    const other = this.areas[1 - this.current]!;
+    writer.patchI64(at + RECORD_NEEDED_AT, other.tenants.size > 0 ? other.first : current.first);
+    writer.patchU32(at, crc32c(writer.bytes, at + RECORD_LENGTH_AT, writer.at));
   }
 
   private placed(tenant: JournalTenant, sequence: number): void {
@@ -286,6 +297,7 @@ export class Journal {
     const left = this.areas[this.current]!;
     this.current = 1 - this.current;
     this.areas[this.current]!.used = 0;
+    this.areas[this.current]!.first = 0;
     this.onAreaFull(left.tenants.keys());
     return true;
   }
@@ -297,7 +309,9 @@ export class Journal {
       if (!this.makeRoom(record.bytes.length)) break;
       this.waiting.popFront();
       this.waitingBytes -= record.bytes.length;
+      const at = this.pending.at;
       this.pending.raw(record.bytes);
+      this.seal(this.pending, at, record.sequence);
       this.placed(record.tenant, record.sequence);
       if (this.forgotten.has(record.tenant)) this.areas[this.current]!.tenants.delete(record.tenant);
     }

@@ -15,6 +15,7 @@ import {
   RECORD_KIND_AT,
   RECORD_LENGTH_AT,
   RECORD_LOG_AT,
+  RECORD_NEEDED_AT,
   RECORD_SALT_AT,
   RECORD_SEQUENCE_AT,
   RECORD_SYNCED_AT,
@@ -53,6 +54,7 @@ interface Run {
   readonly positions: number[];
   readonly first: number;
   readonly maxSynced: number;
+  readonly neededFrom: number;
 }
 
 /** The ids of the journals that are there, rising. @throws DiskError */
@@ -115,6 +117,7 @@ function readRun(file: DiskFile, salt: Uint8Array, start: number, areaBytes: num
   const positions: number[] = [];
   let last = 0;
   let maxSynced = 0;
+  let neededFrom = 1;
   for (let at = 0; at + RECORD_HEADER_BYTES <= length; ) {
     const recordBytes = wholeRecordBytes(bytes, at, length, salt);
     if (recordBytes === 0) {
@@ -130,11 +133,12 @@ function readRun(file: DiskFile, salt: Uint8Array, start: number, areaBytes: num
       positions.push(at);
       last = sequence;
       maxSynced = Math.max(maxSynced, readI64(bytes, at + RECORD_SYNCED_AT));
+      neededFrom = Math.max(neededFrom, readI64(bytes, at + RECORD_NEEDED_AT));
     }
     at += recordBytes;
   }
   const first = positions.length === 0 ? 0 : readI64(bytes, positions[0]! + RECORD_SEQUENCE_AT);
-  return { bytes, positions, first, maxSynced };
+  return { bytes, positions, first, maxSynced, neededFrom };
 }
 
 /** The record's size, or 0 when there is no whole record of this journal. */
@@ -153,7 +157,7 @@ function visitRuns(
   const used = runs.filter((run) => run.positions.length > 0).sort((left, right) => left.first - right.first);
   const maxSynced = used.reduce((max, run) => Math.max(max, run.maxSynced), 0);
   const record: JournalRecord = { sequence: 0, logId: 0, leaderEpoch: 0, kind: 0, bytes: NO_BYTES, at: 0, end: 0 };
-  let expected = used[0]?.first ?? 0;
+  let expected = used.reduce((max, run) => Math.max(max, run.neededFrom), 1);
   let records = 0;
   let corruption: string | undefined;
   for (const run of used) {
