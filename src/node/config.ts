@@ -44,7 +44,7 @@ const schema = z.strictObject({
   /** Exact origins that browsers may connect from, besides the node's own. */
   allowedOrigins: z.union([z.array(z.string()), z.string().transform((text) => text.split(','))]).default([]),
   idleTimeout: count(8, 960).default(120),
-  journalSize: size(1 * MIB, 4096 * MIB).default(64 * MIB),
+  journalSize: size(8 * MIB, 4096 * MIB).default(64 * MIB),
   ringMemory: size(1 * MIB, 16384 * MIB).default(256 * MIB),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });

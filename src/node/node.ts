@@ -52,7 +52,8 @@ export async function startNode(settings: NodeSettings = {}, options: StartOptio
   refuseStrangers(config);
   const node = new NodeProcess(config, options);
   try {
-    await node.start();
+    await Promise.race([node.start(), node.failedStart]);
+    node.isStarted = true;
   } catch (error) {
     await node.abandon();
     throw error;
@@ -64,7 +65,12 @@ class NodeProcess implements RunningNode {
   readonly config: NodeConfig;
   port: number | undefined;
   engine: EngineChoice = { engine: 'ws', reason: '' };
+  /** Until then the death of a shard is the start's failure. */
+  isStarted = false;
+  /** Rejects when a shard dies before the node serves. */
+  readonly failedStart: Promise<never>;
   private readonly log: NodeLog;
+  private failStart: (error: Error) => void = () => undefined;
   private readonly onDeath: (error: Error) => void;
   private readonly startedMs = realClock.nowMs();
   private readonly warnings: string[] = [];
@@ -78,6 +84,9 @@ class NodeProcess implements RunningNode {
     this.config = config;
     this.log = options.log ?? silentLog;
     this.onDeath = options.onDeath ?? endProcess;
+    this.failedStart = new Promise((_, reject) => {
+      this.failStart = reject;
+    });
   }
 
   get url(): string | undefined {
@@ -209,7 +218,9 @@ class NodeProcess implements RunningNode {
 
   private died(shard: number, error: Error): void {
     this.log.fatal({ shard, error: error.stack ?? error.message }, `Shard ${shard} died: the node stops`);
-    this.onDeath(new Error(`Shard ${shard} died: ${error.message}`, { cause: error }));
+    const death = new Error(`Shard ${shard} died: ${error.message}`, { cause: error });
+    if (this.isStarted) this.onDeath(death);
+    else this.failStart(death);
   }
 
   private async shutDown(reason: string): Promise<void> {

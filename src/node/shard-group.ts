@@ -28,31 +28,31 @@ interface Member {
   /** Who waits for the next message of a kind. */
   readonly waiting: Map<Kind, (message: FromShard) => void>;
   hasEnded: boolean;
+  /** Resolves when the thread has ended. */
+  ended: Promise<void>;
 }
 
 /** See the top of this file. */
 export class ShardGroup {
   private readonly members: Member[];
   private readonly events: ShardGroupEvents;
-  private readonly ended: Promise<unknown>;
   private isStopping = false;
   private nextCollection = 1;
 
   constructor(threads: Threads, setups: readonly SpawnOptions<ShardSetup>[], events: ShardGroupEvents) {
     this.events = events;
-    const ends: Promise<void>[] = [];
     this.members = setups.map((options, shard) => {
       const member: Member = {
         shard,
         thread: threads.spawn(shardEntry, options),
         waiting: new Map(),
         hasEnded: false,
+        ended: Promise.resolve(),
       };
       member.thread.onMessage((message) => this.receive(member, message));
-      ends.push(this.watch(member));
+      member.ended = this.watch(member);
       return member;
     });
-    this.ended = Promise.all(ends);
   }
 
   /** Resolves with one message of a kind from every shard, after sending `message` to each where one is given. */
@@ -92,12 +92,15 @@ export class ShardGroup {
     for (const member of this.members) member.thread.postMessage(message);
   }
 
-  /** Drains and ends every shard in good order. */
+  /** Drains and ends every shard in good order; those that have died are passed over. */
   async stop(reason: string): Promise<void> {
     this.isStopping = true;
-    await this.all('drained', { kind: 'drain', reason });
-    await this.all('stopped', { kind: 'stop' });
-    await this.ended;
+    const living = this.members.filter((member) => !member.hasEnded);
+    const step = (kind: Kind, message: ToShard) =>
+      Promise.all(living.map((member) => Promise.race([this.one(member, kind, message), member.ended])));
+    await step('drained', { kind: 'drain', reason });
+    await step('stopped', { kind: 'stop' });
+    await Promise.all(this.members.map((member) => member.ended));
   }
 
   private one<K extends Kind>(member: Member, kind: K, message?: ToShard): Promise<MessageOf<K>> {

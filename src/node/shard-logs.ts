@@ -1,7 +1,7 @@
 /**
  * The logs that one shard owns: opened at the start, made and removed as the metadata says, each with its companion and its place in the broker.
  */
-import type { CatalogTopic } from '../broker/catalog.js';
+import type { Catalog, CatalogTopic, MetadataChange } from '../broker/catalog.js';
 import { PartitionCompanion } from '../broker/companion.js';
 import { BrokerError } from '../broker/errors.js';
 import type { LogFiles } from '../broker/log-views.js';
@@ -54,8 +54,24 @@ export class ShardLogs {
     return { logs: owned.length, warnings: [...report.warnings] };
   }
 
-  /** Makes the logs of a new topic that this shard owns; resolves when they are durable. */
-  async create(topic: CatalogTopic): Promise<void> {
+  /** Brings this shard's catalog to `version`, and its logs with it; resolves when what that made or removed is durable. */
+  async apply(catalog: Catalog, version: number, change: MetadataChange): Promise<void> {
+    const deleted = change.kind === 'delete-topic' ? catalog.topicById(change.topicId) : undefined;
+    catalog.apply(version, change);
+    if (change.kind === 'create-topic') {
+      const topic = catalog.topicById(change.topic.topicId);
+      if (topic !== undefined) await this.create(topic);
+    } else if (change.kind === 'attach-cursor') {
+      const topic = catalog.topicById(change.topicId);
+      if (topic !== undefined) await this.attachCursor(topic);
+    } else if (deleted !== undefined) {
+      this.broker.topicDeleted(deleted);
+      await this.delete(deleted);
+    }
+  }
+
+  /** Makes the logs of a new topic that this shard owns. */
+  private async create(topic: CatalogTopic): Promise<void> {
     const owned = this.ownedEntries(topic);
     if (owned.length === 0) return;
     for (const one of owned) {
@@ -66,7 +82,7 @@ export class ShardLogs {
   }
 
   /** Gives the logs of a topic their queue's cursor; resolves when it is durable where it starts. */
-  async attachCursor(topic: CatalogTopic): Promise<void> {
+  private async attachCursor(topic: CatalogTopic): Promise<void> {
     for (const { logId } of topic.partitions) {
       const partition = this.broker.owner.get(logId);
       if (partition === undefined) continue;
@@ -80,7 +96,7 @@ export class ShardLogs {
   }
 
   /** Removes the logs of a deleted topic that this shard owns. */
-  async delete(topic: CatalogTopic): Promise<void> {
+  private async delete(topic: CatalogTopic): Promise<void> {
     const error = new BrokerError('not-found', `"${topic.name}" was deleted`);
     for (const { logId, slot } of topic.partitions) {
       const partition = this.broker.owner.remove(logId);

@@ -229,26 +229,11 @@ class Shard {
   private async apply(version: number, change: MetadataChange): Promise<void> {
     let error: PlainError | undefined;
     try {
-      await this.applyChange(version, change);
+      await this.logs.apply(this.catalog, version, change);
     } catch (thrown) {
       error = { code: 'internal', message: textOf(thrown) };
     }
     this.port.postMessage(error === undefined ? { kind: 'applied', version } : { kind: 'applied', version, error });
-  }
-
-  private async applyChange(version: number, change: MetadataChange): Promise<void> {
-    const deleted = change.kind === 'delete-topic' ? this.catalog.topicById(change.topicId) : undefined;
-    this.catalog.apply(version, change);
-    if (change.kind === 'create-topic') {
-      const topic = this.catalog.topicById(change.topic.topicId);
-      if (topic !== undefined) await this.logs.create(topic);
-    } else if (change.kind === 'attach-cursor') {
-      const topic = this.catalog.topicById(change.topicId);
-      if (topic !== undefined) await this.logs.attachCursor(topic);
-    } else if (deleted !== undefined) {
-      this.broker.topicDeleted(deleted);
-      await this.logs.delete(deleted);
-    }
   }
 
   /** Reports the end of a step of the shutdown, also when the step failed: the others go on. */
