@@ -1,0 +1,183 @@
+import * as admin from './admin.js';
+import { type ConnectOptions, resolveOptions } from './options.js';
+import type { Outgoing, OutgoingMessage } from './outgoing.js';
+import { Producer, type ProducerOptions, type SendOptions } from './producer.js';
+import { type SubscribeOptions, Subscription } from './queue-subscription.js';
+import type { Receipt } from './receipts.js';
+import type { RequestOptions } from './requests.js';
+import { type ConnectionState, Session, type StateChange, type Welcome } from './session.js';
+import { Topics } from './topics.js';
+
+/** A partition instead of the key's, where it matters. */
+export interface PublishOptions extends Omit<SendOptions, 'to'> {
+  readonly partition?: number;
+}
+
+/** A program's connection to a node, made anew by itself when it breaks. Make one with `connect` and share it. */
+export class Client {
+  private readonly session: Session;
+  private readonly topics: Topics;
+  private readonly producers = new Set<Producer>();
+  private readonly subscriptions = new Set<Subscription>();
+  private readonly listeners = new Set<(change: StateChange) => void>();
+  private ownProducer: Producer | undefined;
+
+  /** For `connect`. */
+  constructor(session: Session, changes: (listener: (change: StateChange) => void) => void) {
+    this.session = session;
+    this.topics = new Topics(session);
+    changes((change) => {
+      for (const listener of [...this.listeners]) listener(change);
+    });
+  }
+
+  /** Where the client stands. */
+  get state(): ConnectionState {
+    return this.session.state;
+  }
+
+  /** What the node said of itself and its limits in the newest session. */
+  get welcome(): Welcome {
+    return this.session.welcome;
+  }
+
+  /** Calls `listener` at every change of state until the returned function is called. */
+  onState(listener: (change: StateChange) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /**
+   * Publishes a message, or several in order, and resolves once they are stored as safely as asked. Idempotent: reconnecting stores nothing twice.
+   * @throws ClientError as rejection.
+   */
+  publish(to: string, message: Outgoing, options?: PublishOptions): Promise<Receipt>;
+  publish(to: string, messages: readonly Outgoing[], options?: PublishOptions): Promise<Receipt[]>;
+  publish(
+    to: string,
+    message: Outgoing | readonly Outgoing[],
+    options: PublishOptions = {},
+  ): Promise<Receipt | Receipt[]> {
+    this.ownProducer ??= this.producer();
+    const { partition, ...rest } = options;
+    const send = { ...rest, to };
+    const placed = (one: Outgoing): Outgoing => (partition === undefined ? one : withPartition(one, partition));
+    if (Array.isArray(message)) return this.ownProducer.sendMany(message.map(placed), send);
+    // An array has been dealt with; `isArray` does not narrow readonly arrays away.
+    return this.ownProducer.send(placed(message as Outgoing), send);
+  }
+
+  /** A producer with settings and a buffer of its own. @throws ClientError `closed`. */
+  producer(options: ProducerOptions = {}): Producer {
+    const producer = new Producer(this.session, this.topics, options, (left) => this.producers.delete(left));
+    this.producers.add(producer);
+    return producer;
+  }
+
+  /** Consumes from a queue: iterate over what this resolves with. @throws ClientError as rejection, `not-found` among others. */
+  subscribe(queue: string, options: SubscribeOptions = {}): Promise<Subscription> {
+    return new Subscription(this.session, queue, options).start();
+  }
+
+  /** Creates a topic, or checks that it exists with these settings. @throws ClientError `already-exists` when they differ. */
+  async declareTopic(name: string, settings: admin.TopicSettings = {}, options: RequestOptions = {}): Promise<void> {
+    const declare = admin.declareTopicFrame(name, settings);
+    await this.session.requests.request({ declare }, 'done', { ...options, resend: true });
+  }
+
+  /** Creates a queue, or checks that it exists with these settings. @throws ClientError `already-exists` when they differ. */
+  async declareQueue(name: string, settings: admin.QueueSettings = {}, options: RequestOptions = {}): Promise<void> {
+    const declare = admin.declareQueueFrame(name, settings);
+    await this.session.requests.request({ declare }, 'done', { ...options, resend: true });
+  }
+
+  /** Settings and state of a topic or queue. @throws ClientError `not-found`. */
+  async describe(name: string, options: RequestOptions = {}): Promise<admin.Description> {
+    const resend = { ...options, resend: true };
+    return admin.descriptionOf(await this.session.requests.request({ describe: { name } }, 'description', resend));
+  }
+
+  /** A page of the topics and queues, by name. */
+  async list(what: admin.ListOptions = {}, options: RequestOptions = {}): Promise<admin.Listing> {
+    const list = admin.listFrame(what);
+    const listing = await this.session.requests.request({ list }, 'listing', { ...options, resend: true });
+    return { entries: (listing.entries ?? []).map(admin.descriptionOf), more: listing.more ?? false };
+  }
+
+  /** Deletes a topic or queue with everything in it. @throws ClientError `not-found`. */
+  async delete(name: string, options: RequestOptions = {}): Promise<void> {
+    await this.session.requests.request({ delete: { name } }, 'done', options);
+    this.topics.forget(name);
+  }
+
+  /** Removes all messages of a topic or queue; resolves with their number. @throws ClientError `not-found`. */
+  async purge(name: string, options: RequestOptions = {}): Promise<number> {
+    const purged = await this.session.requests.request({ purge: { name } }, 'purged', options);
+    return purged.count ?? 0;
+  }
+
+  /** How the node is. */
+  async status(options: RequestOptions = {}): Promise<admin.NodeStatus> {
+    const resend = { ...options, resend: true };
+    return admin.statusOf(await this.session.requests.request({ status: {} }, 'nodeStatus', resend));
+  }
+
+  /** Asks the node for an answer; resolves with the time that it took, in milliseconds. */
+  async ping(options: RequestOptions = {}): Promise<number> {
+    const start = performance.now();
+    await this.session.requests.request({ ping: {} }, 'pong', options);
+    return performance.now() - start;
+  }
+
+  /**
+   * Ends everything in good order: waits until what was published is confirmed, at most `closeTimeoutMs`, sends what was settled, and closes the
+   * connection. Failures of single messages are their own promises' matter, so this never rejects.
+   */
+  async close(): Promise<void> {
+    if (this.session.closedBy !== undefined) return;
+    this.session.beginClosing();
+    const { closeTimeoutMs } = this.session.options;
+    const closings = [...this.producers].map((producer) => producer.close(closeTimeoutMs));
+    await Promise.allSettled(closings);
+    await Promise.allSettled([...this.subscriptions].map((subscription) => subscription.close()));
+    this.session.close();
+  }
+
+  /** For `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function withPartition(outgoing: Outgoing, partition: number): OutgoingMessage {
+  const message = typeof outgoing === 'string' || outgoing instanceof Uint8Array ? { value: outgoing } : outgoing;
+  return { ...message, partition };
+}
+
+/**
+ * Connects to a node, or to the first of several that answers: `ws://host:7700/ws`. Resolves once the node has greeted.
+ * @throws ClientError as rejection: `connect-failed`, `timeout`, `unauthenticated`, `unsupported`, `aborted`.
+ */
+export function connect(url: string | readonly string[], options: ConnectOptions = {}): Promise<Client> {
+  return new Promise((resolve, reject) => {
+    const resolved = resolveOptions(url, options);
+    const { signal } = resolved;
+    let listener: ((change: StateChange) => void) | undefined;
+    let isSettled = false;
+    const session: Session = new Session(resolved, (change) => {
+      listener?.(change);
+      if (isSettled || (change.state !== 'open' && change.state !== 'closed')) return;
+      isSettled = true;
+      signal?.removeEventListener('abort', onAbort);
+      if (change.state === 'open') resolve(client);
+      else reject(change.error);
+    });
+    const client = new Client(session, (heard) => {
+      listener = heard;
+    });
+    const onAbort = (): void => session.close();
+    signal?.addEventListener('abort', onAbort);
+    if (signal?.aborted) session.close();
+    else session.start();
+  });
+}

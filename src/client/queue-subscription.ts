@@ -1,0 +1,181 @@
+import { ByteReader } from '../base/bytes.js';
+import { Delivery } from './delivery.js';
+import { ClientError, invalidUse } from './errors.js';
+import { DEFAULT_PREFETCH } from './limits.js';
+import { PendingItems } from './pending-items.js';
+import type { Participant, Session, SubscriptionSink } from './session.js';
+import { Settler } from './settler.js';
+import { fieldEnd, skipField, WIRE_LENGTH, wireTag } from './wire.js';
+
+const DELIVER_DELIVERIES = wireTag(2, WIRE_LENGTH);
+
+/** How a queue is consumed. */
+export interface SubscribeOptions {
+  /** Deliveries that may be unsettled at once, those that wait in this client included. Default 256. */
+  readonly prefetch?: number;
+  /** `manual` (default): each delivery is settled by the program; `auto`: settled as it is sent, and lost if it does not arrive. */
+  readonly ack?: 'manual' | 'auto';
+  /** Ends the subscription. */
+  readonly signal?: AbortSignal;
+}
+
+const reader = new ByteReader(new Uint8Array(0));
+
+/**
+ * A consumer of a queue: iterate over it. At most `prefetch` deliveries wait in memory. After a lost connection it is opened again by itself;
+ * what was not settled comes again, marked as redelivered.
+ */
+export class Subscription implements AsyncIterable<Delivery>, Participant, SubscriptionSink {
+  /** The queue's name. */
+  readonly queue: string;
+  private readonly session: Session;
+  private readonly number: number;
+  private readonly isAutomatic: boolean;
+  private readonly items: PendingItems<Delivery>;
+  private settler: Settler;
+  private credit: number;
+  /** Automatic acknowledgement: taken by the program and not yet given back to the node as credit. */
+  private consumed = 0;
+  private isOver = false;
+  private firstOpening: { resolve: () => void; reject: (error: ClientError) => void } | undefined;
+
+  /** For `Client.subscribe`. */
+  constructor(session: Session, queue: string, options: SubscribeOptions) {
+    this.session = session;
+    this.queue = queue;
+    this.number = session.nextSubscription();
+    this.isAutomatic = options.ack === 'auto';
+    this.credit = checkedPrefetch(options.prefetch ?? DEFAULT_PREFETCH);
+    this.settler = new Settler(session, this.number, this.isAutomatic);
+    this.items = new PendingItems(
+      () => this.taken(),
+      () => this.close(),
+    );
+    options.signal?.addEventListener('abort', () => void this.close());
+  }
+
+  /** For `Client.subscribe`: resolves once the node has agreed. @throws ClientError as rejection. */
+  start(): Promise<this> {
+    return new Promise((resolve, reject) => {
+      this.firstOpening = { resolve: () => resolve(this), reject };
+      this.session.join(this);
+    });
+  }
+
+  /** Deliveries that may be unsettled at once. */
+  get prefetch(): number {
+    return this.credit;
+  }
+
+  /** Changes the prefetch from now on; deliveries above a lower one are not taken back. Manual acknowledgement only. */
+  setPrefetch(prefetch: number): void {
+    if (this.isAutomatic) throw invalidUse('The prefetch of a subscription with automatic acknowledgement is fixed');
+    this.credit = checkedPrefetch(prefetch);
+    this.session.send({ credit: { subscription: this.number, prefetch } });
+  }
+
+  opened(): void {
+    this.settler = new Settler(this.session, this.number, this.isAutomatic);
+    this.consumed = 0;
+    this.session.subscriptions.set(this.number, this);
+    const most = this.session.welcome.limits?.maxCredit ?? this.credit;
+    // What still waits from the last connection takes its part of the credit.
+    const credit = Math.max(1, Math.min(this.credit, most) - this.items.length);
+    const queue = { credit, automaticAck: this.isAutomatic };
+    this.session.requests
+      .request({ subscribe: { subscription: this.number, from: this.queue, queue } }, 'subscribed')
+      .then(
+        () => {
+          this.firstOpening?.resolve();
+          this.firstOpening = undefined;
+        },
+        (error: ClientError) => {
+          // Without a connection there is no answer; the next connection asks again.
+          if (error.code !== 'connection-lost') this.ended(error);
+        },
+      );
+  }
+
+  lost(): void {
+    this.session.subscriptions.delete(this.number);
+    this.settler.retire();
+    // With automatic acknowledgement nobody delivers again what has come already.
+    if (!this.isAutomatic) this.items.clear();
+  }
+
+  closed(error: ClientError): void {
+    this.finish(error.code === 'closed' ? undefined : error);
+  }
+
+  ended(error: ClientError): void {
+    this.session.leave(this);
+    this.finish(error);
+  }
+
+  private finish(error: ClientError | undefined): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.settler.retire();
+    this.firstOpening?.reject(error ?? new ClientError('closed', 'The client was closed'));
+    this.firstOpening = undefined;
+    this.items.end(error);
+  }
+
+  missed(): void {
+    // Only broadcasts skip messages.
+  }
+
+  deliver(bytes: Uint8Array, start: number, end: number): void {
+    reader.reset(bytes, start, end);
+    while (reader.at < end) {
+      const tag = reader.uvarint();
+      if (tag === DELIVER_DELIVERIES) {
+        const delivery = new Delivery(this.settler, reader, fieldEnd(reader));
+        this.items.push(delivery);
+      } else skipField(reader, tag);
+    }
+  }
+
+  private taken(): void {
+    if (!this.isAutomatic) return;
+    this.consumed++;
+    if (this.consumed * 2 < this.credit) return;
+    this.session.send({ credit: { subscription: this.number, add: this.consumed } });
+    this.consumed = 0;
+  }
+
+  /** Acknowledges every unsettled delivery up to and with this one. False when the connection over which it came is gone. */
+  ackUpTo(delivery: Delivery): boolean {
+    return this.settler === delivery.source ? this.settler.settleUpTo(delivery) : false;
+  }
+
+  /** The oldest delivery that waits, or undefined: for programs that take many at a time. */
+  take(): Delivery | undefined {
+    return this.items.take();
+  }
+
+  /** Sends what was settled so far and ends the subscription: what is unsettled goes back to the queue. Resolves when the node has done it. */
+  async close(): Promise<void> {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.settler.flush();
+    this.session.leave(this);
+    this.items.clear();
+    this.items.end();
+    const { number } = this;
+    if (this.session.isOpen) {
+      await this.session.requests.request({ unsubscribe: { subscription: number } }, 'done').catch(() => undefined);
+    }
+    this.session.subscriptions.delete(number);
+    this.settler.retire();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Delivery, undefined> {
+    return this.items;
+  }
+}
+
+function checkedPrefetch(prefetch: number): number {
+  if (Number.isInteger(prefetch) && prefetch >= 1) return prefetch;
+  throw invalidUse(`Cannot consume with a prefetch of ${prefetch}: it must be a whole number from 1 on`);
+}

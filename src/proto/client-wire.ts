@@ -1,0 +1,32 @@
+import './configure.js';
+import type { duolog as types } from './gen/client.js';
+import { duolog } from './gen/client-wire.js';
+
+const { Deliver, Frame } = duolog.client.v1;
+
+/** A whole frame as a plain object. */
+export type WireFrame = types.client.v1.Frame.$Properties;
+/** The content of a frame's one kind. */
+export type WireKind<Kind extends keyof WireFrame> = NonNullable<WireFrame[Kind]>;
+
+/** A frame in protobuf's binary form, in bytes that nobody else holds. */
+export function encodeFrame(frame: WireFrame): Uint8Array {
+  return Frame.encode(frame).finish();
+}
+
+/** Reads a frame; byte fields are views. Throws whatever the generated code throws on malformed bytes. */
+export function decodeFrame(bytes: Uint8Array): WireFrame {
+  return Frame.decode(bytes);
+}
+
+/** Reads a Deliver without the frame around it; byte fields are views. Throws as `decodeFrame` does. */
+export function decodeDeliver(bytes: Uint8Array): WireKind<'deliver'> {
+  return Deliver.decode(bytes);
+}
+
+/** The schema's enumerations. */
+export const { Durability, ErrorCode, ListKind, Outcome, SlowReader } = duolog.client.v1;
+/** What becomes of a delivery. */
+export type Outcome = types.client.v1.Outcome;
+/** How safe a message is. */
+export type Durability = types.client.v1.Durability;
