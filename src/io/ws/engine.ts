@@ -1,9 +1,7 @@
 import { WsServerError } from './errors.js';
-import { createNodeServer } from './node/server.js';
-import { hasNodeReusePort, loadLibc } from './node/shared-listen.js';
 import { checkOptions } from './options.js';
 import type { WsEngine, WsServer, WsServerOptions } from './port.js';
-import { createUwsServer, type UwsModule } from './uws/server.js';
+import type { UwsModule } from './uws/server.js';
 
 /** Which engine a node runs on, and the sentence about it to print at start. */
 export interface EngineChoice {
@@ -32,12 +30,15 @@ export async function chooseEngine(requested?: WsEngine): Promise<EngineChoice> 
  */
 export async function createWsServer(engine: WsEngine, options: WsServerOptions): Promise<WsServer> {
   checkOptions(options);
-  return engine === 'uws' ? createUwsServer(await loadUws(), options) : createNodeServer(options);
+  // Each thread loads only the engine that it runs: the other one would cost it 10 MB for nothing.
+  if (engine === 'uws') return (await import('./uws/server.js')).createUwsServer(await loadUws(), options);
+  return (await import('./node/server.js')).createNodeServer(options);
 }
 
 /** Whether several threads can listen on one port with this engine here. Where not, one thread must accept for all. */
 export async function canSharePort(engine: WsEngine): Promise<boolean> {
   if (engine === 'uws') return process.platform === 'linux';
+  const { hasNodeReusePort, loadLibc } = await import('./node/shared-listen.js');
   if (hasNodeReusePort()) return process.platform === 'linux';
   try {
     await loadLibc();
