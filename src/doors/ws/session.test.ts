@@ -157,6 +157,13 @@ describe('publishing', () => {
     ]);
   });
 
+  it('tells names of the same length apart', async () => {
+    const harness = Harness.open();
+    for (const name of ['ab', 'ac', 'ä']) harness.broker.add(name, 'topic');
+    for (const to of ['ab', 'ac', 'ab', 'ab', 'ä', 'ac']) harness.send({ id: 1, publish: { to, messages: [{}] } });
+    expect(harness.broker.publishOrder).toEqual(['ab', 'ac', 'ab', 'ab', 'ä', 'ac']);
+  });
+
   it('waits for every partition of a publish', async () => {
     const harness = Harness.open();
     harness.broker.add('t', 'topic', 2);
