@@ -4,10 +4,11 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { builtUrl } from './built.mjs';
 import { adopt, makeFolder, removeFolder } from './cleanup.mjs';
 import { cpuSecondsOf, nowMs, peakRssBytesOf, rssBytesOf, sleep } from './measures.mjs';
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const main = fileURLToPath(builtUrl('cli/main.js'));
 const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 30_000;
 
@@ -74,9 +75,7 @@ function boundPort(folder, pid) {
   try {
     const written = JSON.parse(readFileSync(file, 'utf8'));
     // An earlier node of this folder may have left its file.
-    return written.pid === pid
-      ? (written.ports?.ws ?? written.ports?.http ?? written.ports?.port ?? written.port)
-      : undefined;
+    return written.pid === pid ? written.port : undefined;
   } catch {
     return undefined;
   }

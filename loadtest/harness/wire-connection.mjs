@@ -180,6 +180,13 @@ export class WireConnection {
     return this.#socket.write(frame, whenGone);
   }
 
+  /** Writes several frames with one system call. */
+  writeAll(frames) {
+    this.#socket.cork();
+    for (const frame of frames) this.#socket.write(frame);
+    this.#socket.uncork();
+  }
+
   /** Bytes that wait for the kernel. */
   get queuedBytes() {
     return this.#socket.writableLength;
