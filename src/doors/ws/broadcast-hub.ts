@@ -152,8 +152,14 @@ export class BroadcastHub {
     const known = this.channels.get(key);
     if (known !== undefined) return known;
     const channel = new Channel(this, key, this.nextNumber++, form);
+    // Known before it starts, so that one which ends at once is forgotten; not known when it cannot start at all.
     this.channels.set(key, channel);
-    channel.start(this.broker, topic);
+    try {
+      channel.start(this.broker, topic);
+    } catch (thrown) {
+      this.channels.delete(key);
+      throw thrown;
+    }
     return channel;
   }
 

@@ -320,6 +320,19 @@ describe('broadcast subscriptions', () => {
     expect(fast.context.counters.missed).toBe(17);
   });
 
+  it('that the broker refuses leave nothing behind', async () => {
+    const harness = opened();
+    const { broker } = harness;
+    const follow = broker.follow.bind(broker);
+    broker.follow = () => {
+      throw new BrokerError('log-offline', 'broken');
+    };
+    expect((await harness.ask(subscribe(1)))[0]?.error?.code).toBe(ErrorCode.ERROR_LOG_OFFLINE);
+    expect(harness.context.hub.size).toBe(0);
+    broker.follow = follow;
+    expect((await harness.ask(subscribe(1)))[0]?.subscribed?.channel).toBeGreaterThan(0);
+  });
+
   it('are refused twice in one session, and end with their topic', async () => {
     const harness = opened();
     await harness.ask(subscribe(1));
