@@ -1,0 +1,148 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Description, DurabilityName, QueueSettings, StartPoint } from '../../client/index.js';
+import { byteSize, duration, startPosition, wholeNumber } from '../arguments.js';
+import { type NodeSession, nodeAction } from '../connection.js';
+import { existsAlready } from '../declaring.js';
+import { bytesIn, deleteAll, listAll, partitionColumns, wrongKind } from '../log-commands.js';
+import type { CellColumn } from '../output.js';
+import { formatBytes, formatCount, formatDuration, plural } from '../quantities.js';
+import type { Terminal } from '../terminal.js';
+import { addQueueConsume } from './queue-consume.js';
+
+/** `duolog queue`: everything about queues. */
+export function addQueue(program: Command, terminal: Terminal): void {
+  const queue = program
+    .command('queue')
+    .summary('declare, list, work off and purge queues')
+    .description('Queues: each message goes to one consumer, which acknowledges it.');
+  addDeclare(queue, terminal);
+  queue
+    .command('list')
+    .alias('ls')
+    .description('List queues.')
+    .argument('[prefix]', 'only names that start so')
+    .action(nodeAction(terminal, listQueues));
+  queue
+    .command('describe')
+    .description('Print the settings of a queue and the state of each partition.')
+    .argument('<queue>')
+    .action(nodeAction(terminal, describeQueue));
+  addQueueConsume(queue, terminal);
+  queue
+    .command('purge')
+    .description('Remove every message that waits in a queue.')
+    .argument('<queue>')
+    .action(nodeAction(terminal, purgeQueue));
+  queue
+    .command('delete')
+    .alias('rm')
+    .description('Delete queues with everything in them.')
+    .argument('<queue...>')
+    .action(
+      nodeAction(terminal, (session: NodeSession<unknown>, names: string[]) => deleteAll(session, 'queue', names)),
+    );
+}
+
+interface DeclareOptions {
+  readonly partitions?: number;
+  readonly durability?: DurabilityName;
+  readonly segmentSize?: number;
+  readonly linger?: number;
+  readonly start?: StartPoint;
+}
+
+function addDeclare(queue: Command, terminal: Terminal): void {
+  queue
+    .command('declare')
+    .alias('create')
+    .description(
+      'Declare a queue, or give an existing topic a cursor. One that exists with the same settings is fine;\nwith others it is a conflict (exit code 4).',
+    )
+    .argument('<new-queue>', 'name of the queue')
+    .addOption(new Option('-p, --partitions <count>', 'partitions (default: 1)').argParser(wholeNumber(1, 10_000)))
+    .addOption(
+      new Option('-d, --durability <level>', 'of messages whose publisher chooses none (default: disk)').choices([
+        'memory',
+        'disk',
+        'quorum',
+      ]),
+    )
+    .addOption(new Option('--segment-size <size>', 'size of a segment file').argParser(byteSize))
+    .addOption(
+      new Option('--linger <duration>', 'how long acknowledged messages stay readable by offset').argParser(duration),
+    )
+    .addOption(
+      new Option(
+        '--start <position>',
+        'where the queue starts in a topic that exists: beginning, end (default), or @ and a time',
+      ).argParser(queueStart),
+    )
+    .action(nodeAction(terminal, declareQueue));
+}
+
+function queueStart(text: string): StartPoint {
+  const position = startPosition(text);
+  if (position.at === 'beginning' || position.at === 'end') return position.at;
+  if (position.at === 'timestamp') return { timestamp: position.timestampMs };
+  throw new InvalidArgumentError('It must be beginning, end, @1h for an hour ago, or @ and a date.');
+}
+
+async function declareQueue(
+  { client, output, options, interrupted }: NodeSession<DeclareOptions>,
+  name: string,
+): Promise<void> {
+  const { partitions, durability, segmentSize, linger, start } = options;
+  const settings: QueueSettings = {
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(durability === undefined ? {} : { durability }),
+    ...(segmentSize === undefined ? {} : { segmentBytes: segmentSize }),
+    ...(linger === undefined ? {} : { lingerMs: linger }),
+    ...(start === undefined ? {} : { start }),
+  };
+  const existed = await existsAlready(client, name);
+  await client.declareQueue(name, settings, { signal: interrupted });
+  output.note(existed ? `${name} existed already; it is a queue with these settings` : `Declared queue ${name}`);
+}
+
+const listColumns: readonly CellColumn<Description>[] = [
+  { heading: 'QUEUE', cell: ({ name }) => name },
+  { heading: 'READY', align: 'right', cell: ({ messagesReady }) => formatCount(messagesReady) },
+  { heading: 'UNACKED', align: 'right', cell: ({ messagesUnacknowledged }) => formatCount(messagesUnacknowledged) },
+  { heading: 'CONSUMERS', align: 'right', cell: ({ consumers }) => formatCount(consumers) },
+  { heading: 'SIZE', align: 'right', cell: (queue) => formatBytes(bytesIn(queue)) },
+  { heading: 'PARTITIONS', align: 'right', cell: ({ partitions }) => formatCount(partitions.length) },
+  { heading: 'DURABILITY', cell: ({ durability }) => durability },
+];
+
+async function listQueues({ client, output, interrupted }: NodeSession<unknown>, prefix = ''): Promise<void> {
+  const queues = await listAll(client, { kind: 'queues', prefix }, interrupted);
+  const empty =
+    prefix === '' ? 'There are no queues. `duolog queue declare NAME` makes one.' : `No queue starts with ${prefix}`;
+  await output.list(queues, listColumns, (queue) => queue, empty);
+}
+
+async function describeQueue({ client, output, interrupted }: NodeSession<unknown>, name: string): Promise<void> {
+  const queue = await client.describe(name, { signal: interrupted });
+  if (queue.kind !== 'queue') throw wrongKind(queue, 'describe');
+  const { lingerMs } = queue.settings as QueueSettings;
+  await output.one(queue, () => {
+    const fields = output.fieldsText([
+      ['queue', queue.name],
+      ['ready', formatCount(queue.messagesReady)],
+      ['unacknowledged', formatCount(queue.messagesUnacknowledged)],
+      ['consumers', formatCount(queue.consumers)],
+      ['size', formatBytes(bytesIn(queue))],
+      ['durability', queue.durability],
+      ...(lingerMs === undefined ? [] : [['acked kept for', formatDuration(lingerMs)] as const]),
+    ]);
+    return `${fields}\n${output.tableText(queue.partitions, partitionColumns('queue'))}`;
+  });
+}
+
+async function purgeQueue({ client, output, interrupted }: NodeSession<unknown>, name: string): Promise<void> {
+  const queue = await client.describe(name, { signal: interrupted });
+  if (queue.kind !== 'queue') throw wrongKind(queue, 'purge');
+  const purged = await client.purge(name, { signal: interrupted });
+  if (output.format === 'table') output.note(`Purged ${plural(purged, 'message')} from queue ${name}`);
+  else await output.one({ queue: name, purged }, () => '');
+}

@@ -1,0 +1,104 @@
+import type { Command } from 'commander';
+import { CodedError } from '../base/errors.js';
+import type { Client } from '../client/index.js';
+import { CliError } from './exit-codes.js';
+import { Output, type OutputOptions } from './output.js';
+import type { Terminal } from './terminal.js';
+
+/** Where a node is looked for unless told otherwise. */
+export const DEFAULT_URL = 'ws://127.0.0.1:7700/ws';
+
+/** After an interruption a command may finish what it holds (acknowledgements, a summary) for so long, in milliseconds. */
+const GRACE_MS = 2000;
+
+/** Options about the connection. */
+export interface ConnectionOptions {
+  readonly url: string;
+  /** In milliseconds. */
+  readonly timeout: number;
+}
+
+/** Options that every command that talks to a node has. */
+export interface GlobalOptions extends ConnectionOptions, OutputOptions {}
+
+/** What a command that talks to a node is given. */
+export interface NodeSession<Options> {
+  readonly client: Client;
+  readonly output: Output;
+  readonly options: Options & GlobalOptions;
+  /** Aborts when the user wants the command to end. */
+  readonly interrupted: AbortSignal;
+}
+
+/**
+ * Turns what a command does with a node into what commander calls: connects, runs `body` with the command's words, and closes. `Words` are the
+ * arguments as declared on the command.
+ */
+export function nodeAction<Options, Words extends readonly unknown[]>(
+  terminal: Terminal,
+  body: (session: NodeSession<Options>, ...words: Words) => Promise<void>,
+): (...given: unknown[]) => Promise<void> {
+  return async (...given) => {
+    // Commander passes the declared arguments, then the command's own options, then the command.
+    const command = given.at(-1) as Command;
+    const words = given.slice(0, -2) as unknown as Words;
+    const options = command.optsWithGlobals<Options & GlobalOptions>();
+    const output = new Output(terminal, options);
+    await withClient(options, terminal, (client) =>
+      body({ client, output, options, interrupted: terminal.interrupted }, ...words),
+    );
+  };
+}
+
+/** Connects, runs `use`, and closes the connection whatever happens. @throws CliError that says where no node was found, or what `use` throws. */
+export async function withClient<Result>(
+  { url, timeout }: ConnectionOptions,
+  terminal: Terminal,
+  use: (client: Client) => Promise<Result>,
+): Promise<Result> {
+  // Loaded here: help, completion and usage errors need no client.
+  const { connect } = await import('../client/index.js');
+  const options = {
+    clientName: 'duolog-cli',
+    connectTimeoutMs: timeout,
+    requestTimeoutMs: timeout,
+    closeTimeoutMs: timeout,
+    signal: terminal.interrupted,
+  };
+  const client = await connect(url, options).catch((error: unknown) => {
+    throw terminal.interrupted.aborted ? terminal.interrupted.reason : noNode(url, error);
+  });
+  try {
+    return await untilInterrupted(use(client), terminal.interrupted);
+  } finally {
+    await client.close();
+  }
+}
+
+/** The work's own outcome; or, some time after an interruption that the work has not answered by ending, the interruption. */
+async function untilInterrupted<Result>(work: Promise<Result>, interrupted: AbortSignal): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort = (): void => undefined;
+  const patienceOver = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      timer = setTimeout(() => reject(interrupted.reason), GRACE_MS);
+    };
+    if (interrupted.aborted) onAbort();
+    else interrupted.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, patienceOver]);
+  } finally {
+    clearTimeout(timer);
+    interrupted.removeEventListener('abort', onAbort);
+  }
+}
+
+const connectFailures = new Set(['connect-failed', 'connection-lost', 'timeout', 'protocol', 'closed']);
+
+function noNode(url: string, error: unknown): unknown {
+  if (!(error instanceof CodedError) || !connectFailures.has(String(error.code))) return error;
+  const reason = error.message.replace(/^Cannot connect:? ?/, '');
+  const hint = 'Is a node running there? `duolog start` starts one; --url or DUOLOG_URL says where another one is.';
+  return new CliError('connect-failed', `Cannot connect to ${url}: ${reason}`, hint, error);
+}

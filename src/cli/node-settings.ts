@@ -1,0 +1,61 @@
+/** A setting of the node as the command line shows it. The node checks values by itself; here are only names and words. */
+export interface SettingFlag {
+  /** The key in the node's configuration. */
+  readonly setting: string;
+  /** What stands for the value in help; absent: the flag alone means yes. */
+  readonly value?: string;
+  readonly description: string;
+  /** Values that completion offers. */
+  readonly choices?: readonly string[];
+}
+
+/**
+ * Every setting of the node, in the order of the help text. A table of its own, checked against the node's by a test: reading the node's would load its
+ * configuration code for every `duolog topic list`.
+ */
+export const SETTING_FLAGS: readonly SettingFlag[] = [
+  { setting: 'data', value: 'folder', description: 'where everything is kept (default ./data)' },
+  { setting: 'host', value: 'address', description: 'the address to listen on (default 127.0.0.1)' },
+  { setting: 'advertisedHost', value: 'name', description: 'the name under which clients reach this node' },
+  { setting: 'port', value: 'port', description: 'WebSocket and HTTP; 0 = any free port, off = closed (default 7700)' },
+  { setting: 'allowAnonymous', description: 'serve clients without credentials beyond loopback' },
+  {
+    setting: 'allowedOrigins',
+    value: 'origins',
+    description: 'origins that browsers may come from, separated by commas',
+  },
+  { setting: 'nodeId', value: 'number', description: 'the number of this node (default 1)' },
+  { setting: 'nodeName', value: 'name', description: 'the name of this node, shown to operators' },
+  { setting: 'shards', value: 'count', description: 'worker threads; 0 = all in one thread (default: one per core)' },
+  {
+    setting: 'defaultPartitions',
+    value: 'count',
+    description: 'partitions of a topic that asks for no number (default 1)',
+  },
+  {
+    setting: 'wsEngine',
+    value: 'engine',
+    choices: ['uws', 'ws'],
+    description: 'uws or ws (default: uws where it loads)',
+  },
+  { setting: 'maxMessageSize', value: 'size', description: 'key, value and headers of one message (default 16MiB)' },
+  { setting: 'maxConnections', value: 'count', description: 'connections at once (default 50000)' },
+  {
+    setting: 'idleTimeout',
+    value: 'seconds',
+    description: 'silence after which a connection is given up (default 120)',
+  },
+  { setting: 'journalSize', value: 'size', description: 'journal of each shard (default 64MiB)' },
+  { setting: 'ringMemory', value: 'size', description: 'memory for what shards say to each other (default 256MiB)' },
+  {
+    setting: 'logLevel',
+    value: 'level',
+    choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
+    description: 'least severe line that is logged (default info)',
+  },
+];
+
+/** `maxMessageSize` as a flag: `max-message-size`. */
+export function settingFlagName(setting: string): string {
+  return setting.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

@@ -1,0 +1,97 @@
+import stringWidth from 'string-width';
+
+/** A column of a table: its heading, and on which side its cells line up. Only `left` columns are shortened when the terminal is narrow. */
+export interface Column {
+  readonly heading: string;
+  readonly align?: 'left' | 'right';
+}
+
+/** What a table is drawn into. `width` is that of the terminal in cells; absent where nobody looks and nothing may be cut. */
+export interface TableStyle {
+  readonly width?: number | undefined;
+  readonly heading?: (text: string) => string;
+}
+
+const GAP = '  ';
+/** Below this many cells a shortened column says nothing any more. */
+const LEAST_WIDTH = 8;
+
+/** Lines of a table: headings, then rows; columns are two blanks apart, and nothing trails. */
+export function renderTable(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  style: TableStyle = {},
+): string {
+  const cells = rows.map((row) => columns.map((_, index) => printable(row[index] ?? '')));
+  const headings = columns.map((column) => column.heading);
+  const widths = columns.map((_, index) => Math.max(...[headings, ...cells].map((row) => stringWidth(row[index]!))));
+  const fitted = style.width === undefined ? widths : fitWidths(columns, widths, style.width);
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, index) => pad(shorten(cell, fitted[index]!), fitted[index]!, columns[index]!.align ?? 'left'))
+      .join(GAP)
+      .trimEnd();
+  const heading = style.heading ?? ((text: string) => text);
+  return [heading(line(headings)), ...cells.map(line)].map((text) => `${text}\n`).join('');
+}
+
+/** Lines of `name  value`, the values lined up: one thing described from top to bottom. */
+export function renderFields(fields: readonly (readonly [string, string])[], style: TableStyle = {}): string {
+  const width = Math.max(0, ...fields.map(([name]) => stringWidth(name)));
+  const paint = style.heading ?? ((text: string) => text);
+  return fields.map(([name, value]) => `${paint(pad(name, width, 'left'))}${GAP}${printable(value)}\n`).join('');
+}
+
+/** Takes from the widest left column, again and again, until the table fits or nothing more can be taken. */
+function fitWidths(columns: readonly Column[], natural: readonly number[], available: number): number[] {
+  const widths = [...natural];
+  let excess = widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1) - available;
+  while (excess > 0) {
+    let widest = -1;
+    for (let index = 0; index < widths.length; index += 1) {
+      const canShrink = columns[index]!.align !== 'right' && widths[index]! > LEAST_WIDTH;
+      if (canShrink && (widest < 0 || widths[index]! > widths[widest]!)) widest = index;
+    }
+    if (widest < 0) break;
+    widths[widest]! -= 1;
+    excess -= 1;
+  }
+  return widths;
+}
+
+function pad(text: string, width: number, align: 'left' | 'right'): string {
+  const blanks = ' '.repeat(Math.max(0, width - stringWidth(text)));
+  return align === 'right' ? blanks + text : text + blanks;
+}
+
+const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+/** Cuts text to `width` cells, with an ellipsis where something is missing; never through a character that takes two cells. */
+export function shorten(text: string, width: number): string {
+  if (stringWidth(text) <= width) return text;
+  let kept = '';
+  let used = 0;
+  for (const { segment } of graphemes.segment(text)) {
+    const segmentWidth = stringWidth(segment);
+    if (used + segmentWidth > width - 1) break;
+    kept += segment;
+    used += segmentWidth;
+  }
+  return `${kept}…`;
+}
+
+/**
+ * Text with every control character shown as an escape: what others stored must not move the cursor of whoever looks at it. `keep` lists control
+ * characters that may stay.
+ */
+export function printable(text: string, keep = ''): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for.
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
+    if (keep.includes(character)) return character;
+    if (character === '\n') return '\\n';
+    if (character === '\t') return '\\t';
+    if (character === '\r') return '\\r';
+    const code = character.charCodeAt(0);
+    return code > 0xff ? `\\u${code.toString(16)}` : `\\x${code.toString(16).padStart(2, '0')}`;
+  });
+}
