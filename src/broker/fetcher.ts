@@ -2,6 +2,7 @@
  * Pull: long polls over any number of partitions, served from the files by the session's own shard.
  */
 
+import { copyOf } from '../base/copy.js';
 import type { TimerHandle, Timers } from '../io/ports.js';
 import { StorageError } from '../storage/errors.js';
 import { fromStorage } from './append-waiters.js';
@@ -85,7 +86,7 @@ export class Fetcher {
       failed ||= part.error !== undefined;
       total += part.batches.length;
       // The files' view is valid until their next read, so with several partitions each answer needs bytes of its own.
-      fetched.push(poll.positions.length > 1 ? { ...part, batches: part.batches.slice() } : part);
+      fetched.push(poll.positions.length > 1 ? { ...part, batches: copyOf(part.batches) } : part);
     }
     if (!anyway && !failed && total < Math.max(1, poll.limits.minBytes)) return false;
     poll.done(fetched);

@@ -2,6 +2,7 @@
  * Reads a log record by record for the owner's deliveries: one chunk of the file at a time, decoded once, walked in offset order. Going back (for a
  * message that was returned) reads a chunk of its own, so that the walk along the log is not disturbed.
  */
+import { copyOf } from '../base/copy.js';
 import { batchIsControl, batchLastOffset, nextBatch } from '../record/batch-header.js';
 import { RecordCursor } from '../record/record-reader.js';
 import { nextBatchOffset } from './batch-walk.js';
@@ -136,7 +137,7 @@ export class PushReader {
 
   private load(walk: ChunkWalk, offset: number, end: number): void {
     // The files' view lives until their next read, by whomever; the walk goes on over many turns.
-    const chunk = this.files.read(this.logId, this.slot, offset, PUSH_READ_BYTES, end).slice();
+    const chunk = copyOf(this.files.read(this.logId, this.slot, offset, PUSH_READ_BYTES, end));
     walk.load(chunk, offset, chunk.length === 0 ? end : nextBatchOffset(chunk, end));
   }
 }

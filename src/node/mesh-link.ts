@@ -1,4 +1,5 @@
 import { ByteReader } from '../base/byte-reader.js';
+import { copyOf } from '../base/copy.js';
 import type { PeerLink, ReplyHandler, RequestHandler } from '../broker/peer-link.js';
 import { type InboundMessage, OverflowQueue, type PeerChannel, REFUSED } from '../io/ring/index.js';
 
@@ -54,7 +55,12 @@ export class MeshLink implements PeerLink {
 
   request(head: Uint8Array, body: Uint8Array | undefined, replyBytes: number, onReply: ReplyHandler | undefined): void {
     if (this.writable && this.trySend(head, body, replyBytes, onReply)) return;
-    this.overflow.send({ head: head.slice(), body: body?.slice(), replyBytes, onReply });
+    this.overflow.send({
+      head: copyOf(head),
+      body: body === undefined ? undefined : copyOf(body),
+      replyBytes,
+      onReply,
+    });
   }
 
   reply(correlation: number, bytes: Uint8Array): void {

@@ -2,7 +2,9 @@
  * Decoders of the two requests that come by the hundred thousand, written by hand: they make no object but those that the broker takes, and
  * count what they make while they make it.
  */
+
 import type { ByteReader } from '../../base/bytes.js';
+import { copyOf } from '../../base/copy.js';
 import { BrokerError } from '../../broker/errors.js';
 import type { OutgoingMessage, ProducerStamp } from '../../broker/ports.js';
 import { MAX_TIMESTAMP_MS } from '../../record/limits.js';
@@ -12,7 +14,7 @@ import { checkedName, checkedOutcome, checkedProducer, checkedRanges, durability
 import type { PublishCommand, SettleCommand } from './commands.js';
 import { invalidRequest } from './errors.js';
 import * as limits from './limits.js';
-import { bytesField, copyOf, fieldEnd, skipField, stringField, WIRE_LENGTH, WIRE_VARINT, wireTag } from './wire.js';
+import { bytesField, fieldEnd, skipField, stringField, WIRE_LENGTH, WIRE_VARINT, wireTag } from './wire.js';
 
 const PUBLISH_TO = wireTag(1, WIRE_LENGTH);
 const PUBLISH_PARTITION = wireTag(2, WIRE_VARINT);

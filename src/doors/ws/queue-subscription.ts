@@ -1,5 +1,6 @@
 import type { ByteWriter } from '../../base/bytes.js';
 import { ByteReader } from '../../base/bytes.js';
+import { copyOf } from '../../base/copy.js';
 import { DecodeError } from '../../base/errors.js';
 import { BrokerError } from '../../broker/errors.js';
 import type {
@@ -17,7 +18,6 @@ import { addDelivery, beginFrame, finishDeliver, frameContentBytes } from './fra
 import { DELIVER_FRAME_BYTES, FIRST_CREDIT_SLICE, MAX_CREDIT_SLICE } from './limits.js';
 import { notFor, type Subscription, type SubscriptionSetting } from './subscription.js';
 import { TagTable } from './tag-table.js';
-import { copyOf } from './wire.js';
 import type { WireMessage } from './wire-types.js';
 
 /** Part of the backlog mark that a slice of credit may fill, as far as the sizes of earlier messages tell. */

@@ -1,4 +1,5 @@
 import { unreachable } from '../../base/assert.js';
+import { copyOf } from '../../base/copy.js';
 import { DecodeError } from '../../base/errors.js';
 import { BrokerError } from '../../broker/errors.js';
 import type { TimerHandle } from '../../io/ports.js';
@@ -17,7 +18,6 @@ import { Outbox, type SessionSocket } from './outbox.js';
 import type { PendingPublish } from './publish-window.js';
 import { Publisher } from './publisher.js';
 import { Subscriptions } from './subscriptions.js';
-import { copyOf } from './wire.js';
 import type { WireAnswer } from './wire-types.js';
 
 /** A frame that came before the authorizer had decided. */

@@ -51,8 +51,3 @@ export function bytesField(reader: ByteReader): Uint8Array {
 export function stringField(reader: ByteReader): string {
   return reader.utf8Strict(reader.uvarint());
 }
-
-/** A copy of bytes that are borrowed. Not `slice`: on a Buffer, which an engine may hand over, that is a view. */
-export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(bytes);
-}
