@@ -1,5 +1,5 @@
 /** The measurements of `duolog bench`: each takes a connected client and a log, and returns figures. */
-import type { Client, DurabilityName } from '../client/index.js';
+import type { Client, DurabilityName, Follower } from '../client/index.js';
 import { CliError } from './exit-codes.js';
 import { Latencies } from './latencies.js';
 import { firstOf, sleepUntil } from './waiting.js';
@@ -76,6 +76,21 @@ export function measurePublish(plan: BenchPlan): Promise<BenchResult> {
   );
 }
 
+/** Reads `count` messages by offset. */
+export function measurePull({ client, log, signal, progress }: BenchPlan, count: number): Promise<BenchResult> {
+  return timed('pull', async () => {
+    const reader = client.reader(log, { signal });
+    let read = 0;
+    for await (const { records } of reader.batches()) {
+      read += records.length;
+      progress(read);
+      if (read >= count) break;
+    }
+    reader.close();
+    return read;
+  });
+}
+
 /** Takes `count` messages as a queue's consumer, each acknowledged. */
 export function measurePush({ client, log, signal, progress }: BenchPlan, count: number): Promise<BenchResult> {
   return timed('push with ack', async () => {
@@ -99,31 +114,24 @@ export function measurePush({ client, log, signal, progress }: BenchPlan, count:
  * Publishes at a fixed rate and consumes at once. A message's clock starts when the schedule says that it is due, not when it could be sent: a stall counts
  * against every message that it held up (no coordinated omission).
  */
-export function measureEndToEnd(plan: BenchPlan, received: AsyncIterable<ReceivedStamp>): Promise<BenchResult> {
-  const { durationMs, rate } = plan;
+export function measureEndToEnd(plan: BenchPlan): Promise<BenchResult> {
+  const { client, log, durationMs, rate, signal } = plan;
   const latencies = new Latencies();
   const count = Math.max(1, Math.round((rate * durationMs) / 1000));
   return timed(
     `end to end at ${rate}/s`,
     async () => {
-      const consumed = consumeStamps(plan, received, count, latencies);
+      const follower = await client.follow(log, { from: 'beginning' });
+      const consumed = consumeStamps(follower, count, latencies);
       await sendOnSchedule(plan, count);
-      const outcome = await firstOf(consumed, LAST_MESSAGES_MS, plan.signal);
-      if (outcome === 'idle') {
-        throw new CliError(
-          'timeout',
-          `Cannot finish the end-to-end test: ${count - latencies.count} messages did not arrive`,
-        );
-      }
-      return latencies.count;
+      const outcome = await firstOf(consumed, LAST_MESSAGES_MS, signal);
+      await follower.close();
+      if (outcome !== 'idle') return latencies.count;
+      const missing = count - latencies.count;
+      throw new CliError('timeout', `Cannot finish the end-to-end test: ${missing} messages did not arrive`);
     },
     latencies,
   );
-}
-
-/** The value of a received message, which holds the time at which it was due. */
-export interface ReceivedStamp {
-  readonly value: Uint8Array | null;
 }
 
 async function sendOnSchedule(
@@ -146,17 +154,9 @@ async function sendOnSchedule(
   await producer.close();
 }
 
-async function consumeStamps(
-  { signal }: BenchPlan,
-  received: AsyncIterable<ReceivedStamp>,
-  count: number,
-  latencies: Latencies,
-): Promise<void> {
-  for await (const { value } of received) {
-    if (value !== null) {
-      const dueMs = new DataView(value.buffer, value.byteOffset).getFloat64(0);
-      latencies.add(performance.now() - dueMs);
-    }
-    if (latencies.count >= count || signal.aborted) return;
+async function consumeStamps(follower: Follower, count: number, latencies: Latencies): Promise<void> {
+  for await (const { value } of follower) {
+    if (value !== null) latencies.add(performance.now() - new DataView(value.buffer, value.byteOffset).getFloat64(0));
+    if (latencies.count >= count) return;
   }
 }

@@ -2,7 +2,14 @@ import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Client, DurabilityName, NodeStatus } from '../../client/index.js';
 import { byteSize, duration, wholeNumber } from '../arguments.js';
-import { type BenchPlan, type BenchResult, measureEndToEnd, measurePublish, measurePush } from '../benchmark.js';
+import {
+  type BenchPlan,
+  type BenchResult,
+  measureEndToEnd,
+  measurePublish,
+  measurePull,
+  measurePush,
+} from '../benchmark.js';
 import { type NodeSession, nodeAction } from '../connection.js';
 import type { CellColumn } from '../output.js';
 import { formatBytes, formatCount, formatDuration, formatLatency } from '../quantities.js';
@@ -114,14 +121,15 @@ async function* runTests(
   const published = wanted.has('publish') || wanted.has('pull') || wanted.has('push');
   const written = published ? await measurePublish(plan) : undefined;
   if (written !== undefined && wanted.has('publish')) yield written;
+  if (written !== undefined && wanted.has('pull') && !signal.aborted) yield await measurePull(plan, written.messages);
   if (written !== undefined && wanted.has('push') && !signal.aborted) {
     await client.declareQueue(log, { partitions, durability, start: 'beginning' }, { signal });
     yield await measurePush(plan, written.messages);
   }
   if (wanted.has('end-to-end') && !signal.aborted) {
     const live = { ...plan, log: liveLog(log) };
-    await client.declareQueue(live.log, { partitions, durability }, { signal });
-    yield await measureEndToEnd(live, await client.subscribe(live.log, { ack: 'auto', prefetch: 5000 }));
+    await client.declareTopic(live.log, { partitions, durability }, { signal });
+    yield await measureEndToEnd(live);
   }
 }
 

@@ -7,7 +7,9 @@ import { bytesIn, deleteAll, listAll, messagesIn, partitionColumns } from '../lo
 import type { CellColumn } from '../output.js';
 import { formatBytes, formatCount, formatDuration } from '../quantities.js';
 import type { Terminal } from '../terminal.js';
+import { addConsume } from './consume.js';
 import { addProduce } from './produce.js';
+import { addTail } from './tail.js';
 
 /** `duolog topic`: everything about topics. */
 export function addTopic(program: Command, terminal: Terminal): void {
@@ -35,7 +37,9 @@ export function addTopic(program: Command, terminal: Terminal): void {
     .action(
       nodeAction(terminal, (session: NodeSession<unknown>, names: string[]) => deleteAll(session, 'topic', names)),
     );
+  addConsume(topic, terminal);
   addProduce(topic, terminal);
+  addTail(topic, terminal);
 }
 
 interface CreateOptions {
