@@ -1,7 +1,31 @@
+import { readI32 } from '../base/integers.js';
 import type { DiskFile } from '../io/ports.js';
-import { batchLength } from '../record/batch-header.js';
-import { HEADER_BYTES } from '../record/layout.js';
+import { batchLastOffsetDelta, batchLength, batchMagic, batchRecordsCount } from '../record/batch-header.js';
+import { BASE_OFFSET_AT, HEADER_BYTES, MAGIC, MAX_TIMESTAMP_AT } from '../record/layout.js';
 import { MAX_BATCH_BYTES } from '../record/limits.js';
+
+const SAFE_HIGH_WORD = 0x1f_ffff;
+
+/**
+ * Whether the bytes at `at`, a header's length of them, could begin a batch: enough for the header's accessors to be called and for a length
+ * that can be stepped over. It says nothing about the CRC.
+ */
+export function isPlausibleHeader(bytes: Uint8Array, at: number): boolean {
+  const length = batchLength(bytes, at);
+  const baseHigh = readI32(bytes, at + BASE_OFFSET_AT);
+  const timeHigh = readI32(bytes, at + MAX_TIMESTAMP_AT);
+  return (
+    batchMagic(bytes, at) === MAGIC &&
+    length >= HEADER_BYTES &&
+    length <= MAX_BATCH_BYTES &&
+    baseHigh >= 0 &&
+    baseHigh < SAFE_HIGH_WORD &&
+    timeHigh >= -SAFE_HIGH_WORD &&
+    timeHigh < SAFE_HIGH_WORD &&
+    batchLastOffsetDelta(bytes, at) >= 0 &&
+    batchRecordsCount(bytes, at) >= 0
+  );
+}
 
 /**
  * Walks the batches of a segment through a window of memory that slides over the file. Trusts nothing: lengths are checked against
@@ -31,11 +55,10 @@ export class BatchCursor {
     return this.bring(HEADER_BYTES);
   }
 
-  /** The current batch's length, after `header` returned true; -1 when it is impossible or passes the end. */
+  /** The current batch's length, after `header` returned true; -1 when the header is impossible or the batch passes the end. */
   length(): number {
     const length = batchLength(this.bytes, this.at);
-    const isPossible = length >= HEADER_BYTES && length <= MAX_BATCH_BYTES && this.position + length <= this.end;
-    return isPossible ? length : -1;
+    return isPlausibleHeader(this.bytes, this.at) && this.position + length <= this.end ? length : -1;
   }
 
   /** Brings the whole batch into the window. False when its length is impossible, or the file ends first. */

@@ -17,6 +17,8 @@ export interface CheckpointHost {
   readonly shardFailure: StorageError | undefined;
   syncSegment(log: PartitionLog, segment: Segment): Promise<void>;
   syncDirectories(log: PartitionLog): Promise<void>;
+  /** Removes a file; if that fails it is found and removed by a later recovery. */
+  unlinkQuietly(path: string): void;
 }
 
 type Waiter = (error?: StorageError) => void;
@@ -102,6 +104,7 @@ export class Checkpointer {
     log.write();
     const image = log.image(shouldBeClean);
     const bytes = encodeCheckpoint(image);
+    const obsolete = log.obsolete;
     for (const segment of [...log.unsynced]) await host.syncSegment(log, segment);
     if (log.isDirectoryUnsynced) await host.syncDirectories(log);
     if (log.offline !== undefined) throw log.offline;
@@ -112,6 +115,16 @@ export class Checkpointer {
     const { companionOffset, logStart, logEnd, isClean } = image;
     log.checkpointed = { companionOffset, logStart, logEnd, isClean: isClean && (shouldBeClean || !log.isOpen) };
     host.journal.released(log);
+    this.unlink(log, obsolete);
+  }
+
+  /** Removes the files of segments that the durable checkpoint does not name any more. */
+  private unlink(log: PartitionLog, obsolete: readonly Segment[]): void {
+    if (obsolete.length === 0) return;
+    log.obsolete = log.obsolete.filter((segment) => !obsolete.includes(segment));
+    for (const segment of obsolete) {
+      for (const kind of ['index', 'quarantine', 'log'] as const) this.host.unlinkQuietly(segment.path(kind));
+    }
   }
 
   private failed(job: Job, cause: unknown): StorageError {

@@ -1,6 +1,5 @@
 import type { FileCache } from '../io/disk/file-cache.js';
 import * as batch from '../record/batch-header.js';
-import { MAGIC } from '../record/layout.js';
 import { BatchCursor } from './batch-cursor.js';
 import { type IndexEntry, IndexSearch } from './index-file.js';
 import { IndexWriter, resumeIndex } from './index-writer.js';
@@ -51,7 +50,7 @@ function walkFrom(segment: Segment, files: FileCache, writer: IndexWriter, from:
     while (cursor.position < segment.sizeBytes && cursor.header()) {
       const length = cursor.length();
       // Behind damage nothing is indexed until the next append; readers walk, and meet the damage themselves.
-      if (length === -1 || batch.batchMagic(cursor.bytes, cursor.at) !== MAGIC) break;
+      if (length === -1) break;
       const { position } = cursor;
       // The time of arrival is known for the segment's end only; being late merely keeps messages for longer.
       const lastArrivalMs = segment.lastArrivalMs;

@@ -86,6 +86,12 @@ export const READ_MAX_BYTES = 64 * 1024 * 1024;
 /** Places per log at which readers stopped and will go on. */
 export const READ_POSITIONS = 16;
 
+/** A closed segment is rewritten when at least this part of its records is done with. */
+export const CLEAN_RATIO = 0.5;
+
+/** Offsets that are looked at to guess how much of a segment is done with, before all are. */
+export const CLEAN_SAMPLES = 256;
+
 /**
  * Checks how limits relate.
  * @throws BugError when they do not fit together.

@@ -2,8 +2,8 @@ import { DiskError } from '../io/disk/disk-error.js';
 import { FileCache } from '../io/disk/file-cache.js';
 import type { Disk, DiskFile } from '../io/ports.js';
 import * as batch from '../record/batch-header.js';
-import { HEADER_BYTES, MAGIC } from '../record/layout.js';
-import { MAX_BATCH_BYTES } from '../record/limits.js';
+import { HEADER_BYTES } from '../record/layout.js';
+import { isPlausibleHeader } from './batch-cursor.js';
 import { StorageError } from './errors.js';
 import { READ_MAX_BYTES, READ_MIN_BYTES } from './limits.js';
 import { LogView, type SegmentView } from './log-view.js';
@@ -92,7 +92,9 @@ export class LogReader {
     try {
       return use(this.view(logId, version, false));
     } catch (cause) {
-      if (!(cause instanceof DiskError) || cause.code !== 'not-found') throw cause;
+      // A segment may have been replaced under us: damage counts when a fresh look finds it too.
+      const isStale = cause instanceof DiskError ? cause.code === 'not-found' : isUnexplained(cause);
+      if (!isStale) throw cause;
     }
     try {
       return use(this.view(logId, version, true));
@@ -182,10 +184,10 @@ export class LogReader {
     let at = 0;
     let nextOffset: number = batch.batchBaseOffset(this.scratch, 0);
     while (at + HEADER_BYTES <= length && skipQuarantine(segment, start + at) === 0) {
+      if (!isPlausibleHeader(this.scratch, at)) break;
       const size = batch.batchLength(this.scratch, at);
       const last = batch.batchLastOffset(this.scratch, at);
-      const isSound = batch.batchMagic(this.scratch, at) === MAGIC && size >= HEADER_BYTES && last + 1 > nextOffset;
-      if (!isSound || at + size > length || last >= endOffset) break;
+      if (last < nextOffset || at + size > length || last >= endOffset) break;
       nextOffset = last + 1;
       at += size;
     }
@@ -195,19 +197,17 @@ export class LogReader {
   }
 
   private checkHeader(file: DiskFile, position: number, at: number, expected: number, offset: number): number {
-    const size = batch.batchLength(this.scratch, at);
-    const isSound =
-      batch.batchMagic(this.scratch, at) === MAGIC &&
-      size >= HEADER_BYTES &&
-      size <= MAX_BATCH_BYTES &&
-      this.scratch[at] === 0 &&
-      batch.batchBaseOffset(this.scratch, at) >= expected;
+    const isSound = isPlausibleHeader(this.scratch, at) && batch.batchBaseOffset(this.scratch, at) >= expected;
     if (!isSound) throw corrupt(file, position, offset);
-    return size;
+    return batch.batchLength(this.scratch, at);
   }
 }
 
 const NO_BYTES = new Uint8Array(0);
+
+function isUnexplained(cause: unknown): boolean {
+  return cause instanceof StorageError && cause.code === 'corrupt' && cause.resumeOffset < 0;
+}
 
 function corrupt(file: DiskFile, position: number, offset: number): StorageError {
   return new StorageError('corrupt', `Cannot read offset ${offset}: "${file.path}" has no batch at byte ${position}`);

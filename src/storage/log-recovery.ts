@@ -1,6 +1,6 @@
 import { readI64 } from '../base/integers.js';
 import { DiskError } from '../io/disk/disk-error.js';
-import type { DiskFile } from '../io/ports.js';
+import type { Disk, DiskFile } from '../io/ports.js';
 import * as batch from '../record/batch-header.js';
 import { type CheckpointImage, readCheckpoint } from './checkpoint.js';
 import { StorageError } from './errors.js';
@@ -222,7 +222,10 @@ export class LogRecovery {
   private scan(isBlind: boolean): number {
     const { log } = this;
     const lastKnown = log.segments[log.segments.length - 1];
-    const found = this.listBases().filter((base) => lastKnown === undefined || base >= lastKnown.baseOffset);
+    const all = this.listBases();
+    const found = all.filter((base) => lastKnown === undefined || base >= lastKnown.baseOffset);
+    this.finishSwaps();
+    this.removeStray(all.filter((base) => lastKnown !== undefined && base < lastKnown.baseOffset));
     this.reportMissing(new Set(found), lastKnown);
     let expected = lastKnown === undefined ? (found[0] ?? 0) : log.logEnd;
     let epoch = this.checkpoint?.leaderEpoch ?? -1;
@@ -244,6 +247,34 @@ export class LogRecovery {
     }
     this.highestEpoch = Math.max(this.highestEpoch, epoch);
     return Math.max(expected, this.durable.endOffset);
+  }
+
+  /** Removes segments that the checkpoint does not name: they were removed, or begun and never shown to anyone. */
+  private removeStray(bases: readonly number[]): void {
+    const known = new Set(this.log.segments.map((segment) => segment.baseOffset));
+    this.cutFrom(bases.filter((base) => !known.has(base)));
+  }
+
+  /**
+   * A rewritten segment on its way: its size is in the checkpoint just before it takes the old one's place. If the checkpoint has it, the
+   * swap is finished, otherwise forgotten.
+   */
+  private finishSwaps(): void {
+    const { log, host } = this;
+    const { disk } = host;
+    for (const name of disk.list(log.directory)) {
+      if (!name.endsWith('.cleaned')) continue;
+      const path = `${log.directory}/${name}`;
+      const segment = log.segments.find((known) => known.path('cleaned') === path);
+      if (segment === undefined || sizeOf(disk, path) !== segment.sizeBytes) this.unlink(path);
+      else if (sizeOf(disk, segment.path('log')) === segment.sizeBytes) this.unlink(path);
+      else {
+        this.unlink(segment.path('index'));
+        host.files.forget(segment.path('log'));
+        disk.rename(path, segment.path('log'));
+      }
+      disk.syncDirectory(log.directory);
+    }
   }
 
   private reportMissing(found: ReadonlySet<number>, lastKnown: Segment | undefined): void {
@@ -271,7 +302,8 @@ export class LogRecovery {
   ): ScanResult {
     const { host } = this;
     const { baseOffset, sizeBytes: position } = segment;
-    const start = { position, baseOffset, expectedOffset, epoch, isBlind, ...this.durableIn(baseOffset, nextBase) };
+    const known = { epoch, maxEpoch: this.highestEpoch, isBlind };
+    const start = { position, baseOffset, expectedOffset, ...known, ...this.durableIn(baseOffset, nextBase) };
     const file = segment.hold(host.files);
     try {
       const result = scanSegment(file, start, (bytes, at) => this.accept(segment, bytes, at));
@@ -362,9 +394,9 @@ export class LogRecovery {
    */
   private tidy(): void {
     const { log, host } = this;
-    const known = new Set(log.segments.map((segment) => segment.baseOffset));
     const found = this.listBases();
-    this.cutFrom(found.filter((base) => !known.has(base)));
+    this.finishSwaps();
+    this.removeStray(found);
     const last = log.segments[log.segments.length - 1];
     if (last === undefined) return;
     if (!found.includes(last.baseOffset)) {
@@ -401,5 +433,15 @@ export class LogRecovery {
     if (log.durableEnd === recoveredEnd) log.durableEnd = log.nextOffset;
     const last = log.segments[log.segments.length - 1];
     if (last !== undefined) last.endOffset = Math.max(last.endOffset, recoveredEnd);
+  }
+}
+
+function sizeOf(disk: Disk, path: string): number {
+  if (!disk.exists(path)) return -1;
+  const file = disk.open(path, 'read');
+  try {
+    return file.size();
+  } finally {
+    file.close();
   }
 }

@@ -67,6 +67,8 @@ export class PartitionLog implements LogProgress, JournalTenant {
   lastAppendWasDuplicate = false;
   /** From the oldest to the one that is being written. For storage itself. */
   segments: Segment[] = [];
+  /** Segments that left the list; their files go once a checkpoint without them is durable. For storage itself. */
+  obsolete: Segment[] = [];
   /** Segments with bytes that no sync of the file covers. For storage itself. */
   readonly unsynced = new Set<Segment>();
   readonly producers = new ProducerState();
@@ -172,6 +174,48 @@ export class PartitionLog implements LogProgress, JournalTenant {
     }
     this.companionOffset++;
     journal.appendChange(this, this.companionOffset, change);
+  }
+
+  /**
+   * Moves the log's start up to `offset`, but not beyond what is visible: what lies below is not to be read any more. Survives power loss
+   * after the next commit; the space comes back with the next maintenance.
+   */
+  purgeTo(offset: number): void {
+    const target = Math.min(offset, this.visibleEnd);
+    if (target <= this.logStart || this.offline !== undefined) return;
+    this.logStart = target;
+    this.host.journal.appendNumber(this, RecordKind.logStart, target);
+    this.host.publish(this);
+  }
+
+  /** Takes segments off the list that lie below the log's start, or are given. Their files stay until the next checkpoint. */
+  dropSegments(isDropped: (segment: Segment) => boolean): void {
+    const last = this.segments[this.segments.length - 1];
+    const dropped = this.segments.filter((segment) => segment !== last && isDropped(segment));
+    if (dropped.length === 0) return;
+    this.segments = this.segments.filter((segment) => !dropped.includes(segment));
+    for (const segment of dropped) {
+      this.unsynced.delete(segment);
+      segment.isRemoved = true;
+      segment.settle(this.host.files);
+    }
+    this.obsolete.push(...dropped);
+    this.segmentsChanged();
+  }
+
+  /** The list of segments is another, or the files behind it are: readers are to look again. */
+  segmentsChanged(): void {
+    this.segmentListVersion++;
+    this.host.publish(this);
+  }
+
+  /** Ends the segment that is being written, if there is anything in it, so that it can be removed. @throws StorageError */
+  rollSegment(): void {
+    const last = this.segments[this.segments.length - 1];
+    if (last === undefined || last.sizeBytes === 0) return;
+    if (!this.isOpen) this.open();
+    this.roll();
+    this.publish();
   }
 
   /** Writes what the turn appended. Failures are reported to those who appended. */

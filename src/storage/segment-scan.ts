@@ -1,9 +1,8 @@
-import { readI32 } from '../base/integers.js';
 import type { DiskFile } from '../io/ports.js';
 import * as batch from '../record/batch-header.js';
 import { HEADER_BYTES, MAGIC, MAGIC_AT } from '../record/layout.js';
 import { verifyBatch } from '../record/verify.js';
-import { BatchCursor } from './batch-cursor.js';
+import { BatchCursor, isPlausibleHeader } from './batch-cursor.js';
 import { SCAN_CHUNK_BYTES, SEGMENT_MAX_OFFSETS } from './limits.js';
 import type { BadRange } from './quarantine.js';
 
@@ -15,6 +14,8 @@ export interface ScanStart {
   readonly expectedOffset: number;
   /** Epoch of the batch before; -1 when not known. */
   readonly epoch: number;
+  /** No batch can have a higher one: every epoch is journaled before its first batch. */
+  readonly maxEpoch: number;
   /** Bytes below were synced: they must be good. */
   readonly durablePosition: number;
   /** Everything below was synced with them. */
@@ -103,6 +104,7 @@ class Scan {
     if (base < this.expected || base - this.start.baseOffset > SEGMENT_MAX_OFFSETS) return false;
     const epoch = batch.batchLeaderEpoch(bytes, at);
     if (this.start.isBlind) return true;
+    if (epoch > this.start.maxEpoch) return false;
     // Within an epoch offsets have no gaps before cleaning; a new one may begin above a lease.
     return epoch === this.epoch ? base === this.expected : epoch > this.epoch;
   }
@@ -147,9 +149,7 @@ class Scan {
 
   /** A cheap look at the header, before anything is read for its sake. */
   private couldBeBatch(bytes: Uint8Array, at: number, available: number): boolean {
-    const size = batch.batchLength(bytes, at);
-    if (size < HEADER_BYTES || size > available || readI32(bytes, at) < 0 || readI32(bytes, at) > 0x1f_ffff)
-      return false;
+    if (!isPlausibleHeader(bytes, at) || batch.batchLength(bytes, at) > available) return false;
     const baseOffset = batch.batchBaseOffset(bytes, at);
     return baseOffset >= this.expected && baseOffset - this.start.baseOffset <= SEGMENT_MAX_OFFSETS;
   }
@@ -160,7 +160,7 @@ class Scan {
     const { bytes, at } = cursor;
     if (verifyBatch(bytes, at, batch.batchLength(bytes, at)) !== 'ok') return undefined;
     const epoch = batch.batchLeaderEpoch(bytes, at);
-    if (epoch < this.epoch) return undefined;
+    if (epoch < this.epoch || (!this.start.isBlind && epoch > this.start.maxEpoch)) return undefined;
     // What is missing may have had any offsets, so this batch is judged like the first one of an epoch.
     if (!this.start.isBlind) this.epoch = epoch - 1;
     return { position, baseOffset: batch.batchBaseOffset(bytes, at) };

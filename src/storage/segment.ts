@@ -32,7 +32,9 @@ export class Segment implements SegmentSums {
   safeBytes = 0;
   /** Position up to which the kernel was asked to start writing. */
   writebackBytes = 0;
-  /** The files were unlinked or replaced. */
+  /** Since when a queue's cursor has been done with all of it; -1 when it is not, or nobody has looked yet. */
+  doneSinceMs = -1;
+  /** The segment is not part of the log any more. */
   isRemoved = false;
   private readonly directory: string;
   private file: DiskFile | undefined;

@@ -9,6 +9,7 @@ import { Journal } from './journal/journal.js';
 import { replayJournal } from './journal/reader.js';
 import { checkStorageLimits, DEFAULT_STORAGE_LIMITS, JOURNAL_BACKLOG_BYTES, type StorageLimits } from './limits.js';
 import { LogRecovery, type LogRecoveryReport } from './log-recovery.js';
+import { type BackgroundPool, Maintenance } from './maintenance.js';
 import { PartitionLog } from './partition-log.js';
 import { journalsDirectory, logDirectory, logsDirectory } from './paths.js';
 import type { LogDescription, PartitionProgress } from './ports.js';
@@ -68,6 +69,7 @@ export class ShardStorage {
   private turn: PartitionLog[] = [];
   private isFlushing = false;
   private isClosed = false;
+  private isMaintaining = false;
 
   private constructor(options: ShardStorageOptions, limits: StorageLimits, journal: Journal) {
     this.options = options;
@@ -245,6 +247,21 @@ export class ShardStorage {
     this.commit.wait(done, log);
   }
 
+  /**
+   * Frees space in all logs, one after the other: retention, segments that are done with, and, with a pool, the rewriting of segments
+   * that are mostly done with. To be called now and then; a call while one is under way returns at once.
+   */
+  async maintain(pool?: BackgroundPool): Promise<void> {
+    if (this.isMaintaining || this.isClosed) return;
+    this.isMaintaining = true;
+    try {
+      const maintenance = new Maintenance(this, pool);
+      for (const log of [...this.logs.values()]) if (!this.isClosed) await maintenance.run(log);
+    } finally {
+      this.isMaintaining = false;
+    }
+  }
+
   /** Writes a checkpoint of a log now. Rejects with StorageError. */
   checkpoint(log: PartitionLog): Promise<void> {
     return this.checkpoints.request(log);
@@ -370,6 +387,15 @@ export class ShardStorage {
       log.publish();
     }
     this.boundUnsynced();
+  }
+
+  unlinkQuietly(path: string): void {
+    this.files.forget(path);
+    try {
+      this.disk.unlink(path);
+    } catch (cause) {
+      if (!(cause instanceof DiskError)) throw cause;
+    }
   }
 
   private makeLog(description: LogDescription): PartitionLog {

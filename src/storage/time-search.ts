@@ -1,7 +1,6 @@
 import { CodedError } from '../base/errors.js';
 import type { DiskFile } from '../io/ports.js';
 import * as batch from '../record/batch-header.js';
-import { MAGIC } from '../record/layout.js';
 import { RecordCursor } from '../record/record-reader.js';
 import { BatchCursor } from './batch-cursor.js';
 import type { IndexEntry, IndexSearch } from './index-file.js';
@@ -122,7 +121,7 @@ function walk(
         continue;
       }
       const length = cursor.length();
-      if (length === -1 || batch.batchMagic(cursor.bytes, cursor.at) !== MAGIC) return;
+      if (length === -1) return;
       if (batch.batchLastOffset(cursor.bytes, cursor.at) >= endOffset || !visit(cursor)) return;
       cursor.advance(length);
     }
