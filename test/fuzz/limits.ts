@@ -1,0 +1,24 @@
+/** What the fuzzer allows the node, and itself. */
+
+/** Most memory that the node's process may ever have resident, in bytes. The rings' shared memory (256 MiB at most) counts in full. */
+export const MAX_RSS_BYTES = 600 * 1024 * 1024;
+/** A frame without an answer, and a Ping without a Pong, for so long is silence, in milliseconds. */
+export const SILENCE_MS = 20_000;
+/** A TCP connection that sends too little or nonsense must be closed within this time, in milliseconds: engines look every few seconds. */
+export const CUT_MS = 45_000;
+/** How often memory is looked at, in milliseconds. */
+export const SAMPLE_MS = 200;
+/** Time for an orderly stop, in milliseconds. */
+export const STOP_MS = 30_000;
+/** Frames of one job, which has a connection of its own. */
+export const FRAMES_PER_JOB = 64;
+/** Jobs at a time. */
+export const PARALLEL_JOBS = 12;
+/** One job in so many sends frames of many megabytes. */
+export const HUGE_JOB_EVERY = 150;
+/** One job in so many speaks broken WebSocket or HTTP over bare TCP. */
+export const RAW_JOB_EVERY = 12;
+/** Connections that are left hanging at a time, to see them cut. */
+export const MAX_HANGING = 300;
+/** Messages per second of the good client, to its topic and to its queue. */
+export const GOOD_RATE = 100;

@@ -1,0 +1,38 @@
+// `npm run fuzz -- ws --frames 1000000 [--seed N] [--job N] [--engine uws|ws] [--shards N] [--folder DIR]`: bundles the fuzzer, which is TypeScript,
+// and runs it against the node in dist/.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = dirname(dirname(here));
+const bundle = join(root, '.cache/fuzz', `main-${process.pid}.mjs`);
+
+const [target, ...rest] = process.argv.slice(2);
+if (target !== 'ws') {
+  console.error(
+    'Usage: npm run fuzz -- ws [--frames N] [--seed N] [--job N] [--engine uws|ws] [--shards N] [--folder DIR]',
+  );
+  process.exit(2);
+}
+// A test run has built dist/ already, and must not do so twice at a time.
+if (process.env.DUOLOG_FUZZ_BUILT === undefined) {
+  const { status } = spawnSync(process.execPath, [join(root, 'tools/build.mjs')], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
+mkdirSync(dirname(bundle), { recursive: true });
+await build({
+  entryPoints: [join(here, 'main.ts')],
+  outfile: bundle,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  packages: 'external',
+  logLevel: 'warning',
+  define: { 'process.env.DUOLOG_ROOT': JSON.stringify(root) },
+});
+const { status } = spawnSync(process.execPath, [bundle, ...rest], { stdio: 'inherit', cwd: root });
+process.exitCode = status ?? 1;
