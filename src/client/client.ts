@@ -1,8 +1,15 @@
+import type { StartPoint } from './admin.js';
 import * as admin from './admin.js';
+import { Broadcast, type BroadcastOptions } from './broadcast.js';
+import { type ConsumeOptions, Consumer, type DeliveryHandler } from './consumer.js';
+import { type FetchedRecords, type FetchOptions, fetchRecords } from './fetching.js';
+import { Follower, type FollowOptions } from './follower.js';
 import { type ConnectOptions, resolveOptions } from './options.js';
 import type { Outgoing, OutgoingMessage } from './outgoing.js';
+import { commitOffsets, committedOffsets, type ListedOffset, listOffsets, type PartitionOffset } from './positions.js';
 import { Producer, type ProducerOptions, type SendOptions } from './producer.js';
 import { type SubscribeOptions, Subscription } from './queue-subscription.js';
+import { Reader, type ReaderOptions } from './reader.js';
 import type { Receipt } from './receipts.js';
 import type { RequestOptions } from './requests.js';
 import { type ConnectionState, Session, type StateChange, type Welcome } from './session.js';
@@ -18,7 +25,7 @@ export class Client {
   private readonly session: Session;
   private readonly topics: Topics;
   private readonly producers = new Set<Producer>();
-  private readonly subscriptions = new Set<Subscription>();
+  private readonly closers = new Set<Consumer>();
   private readonly listeners = new Set<(change: StateChange) => void>();
   private ownProducer: Producer | undefined;
 
@@ -75,20 +82,82 @@ export class Client {
   }
 
   /** Consumes from a queue: iterate over what this resolves with. @throws ClientError as rejection, `not-found` among others. */
-  subscribe(queue: string, options: SubscribeOptions = {}): Promise<Subscription> {
+  async subscribe(queue: string, options: SubscribeOptions = {}): Promise<Subscription> {
     return new Subscription(this.session, queue, options).start();
+  }
+
+  /**
+   * Consumes from a queue by a handler: messages are acknowledged when it resolves, and go back when it rejects.
+   * @throws ClientError as rejection.
+   */
+  async consume(queue: string, options: ConsumeOptions, handler: DeliveryHandler): Promise<Consumer> {
+    const subscription = new Subscription(this.session, queue, { ...options, ack: 'manual' });
+    const consumer = new Consumer(await subscription.start(), options, handler);
+    this.closers.add(consumer);
+    consumer.finished.finally(() => this.closers.delete(consumer)).catch(() => undefined);
+    return consumer;
+  }
+
+  /** Reads a topic, or a queue's log, by offset at the program's own pace. */
+  reader(topic: string, options: ReaderOptions = {}): Reader {
+    return new Reader(this.session, this.topics, topic, options);
+  }
+
+  /** Has the node push a topic's records from chosen offsets on. @throws ClientError as rejection. */
+  async follow(topic: string, options: FollowOptions = {}): Promise<Follower> {
+    return new Follower(this.session, topic, options).start();
+  }
+
+  /** Follows a topic live with any number of others, skipping what there is no time for. @throws ClientError as rejection. */
+  async broadcast(topic: string, options: BroadcastOptions = {}): Promise<Broadcast> {
+    return new Broadcast(this.session, topic, options).start();
+  }
+
+  /** Reads from chosen offsets once; by default what is there now. @throws ClientError as rejection. */
+  fetch(from: string, positions: readonly PartitionOffset[], options: FetchOptions = {}): Promise<FetchedRecords[]> {
+    return fetchRecords(this.session, from, positions, { maxWaitMs: 0, ...options });
+  }
+
+  /** The offsets that a start means; partitions: default all. @throws ClientError as rejection. */
+  listOffsets(
+    from: string,
+    at: StartPoint,
+    partitions: readonly number[] = [],
+    options: RequestOptions = {},
+  ): Promise<ListedOffset[]> {
+    return listOffsets(this.session, from, at, partitions, options);
+  }
+
+  /** Notes a group's offsets: the next ones that it will read. @throws ClientError as rejection. */
+  commit(
+    group: string,
+    from: string,
+    offsets: readonly (PartitionOffset & { readonly metadata?: string })[],
+    options: RequestOptions = {},
+  ): Promise<void> {
+    return commitOffsets(this.session, group, from, offsets, options);
+  }
+
+  /** What a group committed; partitions: default all. @throws ClientError as rejection. */
+  committed(
+    group: string,
+    from: string,
+    partitions: readonly number[] = [],
+    options: RequestOptions = {},
+  ): Promise<ListedOffset[]> {
+    return committedOffsets(this.session, group, from, partitions, options);
   }
 
   /** Creates a topic, or checks that it exists with these settings. @throws ClientError `already-exists` when they differ. */
   async declareTopic(name: string, settings: admin.TopicSettings = {}, options: RequestOptions = {}): Promise<void> {
     const declare = admin.declareTopicFrame(name, settings);
-    await this.session.requests.request({ declare }, 'done', { ...options, resend: true });
+    await this.session.requests.request({ declare }, 'description', { ...options, resend: true });
   }
 
   /** Creates a queue, or checks that it exists with these settings. @throws ClientError `already-exists` when they differ. */
   async declareQueue(name: string, settings: admin.QueueSettings = {}, options: RequestOptions = {}): Promise<void> {
     const declare = admin.declareQueueFrame(name, settings);
-    await this.session.requests.request({ declare }, 'done', { ...options, resend: true });
+    await this.session.requests.request({ declare }, 'description', { ...options, resend: true });
   }
 
   /** Settings and state of a topic or queue. @throws ClientError `not-found`. */
@@ -137,9 +206,10 @@ export class Client {
     if (this.session.closedBy !== undefined) return;
     this.session.beginClosing();
     const { closeTimeoutMs } = this.session.options;
-    const closings = [...this.producers].map((producer) => producer.close(closeTimeoutMs));
-    await Promise.allSettled(closings);
-    await Promise.allSettled([...this.subscriptions].map((subscription) => subscription.close()));
+    // Handlers may publish, so they come to an end before the producers do.
+    await Promise.allSettled([...this.closers].map((consumer) => consumer.stop(closeTimeoutMs)));
+    await Promise.allSettled([...this.producers].map((producer) => producer.close(closeTimeoutMs)));
+    await this.session.closeParticipants();
     this.session.close();
   }
 

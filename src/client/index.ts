@@ -1,4 +1,6 @@
 /** The client of Duolog for Node and browsers; docs/client.md is its guide. */
+
+export { setCodec } from '../record/codec.js';
 export type {
   Description,
   Listing,
@@ -10,13 +12,19 @@ export type {
   StartPoint,
   TopicSettings,
 } from './admin.js';
+export { Broadcast, type BroadcastOptions, type Missed } from './broadcast.js';
 export { Client, connect, type PublishOptions } from './client.js';
+export { type ConsumeOptions, Consumer, type DeliveryHandler } from './consumer.js';
 export { Delivery, type NackOptions } from './delivery.js';
 export { ClientError, type ClientErrorCode } from './errors.js';
+export type { FetchedRecords, FetchOptions } from './fetching.js';
+export { Follower, type FollowFrom, type FollowOptions } from './follower.js';
 export type { ConnectOptions, ReconnectOptions } from './options.js';
 export type { Bytes, DurabilityName, Outgoing, OutgoingMessage } from './outgoing.js';
+export type { ListedOffset, PartitionOffset, ReadFrom } from './positions.js';
 export { Producer, type ProducerOptions, type SendOptions } from './producer.js';
 export { type SubscribeOptions, Subscription } from './queue-subscription.js';
+export { Reader, type ReaderOptions } from './reader.js';
 export type { Receipt } from './receipts.js';
 export { ReceivedMessage, ReceivedRecord } from './received.js';
 export type { RequestOptions } from './requests.js';

@@ -46,6 +46,11 @@ export class PendingItems<T> implements AsyncIterableIterator<T, undefined> {
     return this.items.popFront();
   }
 
+  /** What waits, oldest first. */
+  waiting(): Iterable<T> {
+    return this.items;
+  }
+
   /** Forgets what waits. */
   clear(): void {
     this.items.clear();

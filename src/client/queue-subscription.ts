@@ -67,10 +67,10 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
     return this.credit;
   }
 
-  /** Changes the prefetch from now on; deliveries above a lower one are not taken back. Manual acknowledgement only. */
+  /** Changes the prefetch from now on; deliveries above a lower one are not taken back, 0 pauses. Manual acknowledgement only. */
   setPrefetch(prefetch: number): void {
     if (this.isAutomatic) throw invalidUse('The prefetch of a subscription with automatic acknowledgement is fixed');
-    this.credit = checkedPrefetch(prefetch);
+    this.credit = checkedPrefetch(prefetch, 0);
     this.session.send({ credit: { subscription: this.number, prefetch } });
   }
 
@@ -80,7 +80,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
     this.session.subscriptions.set(this.number, this);
     const most = this.session.welcome.limits?.maxCredit ?? this.credit;
     // What still waits from the last connection takes its part of the credit.
-    const credit = Math.max(1, Math.min(this.credit, most) - this.items.length);
+    const credit = Math.max(this.isAutomatic ? 1 : 0, Math.min(this.credit, most) - this.items.length);
     const queue = { credit, automaticAck: this.isAutomatic };
     this.session.requests
       .request({ subscribe: { subscription: this.number, from: this.queue, queue } }, 'subscribed')
@@ -175,7 +175,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   }
 }
 
-function checkedPrefetch(prefetch: number): number {
-  if (Number.isInteger(prefetch) && prefetch >= 1) return prefetch;
-  throw invalidUse(`Cannot consume with a prefetch of ${prefetch}: it must be a whole number from 1 on`);
+function checkedPrefetch(prefetch: number, least = 1): number {
+  if (Number.isInteger(prefetch) && prefetch >= least) return prefetch;
+  throw invalidUse(`Cannot consume with a prefetch of ${prefetch}: it must be a whole number from ${least} on`);
 }

@@ -32,6 +32,8 @@ export interface Participant {
   lost(error: ClientError): void;
   /** No connection will be made any more. */
   closed(error: ClientError): void;
+  /** Ends in good order, while the connection lasts. */
+  close(): Promise<void>;
 }
 
 /** Whoever takes what the node pushes under one subscription number. */
@@ -133,6 +135,11 @@ export class Session implements FrameSink {
 
   leave(participant: Participant): void {
     this.participants.delete(participant);
+  }
+
+  /** Ends all participants in good order. */
+  async closeParticipants(): Promise<void> {
+    await Promise.allSettled([...this.participants].map((participant) => participant.close()));
   }
 
   /** Sends a frame that wants no answer. Dropped without a connection: whoever sends keeps what must not get lost. */
