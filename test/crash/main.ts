@@ -1,0 +1,8 @@
+import { runPower } from './power/command.js';
+
+const [mode, ...rest] = process.argv.slice(2);
+if (mode === 'power') process.exitCode = await runPower(rest);
+else {
+  process.stderr.write('Say what is to crash: node or power\n');
+  process.exitCode = 2;
+}
