@@ -115,12 +115,21 @@ export class Lane implements Publisher, BatchOwner {
         this.seal();
       }
       const batch = this.sealed.peekFront()!;
+      if (this.mustWaitFor(batch)) return;
       if (!window.hasRoomFor(batch.frame.length)) break;
       this.sealed.popFront();
       this.inFlight.push(batch);
       window.open(batch);
     }
     if (this.state === 'running' && this.inFlight.length < maxInFlight) window.starve(this);
+  }
+
+  /**
+   * While it is open whether a batch in flight was stored before, nothing new follows it: each new batch would push it further out of the few that the
+   * node remembers, and it could be stored twice.
+   */
+  private mustWaitFor(batch: SealedBatch): boolean {
+    return !batch.isUncertain && this.port.isIdempotent && this.inFlight.some((one) => one.isUncertain);
   }
 
   batchConfirmed(batch: SealedBatch, baseOffset: number, reached: number, duplicate: boolean): void {

@@ -108,6 +108,7 @@ export class Producer implements Participant {
       dropped: (lane, error) => this.dropped(lane, error),
       accepted: () => {
         for (const waiter of this.acceptWaiters.splice(0)) waiter();
+        this.wakeRoomWaiters();
       },
     };
   }
@@ -161,17 +162,24 @@ export class Producer implements Participant {
    * @throws ClientError `buffer-full` when that is ignored for long, or `closed`.
    */
   enqueue(message: Outgoing, options?: SendOptions): boolean {
-    if (this.bufferedBytes + this.waitingBytes() >= this.maxBufferedBytes * OVERCOMMIT) {
-      throw new ClientError('buffer-full', `The producer holds ${this.bufferedBytes} bytes that are not confirmed yet`);
+    const heldBytes = this.heldBytes();
+    if (heldBytes >= this.maxBufferedBytes * OVERCOMMIT) {
+      throw new ClientError('buffer-full', `The producer holds ${heldBytes} bytes that are not confirmed yet`);
     }
     this.accept(message, options, undefined, 0);
-    return this.bufferedBytes < this.maxBufferedBytes;
+    return this.heldBytes() < this.maxBufferedBytes;
   }
 
-  private waitingBytes(): number {
-    let bytes = 0;
+  /** What has no outcome yet, with what is kept back because the partitions are not known or the buffer is full. */
+  private heldBytes(): number {
+    let bytes = this.bufferedBytes;
     for (const target of this.targets.values()) bytes += target.waitingBytes;
     return bytes;
+  }
+
+  private wakeRoomWaiters(): void {
+    if (this.roomWaiters.length === 0 || this.heldBytes() >= this.maxBufferedBytes) return;
+    for (const waiter of this.roomWaiters.splice(0)) waiter();
   }
 
   private accept(
@@ -230,7 +238,7 @@ export class Producer implements Participant {
     }
     if (this.bufferedBytes >= this.maxBufferedBytes) return;
     for (const target of this.targets.values()) if (target.isWaiting) target.drain();
-    if (this.bufferedBytes < this.maxBufferedBytes) for (const waiter of this.roomWaiters.splice(0)) waiter();
+    this.wakeRoomWaiters();
     if (this.bufferedBytes > 0) return;
     clearInterval(this.expiry);
     this.expiry = undefined;
@@ -258,7 +266,7 @@ export class Producer implements Participant {
 
   /** Resolves when the buffer has room. */
   ready(): Promise<void> {
-    if (this.bufferedBytes < this.maxBufferedBytes || this.closedBy !== undefined) return Promise.resolve();
+    if (this.heldBytes() < this.maxBufferedBytes || this.closedBy !== undefined) return Promise.resolve();
     return new Promise((resolve) => this.roomWaiters.push(resolve));
   }
 
