@@ -34,6 +34,8 @@ for (const file of readdirSync(join(root, 'proto')).filter((name) => name.endsWi
   }
   mkdirSync(join(root, 'dist/proto/gen'), { recursive: true });
   cpSync(js, join(root, 'dist/proto/gen', `${name}.js`));
+  // The declarations of the client lead to these.
+  cpSync(types, join(root, 'dist/proto/gen', `${name}.d.ts`));
 }
 buildLeanClient();
 
@@ -50,4 +52,5 @@ function buildLeanClient() {
     writeFileSync(types, "export { duolog } from './client.js';\n");
   }
   cpSync(js, join(root, 'dist/proto/gen/client-wire.js'));
+  cpSync(types, join(root, 'dist/proto/gen/client-wire.d.ts'));
 }

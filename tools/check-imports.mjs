@@ -7,7 +7,7 @@ import { filesBelow } from './build-state.mjs';
 import { layout } from './imports/layout.mjs';
 import { forbidden } from './imports/rules.mjs';
 
-const roots = ['src', 'test', 'loadtest'];
+const roots = ['src', 'test', 'loadtest', 'demo'];
 const isModule = /(?<!\.d)\.(ts|mjs|js)$/;
 const notCruised = '^(dist|coverage|src/proto/gen|loadtest/k6)/|(^|/)node_modules/';
 

@@ -37,7 +37,7 @@ export function drawProgress(
       if (nowMs - drawnMs < REDRAW_MS) return;
       drawnMs = nowMs;
       isVisible = true;
-      const line = shorten(progressLine(subject, done, nowMs - startedMs), (stream.columns ?? 80) - 1);
+      const line = shorten(progressLine(subject, done, nowMs - startedMs), (stream.columns || 80) - 1);
       stream.write(`\r${line}\u001b[K`);
     },
     clear() {

@@ -113,6 +113,20 @@ test('a full buffer makes send wait and enqueue say so, and ends in an error for
   expect(topic.partitions[0]!.texts().filter((text) => text === 'last').length).toBe(1);
 });
 
+test('enqueue says that the buffer is full before the partitions are known, too', async () => {
+  const node = new FakeNode();
+  const topic = node.topic('orders');
+  const client = await clientOf(node);
+  const producer = client.producer({ to: 'orders', maxBufferedBytes: 10_000 });
+  let accepted = 1;
+  while (producer.enqueue('x'.repeat(1000))) accepted++;
+  expect(accepted).toBeLessThan(11);
+  await producer.ready();
+  expect(producer.enqueue('last')).toBe(true);
+  await producer.flush();
+  expect(topic.partitions[0]!.texts().length).toBe(accepted + 1);
+});
+
 test('a refused batch leaves no hole: those after it keep their order', async () => {
   const node = new FakeNode();
   const topic = node.topic('orders');
