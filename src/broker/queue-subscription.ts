@@ -43,8 +43,14 @@ export class QueueSubscription implements ConsumerHandle {
     this.automaticAck = options.automaticAck;
     this.shares = evenShares(options.credit, queue.partitions.length);
     const sink = this.automaticAck && queue.partitions.length > 1 ? this.counting(consumer) : consumer;
-    for (const [index, entry] of queue.partitions.entries()) {
-      this.slices.push(open(entry.partition, this.shares[index]!, sink));
+    try {
+      for (const [index, entry] of queue.partitions.entries()) {
+        this.slices.push(open(entry.partition, this.shares[index]!, sink));
+      }
+    } catch (error) {
+      // Nobody gets a handle: what the other partitions have handed out by then must not stay with a consumer that is not there.
+      for (const slice of this.slices) slice.cancel();
+      throw error;
     }
   }
 

@@ -231,7 +231,8 @@ export class PartitionLog implements LogProgress, JournalTenant {
   /** Brings visible what may be visible, and publishes. */
   publish(): void {
     this.noteLease();
-    this.visibleEnd = Math.max(this.visibleEnd, Math.min(this.logEnd, this.leaseSafeEnd));
+    // All or nothing: a lease may end in the middle of a batch, and readers would take a part of one for offsets without a message.
+    if (this.logEnd <= this.leaseSafeEnd) this.visibleEnd = Math.max(this.visibleEnd, this.logEnd);
     this.host.publish(this);
   }
 

@@ -54,4 +54,22 @@ describe('ShardStorage', () => {
       { offset: 64, value: 'b' },
     ]);
   });
+
+  it('shows no part of a batch when the lease ends within it', async () => {
+    const harness = simulatedHarness();
+    await harness.start([]);
+    harness.create(1);
+    await harness.commit();
+    harness.append(
+      1,
+      Array.from({ length: 60 }, (_, index) => `${index}`),
+    );
+    harness.storage.flush();
+    // The first lease ends at offset 64; the longer one is not durable yet.
+    harness.append(1, ['60', '61', '62', '63', '64', '65']);
+    harness.storage.flush();
+    expect(harness.log(1)).toMatchObject({ logEnd: 66, visibleEnd: 60 });
+    await harness.commit();
+    expect(harness.log(1).visibleEnd).toBe(66);
+  });
 });

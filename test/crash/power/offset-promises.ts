@@ -44,23 +44,26 @@ export class OffsetPromises {
     promised(found === last, 'offset-commit', () => `${group} has ${found} for ${this.label}: ${last} was committed`);
   }
 
-  /** After a start a group has the last confirmed offset or a later one; none lies beyond the log's end. */
-  check(end: 'power' | 'kill' | 'close', logEnd: number, fetch: (group: string) => number): void {
+  /**
+   * After a start a group has the last confirmed offset or a later one. One that names messages which are lost may have been drawn back to where the
+   * log ended, behind `lastOffset`.
+   */
+  check(end: 'power' | 'kill' | 'close', lastOffset: number, fetch: (group: string) => number): void {
     for (const [group, commits] of this.groups) {
       let last = commits.offsets.length - 1;
       if (end === 'power') last = commits.disk;
       else if (end === 'kill') last = commits.memory;
-      const allowed = commits.offsets.slice(Math.max(0, last)).map((offset) => Math.min(offset, logEnd));
-      if (last < 0) allowed.push(-1);
+      const allowed = commits.offsets.slice(Math.max(0, last));
       const found = fetch(group);
+      const isKept = allowed.some((offset) => found === offset || (found > lastOffset && found < offset));
       promised(
-        allowed.includes(found),
+        isKept || (last < 0 && found === -1),
         'offset-commit',
         () => `${group} has ${found} for ${this.label} after ${end}: one of ${allowed.join(', ')} was committed`,
       );
-      this.groups.set(group, { offsets: [found], memory: 0, disk: end === 'close' ? 0 : -1 });
+      // What a start has recovered is on disk before anything new is.
       if (found === -1) this.groups.delete(group);
-      else if (last >= 0 && commits.disk >= 0) this.groups.set(group, { offsets: [found], memory: 0, disk: 0 });
+      else this.groups.set(group, { offsets: [found], memory: 0, disk: 0 });
     }
   }
 }

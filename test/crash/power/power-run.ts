@@ -335,7 +335,7 @@ export class PowerRun {
     );
     log.readUpTo = node.bounds.read(slot).end;
     const { companion, cursor } = partition;
-    log.offsets.check(end, stored.logEnd, (group) => companion.fetchOffset(group)?.offset ?? -1);
+    log.offsets.check(end, records.at(-1)?.offset ?? -1, (group) => companion.fetchOffset(group)?.offset ?? -1);
     if (log.queue === undefined) return;
     promised(cursor !== undefined, 'declaration', () => `${log.label} has lost its cursor`);
     if (cursor === undefined) return;

@@ -129,6 +129,7 @@ export class QueuePromises {
       for (const count of this.returns.values()) count.cached = count.safe;
     }
     this.belongsFrom = Math.min(this.belongsFrom, logEnd);
+    this.forgetLost(records);
     let waiting = 0;
     for (const { offset, value } of records) {
       const isGone = cursor.isAcknowledged(offset);
@@ -159,6 +160,14 @@ export class QueuePromises {
     return records.filter(
       ({ offset, value }) => offset >= this.belongsFrom && !this.settled.has(value) && !this.held.has(value),
     );
+  }
+
+  /** What is lost and published again is a new message. */
+  private forgetLost(records: readonly SeenRecord[]): void {
+    const there = new Set(records.map(({ value }) => value));
+    for (const value of [...this.delivered]) if (!there.has(value)) this.delivered.delete(value);
+    for (const value of [...this.returns.keys()]) if (!there.has(value)) this.returns.delete(value);
+    for (const value of [...this.settled.keys()]) if (!there.has(value)) this.settled.delete(value);
   }
 
   private beginLife(wasSudden: boolean, logEnd: number): void {

@@ -1,9 +1,11 @@
 /** What clients do to a simulated node in one life, at random; each operation writes down what it was promised. */
 import type { Prng } from '../../../src/base/prng.js';
+import { BrokerError } from '../../../src/broker/errors.js';
 import {
   type ConsumerHandle,
   type Declaration,
   DurabilityLevel,
+  type QueueConsumer,
   SettleOutcome,
   type TopicEntry,
 } from '../../../src/broker/ports.js';
@@ -279,28 +281,34 @@ export class Workload {
     if (entry?.settings.kind !== 'queue') return;
     const id = this.world.nextConsumer++;
     this.world.note(`consumer ${id} of ${topic.name}: credit ${credit}${automaticAck ? ', automatic' : ''}`);
-    const handle = this.node.broker.consume(
-      entry,
-      { automaticAck, credit },
-      {
-        deliver: (partition, record, redelivered, deliveryCount) => {
-          const log = topic.logs[partition];
-          const queue = log?.queue;
-          if (log === undefined || queue === undefined) return;
-          const seen = { offset: record.offset, value: textOf(record.value) };
-          this.guarded(() => {
-            this.world.counts.deliveries++;
-            log.messages.see(seen.offset, seen.value);
-            const isNeedless = queue.deliver(seen, automaticAck ? undefined : id, redelivered, deliveryCount);
-            if (isNeedless) this.world.counts.needlessFlags++;
-            if (automaticAck) queue.settle(seen.value);
-          });
-        },
-        flush: () => {},
-        closed: () => {},
+    try {
+      const consumer = this.queueConsumer(topic, id, automaticAck);
+      const handle = this.node.broker.consume(entry, { automaticAck, credit }, consumer);
+      this.consumers.push({ id, topic, handle, automaticAck });
+    } catch (error) {
+      // One of the queue's logs stopped serving.
+      if (!(error instanceof BrokerError)) throw error;
+    }
+  }
+
+  private queueConsumer(topic: TrackedTopic, id: number, automaticAck: boolean): QueueConsumer {
+    return {
+      deliver: (partition, record, redelivered, deliveryCount) => {
+        const log = topic.logs[partition];
+        const queue = log?.queue;
+        if (log === undefined || queue === undefined) return;
+        const seen = { offset: record.offset, value: textOf(record.value) };
+        this.guarded(() => {
+          this.world.counts.deliveries++;
+          log.messages.see(seen.offset, seen.value);
+          const isNeedless = queue.deliver(seen, automaticAck ? undefined : id, redelivered, deliveryCount);
+          if (isNeedless) this.world.counts.needlessFlags++;
+          if (automaticAck) queue.settle(seen.value);
+        });
       },
-    );
-    this.consumers.push({ id, topic, handle, automaticAck });
+      flush: () => {},
+      closed: () => {},
+    };
   }
 
   private settleSome(): void {
