@@ -107,17 +107,17 @@ export class Broadcast implements AsyncIterable<ReceivedRecord | Missed>, Partic
 
   private take(records: WireRecords): void {
     const partition = records.partition ?? 0;
-    const nextOffset = records.nextOffset ?? 0;
     const from = this.next.get(partition) ?? 0;
+    const nextOffset = Math.max(from, records.nextOffset ?? 0);
+    if (this.items.length < this.maxBuffered) this.tellLeftOut();
     this.next.set(partition, nextOffset);
     if (this.items.length < this.maxBuffered) {
-      this.tellLeftOut();
       eachRecord(records, from, (record) => this.items.push(record));
     } else if (this.options.slow === 'close') {
       const message = `The program reads "${this.topic}" too slowly: ${this.maxBuffered} records wait`;
       this.items.end(new ClientError('limit-exceeded', message));
       void this.close();
-    } else this.leaveOut(partition, Math.max(0, nextOffset - from));
+    } else this.leaveOut(partition, nextOffset - from);
   }
 
   private leaveOut(partition: number, count: number): void {

@@ -133,8 +133,9 @@ export class Follower implements AsyncIterable<ReceivedRecord>, Participant, Sub
     try {
       for (const records of decodeDeliver(bytes.subarray(start, end)).records ?? []) {
         const partition = records.partition ?? 0;
-        eachRecord(records, this.next.get(partition) ?? 0, (record) => this.take(record));
-        if (!this.isSeeking) this.next.set(partition, records.nextOffset ?? 0);
+        const from = this.next.get(partition) ?? 0;
+        eachRecord(records, from, (record) => this.take(record));
+        if (!this.isSeeking) this.next.set(partition, Math.max(from, records.nextOffset ?? 0));
       }
     } catch (thrown) {
       const error = asClientError(thrown);
