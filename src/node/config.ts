@@ -46,6 +46,8 @@ const schema = z.strictObject({
   idleTimeout: count(8, 960).default(120),
   journalSize: size(8 * MIB, 4096 * MIB).default(64 * MIB),
   ringMemory: size(1 * MIB, 16384 * MIB).default(256 * MIB),
+  /** Seconds between two rounds of retention and cleaning. */
+  maintenanceInterval: count(1, 86_400).default(5),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 

@@ -5,6 +5,7 @@
 import type { MetadataChange } from '../broker/catalog.js';
 import type { BrokerErrorCode } from '../broker/errors.js';
 import type { Declaration } from '../broker/ports.js';
+import type { CleanJob } from '../storage/clean-segment.js';
 import type { ShardReport } from './shard-report.js';
 
 /** A broker error on its way between threads. */
@@ -19,6 +20,8 @@ export type ControlRequest =
   | { readonly kind: 'delete'; readonly name: string }
   | { readonly kind: 'init-producer'; readonly producerId: number }
   | { readonly kind: 'status' }
+  /** Rewrites a segment on the background pool. */
+  | { readonly kind: 'clean'; readonly job: CleanJob }
   | { readonly kind: 'metrics' };
 
 /** From the control thread to a shard. */

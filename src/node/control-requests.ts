@@ -1,6 +1,8 @@
 import type { ControlLink } from '../broker/control-link.js';
 import { BrokerError } from '../broker/errors.js';
 import type { Declaration } from '../broker/ports.js';
+import type { CleanJob, CleanResult } from '../storage/clean-segment.js';
+import type { BackgroundPool } from '../storage/maintenance.js';
 import type { ControlRequest, FromShard, PlainError } from './control-messages.js';
 
 interface Waiting {
@@ -9,7 +11,7 @@ interface Waiting {
 }
 
 /** A shard's requests to the control thread and their answers. */
-export class ControlRequests implements ControlLink {
+export class ControlRequests implements ControlLink, BackgroundPool {
   private readonly post: (message: FromShard) => void;
   private readonly waiting = new Map<number, Waiting>();
   private nextRequest = 1;
@@ -30,6 +32,11 @@ export class ControlRequests implements ControlLink {
 
   initProducer(producerId: number): Promise<{ producerId: number; epoch: number }> {
     return this.ask({ kind: 'init-producer', producerId }) as Promise<{ producerId: number; epoch: number }>;
+  }
+
+  /** Rewrites a segment on the background pool. */
+  run(job: CleanJob): Promise<CleanResult> {
+    return this.ask({ kind: 'clean', job }) as Promise<CleanResult>;
   }
 
   /** Any request; the answer's type belongs to its kind. @throws BrokerError */

@@ -5,11 +5,13 @@ import { hostname } from 'node:os';
 import { BrokerError } from '../broker/errors.js';
 import { PARTITIONS_MAX } from '../broker/metadata-limits.js';
 import { FRAME_OVERHEAD_BYTES } from '../doors/ws/limits.js';
+import { BackgroundPool } from '../io/background-pool.js';
 import { realClock } from '../io/clock/real-clock.js';
 import { RealDisk } from '../io/disk/real-disk.js';
 import { createDoorbellPorts, createMeshLayout, planMeshBudget } from '../io/ring/index.js';
 import { inThread, type SpawnOptions, workerThreads } from '../io/threads.js';
 import { canSharePort, chooseEngine, type EngineChoice, probePort } from '../io/ws/index.js';
+import type { CleanJob, CleanResult } from '../storage/clean-segment.js';
 import { findJournals, removeJournals } from '../storage/journal/reader.js';
 import { checkSettings, type NodeConfig, type NodeSettings, refuseStrangers } from './config.js';
 import { Control } from './control.js';
@@ -22,6 +24,9 @@ import { type NodeFacts, nodeStatus } from './node-status.js';
 import type { ShardSetup } from './shard.js';
 import { ShardGroup } from './shard-group.js';
 import { VERSION } from './version.js';
+
+/** Threads of the background pool end after this time without work. */
+const POOL_IDLE_MS = 10_000;
 
 /** What a program may decide about its node, besides the settings. */
 export interface StartOptions {
@@ -74,6 +79,11 @@ class NodeProcess implements RunningNode {
   private readonly onDeath: (error: Error) => void;
   private readonly startedMs = realClock.nowMs();
   private readonly warnings: string[] = [];
+  private readonly pool = new BackgroundPool<CleanJob, CleanResult>({
+    worker: new URL('./clean-worker.js', import.meta.url),
+    maxThreads: 1,
+    idleTimeoutMs: POOL_IDLE_MS,
+  });
   private folder: DataFolder | undefined;
   private metadata: MetadataLog | undefined;
   private shards: ShardGroup | undefined;
@@ -209,6 +219,8 @@ class NodeProcess implements RunningNode {
         return control.delete(body.name);
       case 'init-producer':
         return control.initProducer(body.producerId);
+      case 'clean':
+        return this.pool.run(body.job);
       case 'status':
         return nodeStatus(this.facts, metadata.catalog, await shards.collect(), realClock.nowMs());
       case 'metrics':
@@ -226,6 +238,7 @@ class NodeProcess implements RunningNode {
   private async shutDown(reason: string): Promise<void> {
     this.log.info({}, `Stopping: ${reason}`);
     await this.shards?.stop(reason);
+    await this.pool.close();
     this.metadata?.close();
     this.folder?.close();
     this.log.info({}, 'Stopped; everything is on disk');

@@ -12,11 +12,13 @@ import { realClock, realTimers } from '../io/clock/real-clock.js';
 import { installCodecs } from '../io/codecs/install.js';
 import { RealDisk } from '../io/disk/real-disk.js';
 import { installNativeCrc32c } from '../io/native-crc.js';
+import type { TimerHandle } from '../io/ports.js';
 import { RealRandom } from '../io/random/real-random.js';
 import { type InboundMessage, InThreadDoorbells, type MeshLayout, PortDoorbells, ShardMesh } from '../io/ring/index.js';
 import type { ThreadPort } from '../io/threads.js';
 import type { WsEngine, WsServer } from '../io/ws/port.js';
 import { setCodec } from '../record/codec.js';
+import { inlinePool } from '../storage/maintenance.js';
 import { ShardStorage } from '../storage/shard-storage.js';
 import type { NodeConfig } from './config.js';
 import type { FromShard, PlainError, ToShard } from './control-messages.js';
@@ -80,6 +82,7 @@ class Shard {
   private server: WsServer | undefined;
   /** What the control thread said last of the whole node. */
   private readiness: Readiness = { ready: false, reasons: ['The node is starting'] };
+  private maintenanceTimer: TimerHandle | undefined;
   /** Changes are applied one after the other. */
   private applying: Promise<void> = Promise.resolve();
 
@@ -126,6 +129,7 @@ class Shard {
     const { logs, warnings } = this.logs.recover(this.catalog.topics(), this.setup.oldJournalIds);
     const canRetire = await this.storage.checkpointRecovered();
     this.mesh.start();
+    this.scheduleMaintenance();
     const durationMs = realClock.monotonicMs() - startedMs;
     this.port.postMessage({ kind: 'recovered', logs, warnings, durationMs, canRetire });
   }
@@ -226,6 +230,19 @@ class Shard {
     );
   }
 
+  /** Retention and cleaning, now and then. Heavy rewriting is done elsewhere; with everything on one thread there is no elsewhere. */
+  private scheduleMaintenance(): void {
+    const { config } = this.setup;
+    const pool = config.shards === 0 ? inlinePool(new RealDisk()) : this.control;
+    this.maintenanceTimer = realTimers.setTimeout(() => {
+      this.storage.maintain(pool).then(
+        () => this.scheduleMaintenance(),
+        (error: unknown) => this.log('error', `Retention and cleaning stopped: ${textOf(error)}`),
+      );
+    }, config.maintenanceInterval * 1000);
+    this.maintenanceTimer.unref();
+  }
+
   private async apply(version: number, change: MetadataChange): Promise<void> {
     let error: PlainError | undefined;
     try {
@@ -256,6 +273,7 @@ class Shard {
   }
 
   private async close(): Promise<void> {
+    if (this.maintenanceTimer !== undefined) realTimers.clearTimeout(this.maintenanceTimer);
     this.mesh.close();
     this.broker.stop();
     this.meter.stop();

@@ -247,3 +247,50 @@ describe('declarations', () => {
     await client.close();
   });
 });
+
+describe('space', () => {
+  test('that of acknowledged messages comes back, between those that are still waiting, and a restart knows what is left', async () => {
+    const count = 2000;
+    const first = await start({ maintenanceInterval: 1 });
+    const client = await connect(first);
+    await client.ask({ declare: { queue: { name: 'half', segmentBytes: 16 * 1024 } } });
+    for (let number = 0; number < count; number += 100) {
+      await publish(
+        client,
+        'half',
+        ...Array.from({ length: 100 }, (_, index) => `${number + index} `.padEnd(100, 'x')),
+      );
+    }
+    const before = await sizeOf(client, 'half');
+    await client.ask({ subscribe: { subscription: 1, from: 'half', queue: { credit: count } } });
+    const all = await client.deliveries(1, count);
+    const tags = all.filter((_, index) => index % 2 === 0).map(({ tag }) => ({ first: tag, last: tag }));
+    await client.ask({ settle: { subscription: 1, tags } });
+    await expect.poll(() => sizeOf(client, 'half'), { timeout: 15_000, interval: 250 }).toBeLessThan(before * 0.62);
+    await client.close();
+    await first.stop();
+
+    const again = await connect(await start());
+    await again.ask({ subscribe: { subscription: 1, from: 'half', queue: { credit: count } } });
+    const left = await again.deliveries(1, count / 2);
+    expect(left.map(({ offset }) => Number(offset))).toEqual(
+      Array.from({ length: count / 2 }, (_, index) => 2 * index + 1),
+    );
+    expect(left.every(({ redelivered }) => redelivered)).toBe(true);
+    expect(left.map(({ message }) => Number.parseInt(textOf(message.value), 10))).toEqual(
+      left.map(({ offset }) => Number(offset)),
+    );
+    await again.ask({ settle: { subscription: 1, upToTag: left.at(-1)!.tag } });
+    expect(await again.ask({ describe: { name: 'half' } })).toMatchObject({
+      description: { messagesReady: '0', messagesUnacknowledged: '0' },
+    });
+    await again.close();
+  });
+});
+
+async function sizeOf(client: JsonClient, name: string): Promise<number> {
+  const { description } = (await client.ask({ describe: { name } })) as {
+    description?: { partitions: { sizeBytes: string }[] };
+  };
+  return description?.partitions.reduce((sum, { sizeBytes }) => sum + Number(sizeBytes), 0) ?? 0;
+}
