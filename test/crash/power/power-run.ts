@@ -11,6 +11,7 @@ import { type Defect, withDefect } from './defects.js';
 import type { SeenRecord } from './log-promises.js';
 import { PowerSwitch, type SuddenEnd } from './power-switch.js';
 import { IdempotentPublisher } from './publishers.js';
+import type { RecoveredCursor } from './queue-promises.js';
 import { readLog } from './read-log.js';
 import { DiedError, SimulatedNode } from './simulated-node.js';
 import type { TrackedLog } from './tracked-log.js';
@@ -339,13 +340,12 @@ export class PowerRun {
     if (log.queue === undefined) return;
     promised(cursor !== undefined, 'declaration', () => `${log.label} has lost its cursor`);
     if (cursor === undefined) return;
-    const messages = cursor.ready + cursor.unacknowledged;
-    log.queue.check(
-      records,
-      { messages, isAcknowledged: (offset) => cursor.isAcknowledged(offset) },
-      end,
-      stored.logEnd,
-    );
+    const recovered: RecoveredCursor = {
+      messages: cursor.ready + cursor.unacknowledged,
+      isAcknowledged: (offset) => cursor.isAcknowledged(offset),
+      deliveryCount: (offset) => cursor.deliveryCount(offset),
+    };
+    log.queue.check(records, recovered, end, stored.logEnd);
   }
 
   /** Everything that was never settled comes out of the queues in the end. */

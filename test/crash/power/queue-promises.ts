@@ -16,6 +16,8 @@ export interface RecoveredCursor {
   /** Messages that wait or are with a consumer. */
   readonly messages: number;
   isAcknowledged(offset: number): boolean;
+  /** How many deliveries of a message came back. */
+  deliveryCount(offset: number): number;
 }
 
 /** What was promised about the queue on one log: what is settled, what was delivered, and what flags deliveries must have. */
@@ -134,6 +136,7 @@ export class QueuePromises {
     for (const { offset, value } of records) {
       const isGone = cursor.isAcknowledged(offset);
       if (!isGone) waiting++;
+      if (!isGone) this.recountReturns(value, cursor.deliveryCount(offset));
       const name = (): string => `${short(value)} at offset ${offset} of ${this.label}`;
       const settlement = this.settled.get(value);
       promised(
@@ -168,6 +171,12 @@ export class QueuePromises {
     for (const value of [...this.delivered]) if (!there.has(value)) this.delivered.delete(value);
     for (const value of [...this.returns.keys()]) if (!there.has(value)) this.returns.delete(value);
     for (const value of [...this.settled.keys()]) if (!there.has(value)) this.settled.delete(value);
+  }
+
+  /** A count that was not confirmed may be lost; what is there now is on disk. */
+  private recountReturns(value: string, found: number): void {
+    this.checkCount(value, found, () => `${short(value)} of ${this.label}`);
+    if (this.returns.has(value)) this.returns.set(value, { sent: found, cached: found, safe: found });
   }
 
   private beginLife(wasSudden: boolean, logEnd: number): void {
