@@ -98,7 +98,7 @@ const connectFailures = new Set(['connect-failed', 'connection-lost', 'timeout',
 
 function noNode(url: string, error: unknown): unknown {
   if (!(error instanceof CodedError) || !connectFailures.has(String(error.code))) return error;
-  const reason = error.message.replace(/^Cannot connect:? ?/, '');
+  const reason = error.message.replace(/^Cannot connect:? ?/, '').replace(/^closed with 1006, /, '');
   const hint = 'Is a node running there? `duolog start` starts one; --url or DUOLOG_URL says where another one is.';
   return new CliError('connect-failed', `Cannot connect to ${url}: ${reason}`, hint, error);
 }

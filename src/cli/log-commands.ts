@@ -32,8 +32,13 @@ export function bytesIn({ partitions }: Description): number {
 /** Columns of the partitions' table; those about a cursor for queues only. */
 export function partitionColumns(kind: Kind): CellColumn<Description['partitions'][number]>[] {
   type Partition = Description['partitions'][number];
-  const number = (heading: string, value: (partition: Partition) => number): CellColumn<Partition> => ({
+  const number = (
+    heading: string,
+    value: (partition: Partition) => number,
+    optional = false,
+  ): CellColumn<Partition> => ({
     heading,
+    optional,
     align: 'right',
     cell: (partition) => formatCount(value(partition)),
   });
@@ -46,11 +51,11 @@ export function partitionColumns(kind: Kind): CellColumn<Description['partitions
     { heading: 'PARTITION', align: 'right', cell: ({ partition }) => String(partition) },
     number('FIRST', ({ logStart }) => logStart),
     number('END', ({ end }) => end),
-    number('ON DISK', ({ durableEnd }) => durableEnd),
+    number('ON DISK', ({ durableEnd }) => durableEnd, true),
     ...(kind === 'queue' ? ofCursor : []),
-    { heading: 'SIZE', align: 'right', cell: ({ sizeBytes }) => formatBytes(sizeBytes) },
-    number('SEGMENTS', ({ segments }) => segments),
-    number('SHARD', ({ shard }) => shard),
+    { heading: 'SIZE', optional: true, align: 'right', cell: ({ sizeBytes }) => formatBytes(sizeBytes) },
+    number('SEGMENTS', ({ segments }) => segments, true),
+    number('SHARD', ({ shard }) => shard, true),
     {
       heading: 'STATE',
       cell: ({ offlineReason }) => (offlineReason === undefined ? 'serves' : `offline: ${offlineReason}`),

@@ -10,9 +10,20 @@ import { flushed, type Terminal } from './terminal.js';
 const words = process.argv.slice(2);
 const interruption = new AbortController();
 
+/**
+ * One Ctrl-C may arrive twice, from the terminal and from a wrapper such as npm that passes it on: what comes this soon after the first is no second
+ * wish. In milliseconds.
+ */
+const SAME_SIGNAL_MS = 300;
+let firstSignalMs: number | undefined;
+
 /** The first signal asks the command to end in good order, the second does not ask. */
 function onSignal(code: 'interrupted' | 'terminated', text: string): void {
-  if (interruption.signal.aborted) endAtOnce(text);
+  if (firstSignalMs !== undefined) {
+    if (performance.now() - firstSignalMs > SAME_SIGNAL_MS) endAtOnce(text);
+    return;
+  }
+  firstSignalMs = performance.now();
   interruption.abort(new CliError(code, text));
 }
 

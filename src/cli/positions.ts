@@ -35,14 +35,25 @@ export async function startPositions(
     const found = group === undefined ? [] : await client.committed(group, name, numbers);
     return fill(partitions, found, ({ logStart }) => logStart);
   }
+  if (start.at === 'offset') checkOffset(name, partitions, start.offset);
   return new Map(partitions.map((partition) => [partition.partition, startIn(partition, start)]));
+}
+
+/** One offset is meant for all partitions, of which some may be shorter; that none of them has it is a mistake. */
+function checkOffset(name: string, partitions: Description['partitions'], offset: number): void {
+  if (partitions.some(({ logStart, end }) => offset >= logStart && offset <= end)) return;
+  const ranges = partitions
+    .slice(0, 3)
+    .map(({ partition, logStart, end }) => `partition ${partition} goes from ${logStart} to ${end}`);
+  const more = partitions.length > 3 ? ', ...' : '';
+  throw new CliError('failed', `Cannot read ${name} from offset ${offset}: ${ranges.join(', ')}${more}`);
 }
 
 function startIn(
   { logStart, end }: Description['partitions'][number],
   start: Exclude<StartPosition, { at: 'timestamp' | 'committed' }>,
 ): number {
-  if (start.at === 'offset') return start.offset;
+  if (start.at === 'offset') return Math.min(end, Math.max(logStart, start.offset));
   if (start.at === 'last') return Math.max(logStart, end - start.count);
   return start.at === 'beginning' ? logStart : end;
 }

@@ -36,6 +36,19 @@ describe('tables', () => {
     expect(squeezed).toContain('123456');
   });
 
+  it('leaves optional columns out before it shortens anything, the last one first', () => {
+    const wide = [
+      { heading: 'NAME' },
+      { heading: 'SIZE', optional: true },
+      { heading: 'STATE', optional: true },
+      { heading: 'END' },
+    ];
+    const row = ['topic', '1 MiB', 'serves', '7'];
+    expect(renderTable(wide, [row], { width: 25 })).toBe('NAME   SIZE   STATE   END\ntopic  1 MiB  serves  7\n');
+    expect(renderTable(wide, [row], { width: 24 })).toBe('NAME   SIZE   END\ntopic  1 MiB  7\n');
+    expect(renderTable(wide, [row], { width: 10 })).toBe('NAME   END\ntopic  7\n');
+  });
+
   it('fits any cells into any width that leaves room', () => {
     const cell = fc.string({ unit: 'grapheme', maxLength: 40 });
     fc.assert(

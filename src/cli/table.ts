@@ -1,9 +1,13 @@
 import stringWidth from 'string-width';
 
-/** A column of a table: its heading, and on which side its cells line up. Only `left` columns are shortened when the terminal is narrow. */
+/**
+ * A column of a table: its heading, and on which side its cells line up. Where the terminal is narrow, `optional` columns are left out, the last one
+ * first; then `left` columns are shortened.
+ */
 export interface Column {
   readonly heading: string;
   readonly align?: 'left' | 'right';
+  readonly optional?: boolean;
 }
 
 /** What a table is drawn into. `width` is that of the terminal in cells; absent where nobody looks and nothing may be cut. */
@@ -23,16 +27,49 @@ export function renderTable(
   style: TableStyle = {},
 ): string {
   const cells = rows.map((row) => columns.map((_, index) => printable(row[index] ?? '')));
-  const headings = columns.map((column) => column.heading);
-  const widths = columns.map((_, index) => Math.max(...[headings, ...cells].map((row) => stringWidth(row[index]!))));
-  const fitted = style.width === undefined ? widths : fitWidths(columns, widths, style.width);
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, index) => pad(shorten(cell, fitted[index]!), fitted[index]!, columns[index]!.align ?? 'left'))
+  const all = columns.map((column, index) =>
+    layOut(
+      column,
+      cells.map((row) => row[index]!),
+    ),
+  );
+  const shown = style.width === undefined ? all : fitWidths(leaveOut(all, style.width), style.width);
+  const line = (cell: (column: LaidOut) => string): string =>
+    shown
+      .map((column) => pad(shorten(cell(column), column.width), column.width, column.align ?? 'left'))
       .join(GAP)
       .trimEnd();
   const heading = style.heading ?? ((text: string) => text);
-  return [heading(line(headings)), ...cells.map(line)].map((text) => `${text}\n`).join('');
+  const lines = [
+    heading(line((column) => column.heading)),
+    ...rows.map((_, row) => line((column) => column.cells[row]!)),
+  ];
+  return lines.map((text) => `${text}\n`).join('');
+}
+
+/** A column with its cells and the width that it is given. */
+interface LaidOut extends Column {
+  readonly cells: readonly string[];
+  readonly width: number;
+}
+
+function layOut(column: Column, cells: readonly string[]): LaidOut {
+  return { ...column, cells, width: Math.max(...[column.heading, ...cells].map((cell) => stringWidth(cell))) };
+}
+
+function totalWidth(columns: readonly LaidOut[]): number {
+  return columns.reduce((sum, { width }) => sum + width, 0) + GAP.length * (columns.length - 1);
+}
+
+/** The columns without so many optional ones that the rest fits, or without all of them. */
+function leaveOut(columns: readonly LaidOut[], available: number): readonly LaidOut[] {
+  let kept = columns;
+  while (totalWidth(kept) > available) {
+    const last = kept.findLastIndex(({ optional }) => optional === true);
+    if (last < 0) break;
+    kept = kept.filter((_, index) => index !== last);
+  }
+  return kept;
 }
 
 /** Lines of `name  value`, the values lined up: one thing described from top to bottom. */
@@ -43,10 +80,9 @@ export function renderFields(fields: readonly (readonly [string, string])[], sty
 }
 
 /** Takes from the widest left column, again and again, until the table fits or nothing more can be taken. */
-function fitWidths(columns: readonly Column[], natural: readonly number[], available: number): number[] {
-  const widths = [...natural];
-  let excess = widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1) - available;
-  while (excess > 0) {
+function fitWidths(columns: readonly LaidOut[], available: number): readonly LaidOut[] {
+  const widths = columns.map(({ width }) => width);
+  for (let excess = totalWidth(columns) - available; excess > 0; excess -= 1) {
     let widest = -1;
     for (let index = 0; index < widths.length; index += 1) {
       const canShrink = columns[index]!.align !== 'right' && widths[index]! > LEAST_WIDTH;
@@ -54,9 +90,8 @@ function fitWidths(columns: readonly Column[], natural: readonly number[], avail
     }
     if (widest < 0) break;
     widths[widest]! -= 1;
-    excess -= 1;
   }
-  return widths;
+  return columns.map((column, index) => ({ ...column, width: widths[index]! }));
 }
 
 function pad(text: string, width: number, align: 'left' | 'right'): string {

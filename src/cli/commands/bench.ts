@@ -12,7 +12,7 @@ import {
 } from '../benchmark.js';
 import { type NodeSession, nodeAction } from '../connection.js';
 import type { CellColumn } from '../output.js';
-import { formatBytes, formatCount, formatDuration, formatLatency } from '../quantities.js';
+import { formatBytes, formatCount, formatDuration, formatLatency, plural } from '../quantities.js';
 import type { Terminal } from '../terminal.js';
 
 const TESTS = ['publish', 'pull', 'push', 'end-to-end'] as const;
@@ -71,13 +71,18 @@ function testList(text: string): Test[] {
 
 const columns: readonly CellColumn<BenchResult>[] = [
   { heading: 'TEST', cell: ({ test }) => test },
-  { heading: 'MESSAGES', align: 'right', cell: ({ messages }) => formatCount(messages) },
+  { heading: 'MESSAGES', optional: true, align: 'right', cell: ({ messages }) => formatCount(messages) },
   { heading: 'PER SECOND', align: 'right', cell: (result) => formatCount(perSecond(result)) },
   { heading: 'P50', align: 'right', cell: ({ latencies }) => latency(latencies?.percentile(50)) },
   { heading: 'P99', align: 'right', cell: ({ latencies }) => latency(latencies?.percentile(99)) },
-  { heading: 'P99.9', align: 'right', cell: ({ latencies }) => latency(latencies?.percentile(99.9)) },
-  { heading: 'MAX', align: 'right', cell: ({ latencies }) => latency(latencies?.max) },
-  { heading: 'CLIENT CPU', align: 'right', cell: (result) => `${cpuMicroseconds(result).toFixed(2)} µs` },
+  { heading: 'P99.9', optional: true, align: 'right', cell: ({ latencies }) => latency(latencies?.percentile(99.9)) },
+  { heading: 'MAX', optional: true, align: 'right', cell: ({ latencies }) => latency(latencies?.max) },
+  {
+    heading: 'CLIENT CPU',
+    optional: true,
+    align: 'right',
+    cell: (result) => `${cpuMicroseconds(result).toFixed(2)} µs`,
+  },
 ];
 
 async function bench(session: NodeSession<BenchOptions>): Promise<void> {
@@ -100,6 +105,7 @@ async function bench(session: NodeSession<BenchOptions>): Promise<void> {
     const rates = results.map((result) => ({ ...result, mebibytes: perSecond(result) * options.size }));
     const rate = {
       heading: 'BYTES/S',
+      optional: true,
       align: 'right',
       cell: ({ mebibytes }: { mebibytes: number }) => formatBytes(mebibytes),
     } as const;
@@ -144,10 +150,10 @@ async function removeLogs(client: Client, log: string): Promise<void> {
 
 function conditionsOf(node: NodeStatus, options: BenchOptions): Record<string, string> {
   return {
-    node: `${node.nodeName}, version ${node.version}, engine ${node.wsEngine}, ${node.shards.length} shards`,
+    node: `${node.nodeName}, version ${node.version}, engine ${node.wsEngine}, ${plural(node.shards.length, 'shard')}`,
     client: `one connection and one thread, Node ${process.versions.node}, ${availableParallelism()} cores`,
     messages: `${formatBytes(options.size)}, confirmed at ${options.durability}`,
-    topic: `${options.partitions} partitions`,
+    topic: plural(options.partitions, 'partition'),
     tests: `${formatDuration(options.duration)} each; latencies of publish are those of 500 messages under full load`,
   };
 }

@@ -109,9 +109,9 @@ const listColumns: readonly CellColumn<Description>[] = [
   { heading: 'READY', align: 'right', cell: ({ messagesReady }) => formatCount(messagesReady) },
   { heading: 'UNACKED', align: 'right', cell: ({ messagesUnacknowledged }) => formatCount(messagesUnacknowledged) },
   { heading: 'CONSUMERS', align: 'right', cell: ({ consumers }) => formatCount(consumers) },
-  { heading: 'SIZE', align: 'right', cell: (queue) => formatBytes(bytesIn(queue)) },
-  { heading: 'PARTITIONS', align: 'right', cell: ({ partitions }) => formatCount(partitions.length) },
-  { heading: 'DURABILITY', cell: ({ durability }) => durability },
+  { heading: 'SIZE', optional: true, align: 'right', cell: (queue) => formatBytes(bytesIn(queue)) },
+  { heading: 'PARTITIONS', optional: true, align: 'right', cell: ({ partitions }) => formatCount(partitions.length) },
+  { heading: 'DURABILITY', optional: true, cell: ({ durability }) => durability },
 ];
 
 async function listQueues({ client, output, interrupted }: NodeSession<unknown>, prefix = ''): Promise<void> {

@@ -16,9 +16,19 @@ const columns: readonly CellColumn<ShardStatus>[] = [
   { heading: 'PARTITIONS', align: 'right', cell: ({ partitions }) => formatCount(partitions) },
   { heading: 'MESSAGES IN', align: 'right', cell: ({ messagesIn }) => formatCount(messagesIn) },
   { heading: 'OUT', align: 'right', cell: ({ messagesOut }) => formatCount(messagesOut) },
-  { heading: 'LOOP LAG P99', align: 'right', cell: ({ eventLoopLagP99Ms }) => formatLatency(eventLoopLagP99Ms) },
-  { heading: 'FSYNC P99', align: 'right', cell: ({ fsyncP99Ms }) => formatLatency(fsyncP99Ms) },
-  { heading: 'FULLEST RING', align: 'right', cell: ({ ringOccupancy }) => `${Math.round(ringOccupancy * 100)} %` },
+  {
+    heading: 'LOOP LAG P99',
+    optional: true,
+    align: 'right',
+    cell: ({ eventLoopLagP99Ms }) => formatLatency(eventLoopLagP99Ms),
+  },
+  { heading: 'FSYNC P99', optional: true, align: 'right', cell: ({ fsyncP99Ms }) => formatLatency(fsyncP99Ms) },
+  {
+    heading: 'FULLEST RING',
+    optional: true,
+    align: 'right',
+    cell: ({ ringOccupancy }) => `${Math.round(ringOccupancy * 100)} %`,
+  },
 ];
 
 async function status({ client, output, interrupted, options }: NodeSession<unknown>): Promise<void> {

@@ -23,6 +23,7 @@ export function addTopic(program: Command, terminal: Terminal): void {
     .alias('ls')
     .description('List topics.')
     .argument('[prefix]', 'only names that start so')
+    .option('-a, --all', 'queues as well: each has a log that is read like a topic')
     .action(nodeAction(terminal, listTopics));
   topic
     .command('describe')
@@ -108,15 +109,19 @@ const listColumns: readonly CellColumn<Description>[] = [
   { heading: 'PARTITIONS', align: 'right', cell: ({ partitions }) => formatCount(partitions.length) },
   { heading: 'MESSAGES', align: 'right', cell: (topic) => formatCount(messagesIn(topic)) },
   { heading: 'SIZE', align: 'right', cell: (topic) => formatBytes(bytesIn(topic)) },
-  { heading: 'DURABILITY', cell: ({ durability }) => durability },
-  { heading: 'RETENTION', cell: retentionText },
+  { heading: 'DURABILITY', optional: true, cell: ({ durability }) => durability },
+  { heading: 'RETENTION', optional: true, cell: retentionText },
 ];
 
-async function listTopics({ client, output, interrupted }: NodeSession<unknown>, prefix = ''): Promise<void> {
-  const topics = await listAll(client, { kind: 'topics', prefix }, interrupted);
+async function listTopics(session: NodeSession<{ all?: boolean }>, prefix = ''): Promise<void> {
+  const { client, output, options, interrupted } = session;
+  const filter = options.all === true ? {} : ({ kind: 'topics' } as const);
+  const topics = await listAll(client, { ...filter, prefix }, interrupted);
   const empty =
     prefix === '' ? 'There are no topics. `duolog topic create NAME` makes one.' : `No topic starts with ${prefix}`;
-  await output.list(topics, listColumns, (topic) => topic, empty);
+  const kind = { heading: 'KIND', cell: (log: Description) => log.kind };
+  const columns = options.all === true ? [listColumns[0]!, kind, ...listColumns.slice(1)] : listColumns;
+  await output.list(topics, columns, (topic) => topic, empty);
 }
 
 async function describeTopic({ client, output, interrupted }: NodeSession<unknown>, name: string): Promise<void> {
@@ -134,7 +139,9 @@ async function describeTopic({ client, output, interrupted }: NodeSession<unknow
   });
 }
 
-function retentionText({ settings }: Description): string {
+function retentionText({ kind, settings }: Description): string {
+  if (kind === 'queue') return 'until acknowledged';
+  // Settings are those of the kind, which is a topic here.
   const { retentionMs, retentionBytes } = settings as TopicSettings;
   const time = formatDuration(retentionMs ?? -1);
   return retentionBytes === undefined || retentionBytes < 0 ? time : `${time}, ${formatBytes(retentionBytes)}`;
