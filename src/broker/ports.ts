@@ -85,9 +85,12 @@ export interface QueueConsumer {
   closed(error: BrokerError): void;
 }
 
+/** What becomes of a delivery: done with, back to its original position, or rejected. */
 export const SettleOutcome = { acknowledge: 0, requeue: 1, discard: 2 } as const;
+/** One of SettleOutcome's values. */
 export type SettleOutcome = (typeof SettleOutcome)[keyof typeof SettleOutcome];
 
+/** The session's hold on its consumer. */
 export interface ConsumerHandle {
   /** Manual acknowledgement: the number of deliveries that may be unsettled at once. */
   setPrefetch(total: number): void;
@@ -104,6 +107,7 @@ export interface ConsumerHandle {
   cancel(): void;
 }
 
+/** How a consumer wants its messages; `credit` counts deliveries. */
 export interface ConsumeOptions {
   readonly automaticAck: boolean;
   readonly credit: number;
@@ -120,11 +124,13 @@ export interface FetchedBatches {
   readonly error?: BrokerError;
 }
 
+/** The next offset to read in one partition. */
 export interface PartitionPosition {
   readonly partition: number;
   readonly offset: number;
 }
 
+/** Where reading begins. Times are milliseconds since 1970. */
 export type StartAt =
   | { readonly at: 'beginning' }
   | { readonly at: 'end' }
@@ -140,12 +146,14 @@ export interface BatchFollower {
   closed(error: BrokerError): void;
 }
 
+/** The session's hold on a follower. */
 export interface FollowHandle {
   resume(): void;
   seek(positions: readonly PartitionPosition[]): void;
   cancel(): void;
 }
 
+/** What a group of readers has committed for one partition. Times are milliseconds since 1970. */
 export interface CommittedOffset {
   readonly partition: number;
   /** -1 = nothing committed (fetch) or forget it (commit). */
@@ -154,6 +162,7 @@ export interface CommittedOffset {
   readonly committedMs: number;
 }
 
+/** What an operator sees of one partition. Offsets; sizes in bytes. */
 export interface PartitionStateReport {
   readonly partition: number;
   readonly logId: number;
@@ -170,6 +179,7 @@ export interface PartitionStateReport {
   readonly offlineReason: string;
 }
 
+/** A topic or queue as somebody wants it to be; settings that are left out have defaults, and are not compared with what exists. */
 export type Declaration = {
   readonly name: string;
   /** 0 = the node's default for topics, one for queues. */

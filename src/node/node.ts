@@ -21,8 +21,8 @@ import { type NodeLog, silentLog } from './log.js';
 import { MetadataLog } from './metadata-log.js';
 import { nodeMetrics } from './metrics.js';
 import { type NodeFacts, nodeStatus } from './node-status.js';
-import type { ShardSetup } from './shard.js';
 import { ShardGroup } from './shard-group.js';
+import type { ShardSetup } from './shard-setup.js';
 import { VERSION } from './version.js';
 
 /** Threads of the background pool end after this time without work. */

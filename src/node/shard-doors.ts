@@ -15,7 +15,7 @@ import { createWsServer } from '../io/ws/index.js';
 import type { WsServer } from '../io/ws/port.js';
 import type { NodeConfig } from './config.js';
 import type { ControlRequests } from './control-requests.js';
-import type { ShardSetup } from './shard.js';
+import type { ShardSetup } from './shard-setup.js';
 
 /** No HTTP request has a body that a node wants, so far. */
 const MAX_HTTP_BODY_BYTES = 64 * 1024;

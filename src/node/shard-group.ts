@@ -4,9 +4,9 @@
 import type { MetadataChange } from '../broker/catalog.js';
 import type { SpawnOptions, ThreadHandle, Threads } from '../io/threads.js';
 import type { ControlRequest, FromShard, PlainError, ToShard } from './control-messages.js';
-import type { ShardSetup } from './shard.js';
 import { shardEntry } from './shard-entry.js';
 import type { ShardReport } from './shard-report.js';
+import type { ShardSetup } from './shard-setup.js';
 
 /** How the group speaks to the node. */
 export interface ShardGroupEvents {

@@ -2,7 +2,6 @@
  * One shard: its storage, its broker, its place in the mesh and its doors, and what the control thread asks of it. Runs on a worker thread, or on the
  * main thread for `threads: 0`.
  */
-import type { MessagePort } from 'node:worker_threads';
 import { assert } from '../base/assert.js';
 import { Catalog, type MetadataChange } from '../broker/catalog.js';
 import type { RequestHandler } from '../broker/peer-link.js';
@@ -14,13 +13,12 @@ import { RealDisk } from '../io/disk/real-disk.js';
 import { installNativeCrc32c } from '../io/native-crc.js';
 import type { TimerHandle } from '../io/ports.js';
 import { RealRandom } from '../io/random/real-random.js';
-import { type InboundMessage, InThreadDoorbells, type MeshLayout, PortDoorbells, ShardMesh } from '../io/ring/index.js';
+import { type InboundMessage, InThreadDoorbells, PortDoorbells, ShardMesh } from '../io/ring/index.js';
 import type { ThreadPort } from '../io/threads.js';
-import type { WsEngine, WsServer } from '../io/ws/port.js';
+import type { WsServer } from '../io/ws/port.js';
 import { setCodec } from '../record/codec.js';
 import { inlinePool } from '../storage/maintenance.js';
 import { ShardStorage } from '../storage/shard-storage.js';
-import type { NodeConfig } from './config.js';
 import type { FromShard, PlainError, ToShard } from './control-messages.js';
 import { ControlRequests } from './control-requests.js';
 import { SharedLogFiles } from './log-files.js';
@@ -30,26 +28,7 @@ import { makeDoor, openServer } from './shard-doors.js';
 import { ShardLogs } from './shard-logs.js';
 import { ShardMeter } from './shard-meter.js';
 import { type Readiness, shardProbe } from './shard-probe.js';
-
-/** What a shard is started with. */
-export interface ShardSetup {
-  readonly shard: number;
-  /** At least 1. */
-  readonly shards: number;
-  readonly config: NodeConfig;
-  readonly nodeName: string;
-  readonly version: string;
-  readonly engine: WsEngine;
-  readonly dataPath: string;
-  readonly journalId: number;
-  /** Journals of earlier starts, to be replayed. */
-  readonly oldJournalIds: readonly number[];
-  readonly layout: MeshLayout;
-  /** By other shard; undefined when this is the only shard. */
-  readonly doorbells: readonly (MessagePort | null)[] | undefined;
-  /** The catalog's snapshot. */
-  readonly catalog: Uint8Array;
-}
+import type { ShardSetup } from './shard-setup.js';
 
 type Port = ThreadPort<ToShard, FromShard>;
 

@@ -10,6 +10,7 @@ export const AREAS_AT = 8192;
 /** Bytes of a record before its payload. */
 export const RECORD_HEADER_BYTES = 52;
 
+/** Positions of a record's fields; see docs/formats/journal.md. */
 export const RECORD_LENGTH_AT = 4;
 export const RECORD_SEQUENCE_AT = 8;
 export const RECORD_SYNCED_AT = 16;
@@ -36,7 +37,7 @@ export const JOURNAL_HEADER_BYTES = HEADER_CRC_AT + 4;
 export const CLEAN_MARK_BYTES = CLEAN_CRC_AT + 4;
 
 /** What a record says; the numbers are on disk. */
-export const RecordKind = { created: 1, lease: 2, bytes: 3, change: 4, durable: 5, logStart: 6 } as const;
+export const RecordKind = { created: 1, lease: 2, bytes: 3, change: 4, durable: 5, logStart: 6, released: 7 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 
 /** What identifies a journal. */

@@ -1,0 +1,24 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { MeshLayout } from '../io/ring/index.js';
+import type { WsEngine } from '../io/ws/port.js';
+import type { NodeConfig } from './config.js';
+
+/** What a shard is started with. */
+export interface ShardSetup {
+  readonly shard: number;
+  /** At least 1. */
+  readonly shards: number;
+  readonly config: NodeConfig;
+  readonly nodeName: string;
+  readonly version: string;
+  readonly engine: WsEngine;
+  readonly dataPath: string;
+  readonly journalId: number;
+  /** Journals of earlier starts, to be replayed. */
+  readonly oldJournalIds: readonly number[];
+  readonly layout: MeshLayout;
+  /** By other shard; undefined when this is the only shard. */
+  readonly doorbells: readonly (MessagePort | null)[] | undefined;
+  /** The catalog's snapshot. */
+  readonly catalog: Uint8Array;
+}
