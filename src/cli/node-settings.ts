@@ -46,6 +46,11 @@ export const SETTING_FLAGS: readonly SettingFlag[] = [
     description: 'silence after which a connection is given up (default 120)',
   },
   { setting: 'journalSize', value: 'size', description: 'journal of each shard (default 64MiB)' },
+  {
+    setting: 'maintenanceInterval',
+    value: 'seconds',
+    description: 'between two rounds of retention and cleaning',
+  },
   { setting: 'ringMemory', value: 'size', description: 'memory for what shards say to each other (default 256MiB)' },
   {
     setting: 'logLevel',

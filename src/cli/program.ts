@@ -85,6 +85,7 @@ function configure(command: Command, terminal: Terminal): void {
   const { stdout, stderr, environment } = terminal;
   const paint = paintFor(stderr, environment);
   const paintHelp = paintFor(stdout, environment);
+  if (command.parent !== null) command.helpCommand(false);
   command
     .exitOverride()
     .showHelpAfterError(`Try: ${commandPath(command)} --help`)

@@ -1,0 +1,120 @@
+import { execFileSync } from 'node:child_process';
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { flagName, SETTING_NAMES } from '../node/config.js';
+import { complete } from './complete.js';
+import { COMPLETION_SCRIPTS } from './completion-scripts.js';
+import { SETTING_FLAGS, settingFlagName } from './node-settings.js';
+import { createProgram, everyCommand, run } from './program.js';
+import type { Terminal } from './terminal.js';
+
+function testTerminal(): Terminal & { readonly stdout: PassThrough; readonly stderr: PassThrough } {
+  const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+  return { ...streams, environment: {}, interrupted: new AbortController().signal };
+}
+
+const program = createProgram(testTerminal(), '1.2.3');
+const words = (...before: string[]) => complete(program, before).candidates.map(({ word }) => word);
+
+describe('the commands', () => {
+  it('are those that are documented, each with a description', () => {
+    const names = everyCommand(program)
+      .filter((command) => !command.name().startsWith('__'))
+      .map(
+        (command) =>
+          (command.parent === null || command.parent === program ? '' : `${command.parent.name()} `) + command.name(),
+      );
+    expect(names).toEqual([
+      'duolog',
+      'start',
+      'topic',
+      'topic create',
+      'topic list',
+      'topic describe',
+      'topic delete',
+      'topic consume',
+      'topic produce',
+      'topic tail',
+      'queue',
+      'queue declare',
+      'queue list',
+      'queue describe',
+      'queue consume',
+      'queue purge',
+      'queue delete',
+      'publish',
+      'status',
+      'bench',
+      'completion',
+      'completion bash',
+      'completion zsh',
+      'completion fish',
+    ]);
+    for (const command of everyCommand(program)) {
+      if (!command.name().startsWith('__')) expect(command.description(), command.name()).not.toBe('');
+    }
+  });
+
+  it('start takes every setting of the node as a flag', () => {
+    expect(SETTING_FLAGS.map(({ setting }) => setting).sort()).toEqual([...SETTING_NAMES].sort());
+    for (const name of SETTING_NAMES) expect(settingFlagName(name)).toBe(flagName(name));
+  });
+
+  it('use no letter of a short option for two things', () => {
+    for (const command of everyCommand(program)) {
+      const shorts = [...command.options, ...(command === program ? [] : program.options)].flatMap(
+        ({ short }) => short ?? [],
+      );
+      expect(new Set(shorts).size, command.name()).toBe(shorts.length);
+    }
+  });
+
+  it('explain themselves on stdout, and complain on stderr', async () => {
+    const terminal = testTerminal();
+    await expect(run(['topic', 'create', '--help'], terminal, '1')).rejects.toMatchObject({ exitCode: 0 });
+    expect(String(terminal.stdout.read())).toContain('--retention <duration>');
+    await expect(run(['topic', 'create', 'x', '--retention', '7'], terminal, '1')).rejects.toMatchObject({
+      exitCode: 1,
+    });
+    expect(String(terminal.stderr.read())).toMatch(
+      /^error: option '--retention <duration>' argument '7' is invalid.*unit.*\nTry: duolog topic create --help\n$/s,
+    );
+  });
+});
+
+describe('completion', () => {
+  it('offers commands, then options, then values', () => {
+    expect(words('to')).toEqual(['topic']);
+    expect(words('topic', '')).toContain('consume');
+    expect(words('topic', '')).not.toContain('__complete');
+    expect(words('topic', 'create', 'x', '--ret')).toEqual(['--retention', '--retention-size']);
+    expect(words('topic', 'list', '--out')).toEqual(['--output']);
+    expect(words('topic', 'list', '--output', '')).toEqual(['table', 'json', 'ndjson']);
+    expect(words('-o', 'json', 'topic', 'create', 'x', '-d', 'm')).toEqual(['memory']);
+    expect(words('start', '--ws-engine', '')).toEqual(['uws', 'ws']);
+    expect(words('completion', '')).toEqual(['bash', 'zsh', 'fish']);
+  });
+
+  it('knows where names of the node and where files belong', () => {
+    expect(complete(program, ['topic', 'delete', 'a', 'b'])).toMatchObject({ names: 'topics' });
+    expect(complete(program, ['queue', 'consume', '-f', ''])).toMatchObject({ names: 'queues' });
+    expect(complete(program, ['publish', ''])).toMatchObject({ names: 'all' });
+    expect(complete(program, ['topic', 'produce', 't', ''])).toMatchObject({ files: true });
+    expect(complete(program, ['start', '--config', ''])).toMatchObject({ files: true });
+    expect(complete(program, ['topic', 'create', ''])).toEqual({ candidates: [] });
+  });
+
+  it('has scripts that their shells accept, bash at least', () => {
+    expect(execFileSync('bash', ['-n'], { input: COMPLETION_SCRIPTS.bash, encoding: 'utf8' })).toBe('');
+    for (const script of Object.values(COMPLETION_SCRIPTS)) expect(script).toContain('__complete --');
+  });
+
+  it('works in bash, words with descriptions and files included', () => {
+    const driver = `
+      duolog() { printf 'topic\\tabout topics\\ntail\\t\\n:files\\n'; }
+      ${COMPLETION_SCRIPTS.bash}
+      cd "$(mktemp -d)" && touch 'to read.txt'
+      COMP_WORDS=(duolog to); COMP_CWORD=1; _duolog; printf '%s|' "\${COMPREPLY[@]}"`;
+    expect(execFileSync('bash', ['-c', driver], { encoding: 'utf8' })).toBe('topic|tail|to read.txt|');
+  });
+});
