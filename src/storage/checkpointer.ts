@@ -14,7 +14,8 @@ export interface CheckpointHost {
   readonly timers: Timers;
   readonly journal: Journal;
   readonly limits: StorageLimits;
-  readonly shardFailure: StorageError | undefined;
+  /** Nothing is appended any more: every checkpoint from now on is a clean one. */
+  readonly isClosed: boolean;
   syncSegment(log: PartitionLog, segment: Segment): Promise<void>;
   syncDirectories(log: PartitionLog): Promise<void>;
   /** Removes a file; if that fails it is found and removed by a later recovery. */
@@ -25,7 +26,6 @@ type Waiter = (error?: StorageError) => void;
 
 interface Job {
   readonly log: PartitionLog;
-  isClean: boolean;
   readonly waiters: Waiter[];
 }
 
@@ -46,15 +46,15 @@ export class Checkpointer {
   }
 
   /** Asks for a checkpoint of what the log is when its turn comes. */
-  request(log: PartitionLog, isClean = false): Promise<void> {
+  request(log: PartitionLog): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.enqueue(log, isClean, (error) => (error === undefined ? resolve() : reject(error)));
+      this.enqueue(log, (error) => (error === undefined ? resolve() : reject(error)));
     });
   }
 
   /** The same, for when nobody waits. */
   requestSoon(log: PartitionLog): void {
-    this.enqueue(log, false, undefined);
+    this.enqueue(log, undefined);
   }
 
   /** Resolves when nothing is under way or waiting. */
@@ -62,9 +62,8 @@ export class Checkpointer {
     while (this.queue.size > 0 || this.running.size > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
-  private enqueue(log: PartitionLog, isClean: boolean, waiter: Waiter | undefined): void {
-    const job = this.queue.get(log) ?? { log, isClean, waiters: [] };
-    job.isClean ||= isClean;
+  private enqueue(log: PartitionLog, waiter: Waiter | undefined): void {
+    const job = this.queue.get(log) ?? { log, waiters: [] };
     if (waiter !== undefined) job.waiters.push(waiter);
     this.queue.set(log, job);
     this.startNext();
@@ -89,7 +88,7 @@ export class Checkpointer {
     try {
       // A checkpoint is taken between turns, never in the middle of an append.
       await Promise.resolve();
-      await this.checkpoint(job.log, job.isClean);
+      await this.checkpoint(job.log, this.host.isClosed);
     } catch (cause) {
       error = this.failed(job, cause);
     }

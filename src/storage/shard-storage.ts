@@ -57,6 +57,8 @@ export class ShardStorage {
   readonly files: FileCache;
   readonly buffers: TurnBuffers;
   readonly journal: Journal;
+  /** `close` was called: nothing is appended any more. */
+  isClosed = false;
   /** Why the whole shard stopped, if it did. */
   shardFailure: StorageError | undefined;
   private readonly options: ShardStorageOptions;
@@ -68,7 +70,6 @@ export class ShardStorage {
   private readonly unsynced = new Map<Segment, PartitionLog>();
   private turn: PartitionLog[] = [];
   private isFlushing = false;
-  private isClosed = false;
   private isMaintaining = false;
 
   private constructor(options: ShardStorageOptions, limits: StorageLimits, journal: Journal) {
@@ -276,7 +277,8 @@ export class ShardStorage {
     await this.commit.drain();
     await this.checkpoints.drain();
     const open = [...this.logs.values()].filter((log) => log.offline === undefined && log.needsCheckpoint);
-    await Promise.all(open.map((log) => this.checkpoints.request(log, true).catch(() => {})));
+    await Promise.all(open.map((log) => this.checkpoints.request(log).catch(() => {})));
+    await this.checkpoints.drain();
     const isClean = [...this.logs.values()].every((log) => log.offline === undefined && !log.needsCheckpoint);
     if (isClean && this.shardFailure === undefined) this.journal.markClean();
     this.journal.close();

@@ -30,12 +30,19 @@ export interface JournalTenant {
   readonly checkpointedSequence: number;
 }
 
+/** Every area ends with room for the record that sets the other one free. */
+const RESERVE_BYTES = RECORD_HEADER_BYTES;
+const NO_TENANT = { logId: 0, leaderEpoch: -1 };
+
 interface Area {
   readonly start: number;
   /** Bytes that are in the file. */
   used: number;
   /** Sequence of the first record of this lap; 0 when there is none. */
   first: number;
+  /** Nothing in here is needed any more, and a synced record in the other area says so. */
+  isFree: boolean;
+  isBeingFreed: boolean;
   /** Logs with records here, and the last sequence of each. */
   readonly tenants: Map<JournalTenant, number>;
 }
@@ -84,8 +91,8 @@ export class Journal {
     this.areaBytes = areaBytes;
     this.pending = new ByteWriter(64 * 1024, areaBytes);
     this.areas = [
-      { start: AREAS_AT, used: 0, first: 0, tenants: new Map() },
-      { start: AREAS_AT + areaBytes, used: 0, first: 0, tenants: new Map() },
+      { start: AREAS_AT, used: 0, first: 0, isFree: false, isBeingFreed: false, tenants: new Map() },
+      { start: AREAS_AT + areaBytes, used: 0, first: 0, isFree: true, isBeingFreed: false, tenants: new Map() },
     ];
   }
 
@@ -147,7 +154,8 @@ export class Journal {
   hasRoom(payloadBytes: number): boolean {
     const recordBytes = RECORD_HEADER_BYTES + payloadBytes;
     return (
-      this.waiting.length === 0 && (this.fits(recordBytes) || (this.otherIsFree() && recordBytes <= this.areaBytes))
+      this.waiting.length === 0 &&
+      (this.fits(recordBytes) || (this.otherIsFree() && recordBytes <= this.areaBytes - RESERVE_BYTES))
     );
   }
 
@@ -195,14 +203,14 @@ export class Journal {
       const last = area.tenants.get(tenant);
       if (last !== undefined && last <= tenant.checkpointedSequence) area.tenants.delete(tenant);
     }
-    this.drain();
+    this.freeOther();
   }
 
   /** A log was deleted: its records mean nothing any more. */
   forget(tenant: JournalTenant): void {
     this.forgotten.add(tenant);
     for (const area of this.areas) area.tenants.delete(tenant);
-    this.drain();
+    this.freeOther();
   }
 
   /** Logs with a record in either area. */
@@ -238,18 +246,12 @@ export class Journal {
   /** Starts a record where it will stay if there is room, and else in a writer of its own. */
   private begin(tenant: JournalTenant, kind: RecordKind, payloadBytes: number): ByteWriter {
     const recordBytes = RECORD_HEADER_BYTES + payloadBytes;
-    assert(recordBytes <= this.areaBytes, `A journal record of ${recordBytes} bytes exceeds an area`);
+    assert(recordBytes <= this.areaBytes - RESERVE_BYTES, `A journal record of ${recordBytes} bytes exceeds an area`);
     const canPlace = this.waiting.length === 0 && this.makeRoom(recordBytes);
     const writer = canPlace ? this.pending : new ByteWriter(recordBytes, recordBytes);
     const at = writer.skip(RECORD_HEADER_BYTES);
     this.lastSequence++;
-    writer.patchU32(at + RECORD_LENGTH_AT, payloadBytes);
-    writer.patchI64(at + RECORD_SEQUENCE_AT, this.lastSequence);
-    writer.patchI64(at + RECORD_SYNCED_AT, this.syncedSequence);
-    writer.bytes.set(this.salt, at + RECORD_SALT_AT);
-    writer.patchU32(at + RECORD_LOG_AT, tenant.logId);
-    writer.patchU32(at + RECORD_EPOCH_AT, tenant.leaderEpoch);
-    writer.bytes[at + RECORD_KIND_AT] = kind;
+    this.putHeader(writer, at, tenant, kind, payloadBytes, this.lastSequence);
     this.recordAt = at;
     return writer;
   }
@@ -259,8 +261,10 @@ export class Journal {
   private end(tenant: JournalTenant, writer: ByteWriter, isNeeded: boolean): number {
     if (writer === this.pending) this.seal(writer, this.recordAt, this.lastSequence);
     if (isNeeded) this.neededSequence = this.lastSequence;
-    if (writer === this.pending) this.placed(tenant, this.lastSequence);
-    else {
+    if (writer === this.pending) {
+      this.placed(tenant, this.lastSequence);
+      this.freeOther();
+    } else {
       this.waiting.pushBack({ tenant, sequence: this.lastSequence, bytes: writer.view() });
       this.waitingBytes += writer.at;
     }
@@ -282,11 +286,57 @@ export class Journal {
   }
 
   private fits(recordBytes: number): boolean {
-    return this.areas[this.current]!.used + this.pending.at + recordBytes <= this.areaBytes;
+    return this.areas[this.current]!.used + this.pending.at + recordBytes <= this.areaBytes - RESERVE_BYTES;
   }
 
   private otherIsFree(): boolean {
-    return this.areas[1 - this.current]!.tenants.size === 0;
+    return this.areas[1 - this.current]!.isFree;
+  }
+
+  /**
+   * Sets the other area free once no log needs it. First a synced record of this area says so: were the first records of the next lap lost
+   * with the power, recovery would otherwise miss what they have overwritten.
+   */
+  private freeOther(): void {
+    const other = this.areas[1 - this.current]!;
+    if (other.isFree || other.isBeingFreed || other.tenants.size > 0) return;
+    other.isBeingFreed = true;
+    this.noteReleased();
+    this.write();
+    this.sync().then(
+      () => {
+        other.isBeingFreed = false;
+        other.isFree = true;
+        this.drain();
+      },
+      // A failed sync was reported to whoever uses the journal.
+      () => {},
+    );
+  }
+
+  /** Repeats the last sequence, as later ones may have been given to records that wait. The reserve at an area's end is for this. */
+  private noteReleased(): void {
+    const at = this.pending.skip(RECORD_HEADER_BYTES);
+    const sequence = this.pendingSequence;
+    this.putHeader(this.pending, at, NO_TENANT, RecordKind.released, 0, sequence);
+    this.seal(this.pending, at, sequence);
+  }
+
+  private putHeader(
+    writer: ByteWriter,
+    at: number,
+    tenant: Pick<JournalTenant, 'logId' | 'leaderEpoch'>,
+    kind: RecordKind,
+    payloadBytes: number,
+    sequence: number,
+  ): void {
+    writer.patchU32(at + RECORD_LENGTH_AT, payloadBytes);
+    writer.patchI64(at + RECORD_SEQUENCE_AT, sequence);
+    writer.patchI64(at + RECORD_SYNCED_AT, this.syncedSequence);
+    writer.bytes.set(this.salt, at + RECORD_SALT_AT);
+    writer.patchU32(at + RECORD_LOG_AT, tenant.logId);
+    writer.patchU32(at + RECORD_EPOCH_AT, tenant.leaderEpoch);
+    writer.bytes[at + RECORD_KIND_AT] = kind;
   }
 
   /** Turns to the other area when this one is full. False when that is not free. */
@@ -298,13 +348,13 @@ export class Journal {
     this.current = 1 - this.current;
     this.areas[this.current]!.used = 0;
     this.areas[this.current]!.first = 0;
+    this.areas[this.current]!.isFree = false;
     this.onAreaFull(left.tenants.keys());
     return true;
   }
 
   /** Places waiting records once there is room. */
   private drain(): void {
-    if (!this.otherIsFree()) return;
     for (let record = this.waiting.peekFront(); record !== undefined; record = this.waiting.peekFront()) {
       if (!this.makeRoom(record.bytes.length)) break;
       this.waiting.popFront();

@@ -19,6 +19,7 @@ import {
   RECORD_SALT_AT,
   RECORD_SEQUENCE_AT,
   RECORD_SYNCED_AT,
+  RecordKind,
   SALT_BYTES,
 } from './format.js';
 
@@ -48,13 +49,18 @@ export interface JournalFindings {
   readonly corruption: string | undefined;
 }
 
-/** Whole records of one area in rising order, by position. */
-interface Run {
+/** A whole record that was found. */
+interface Found {
+  readonly sequence: number;
   readonly bytes: Uint8Array;
-  readonly positions: number[];
-  readonly first: number;
-  readonly maxSynced: number;
-  readonly neededFrom: number;
+  readonly at: number;
+}
+
+/** All whole records of both areas, of whatever lap, and what the latest of them know. */
+interface Findings {
+  readonly found: Found[];
+  maxSynced: number;
+  neededFrom: number;
 }
 
 /** The ids of the journals that are there, rising. @throws DiskError */
@@ -104,41 +110,32 @@ function replayFile(file: DiskFile, journalId: number, visit: (record: JournalRe
   file.read(mark, CLEAN_MARK_AT);
   const { bootId, areaBytes, salt } = header;
   if (isCleanMark(mark, journalId)) return { journalId, bootId, isClean: true, records: 0, corruption: undefined };
-  const runs = [readRun(file, salt, AREAS_AT, areaBytes), readRun(file, salt, AREAS_AT + areaBytes, areaBytes)];
-  const { records, corruption } = visitRuns(runs, file.path, visit);
+  const findings: Findings = { found: [], maxSynced: 0, neededFrom: 1 };
+  for (const start of [AREAS_AT, AREAS_AT + areaBytes]) readArea(file, salt, start, areaBytes, findings);
+  const { records, corruption } = visitInOrder(findings, file.path, visit);
   return { journalId, bootId, isClean: false, records, corruption };
 }
 
-function readRun(file: DiskFile, salt: Uint8Array, start: number, areaBytes: number): Run {
+function readArea(file: DiskFile, salt: Uint8Array, start: number, areaBytes: number, findings: Findings): void {
   const bytes = new Uint8Array(areaBytes);
   const length = file.read(bytes, start);
   // Buffer's search runs in native code; the view shares the memory.
   const haystack = Buffer.from(bytes.buffer, bytes.byteOffset, length);
-  const positions: number[] = [];
-  let last = 0;
-  let maxSynced = 0;
-  let neededFrom = 1;
   for (let at = 0; at + RECORD_HEADER_BYTES <= length; ) {
     const recordBytes = wholeRecordBytes(bytes, at, length, salt);
     if (recordBytes === 0) {
       // Look for the next record behind bytes that are none: every record has the journal's salt at a fixed place.
-      const found = haystack.indexOf(salt, at + 1 + RECORD_SALT_AT);
-      if (found === -1) break;
-      at = found - RECORD_SALT_AT;
+      const next = haystack.indexOf(salt, at + 1 + RECORD_SALT_AT);
+      if (next === -1) break;
+      at = next - RECORD_SALT_AT;
       continue;
     }
-    const sequence = readI64(bytes, at + RECORD_SEQUENCE_AT);
-    // Lower sequences are what an earlier lap left behind.
-    if (sequence > last) {
-      positions.push(at);
-      last = sequence;
-      maxSynced = Math.max(maxSynced, readI64(bytes, at + RECORD_SYNCED_AT));
-      neededFrom = Math.max(neededFrom, readI64(bytes, at + RECORD_NEEDED_AT));
-    }
+    findings.maxSynced = Math.max(findings.maxSynced, readI64(bytes, at + RECORD_SYNCED_AT));
+    findings.neededFrom = Math.max(findings.neededFrom, readI64(bytes, at + RECORD_NEEDED_AT));
+    const isReplayed = bytes[at + RECORD_KIND_AT] !== RecordKind.released;
+    if (isReplayed) findings.found.push({ sequence: readI64(bytes, at + RECORD_SEQUENCE_AT), bytes, at });
     at += recordBytes;
   }
-  const first = positions.length === 0 ? 0 : readI64(bytes, positions[0]! + RECORD_SEQUENCE_AT);
-  return { bytes, positions, first, maxSynced, neededFrom };
 }
 
 /** The record's size, or 0 when there is no whole record of this journal. */
@@ -149,34 +146,37 @@ function wholeRecordBytes(bytes: Uint8Array, at: number, length: number, salt: U
   return readU32(bytes, at) === crc32c(bytes, at + RECORD_LENGTH_AT, at + recordBytes) ? recordBytes : 0;
 }
 
-function visitRuns(
-  runs: readonly Run[],
+function visitInOrder(
+  { found, maxSynced, neededFrom }: Findings,
   path: string,
   visit: (record: JournalRecord) => void,
 ): { records: number; corruption: string | undefined } {
-  const used = runs.filter((run) => run.positions.length > 0).sort((left, right) => left.first - right.first);
-  const maxSynced = used.reduce((max, run) => Math.max(max, run.maxSynced), 0);
+  // Sectors of two laps may lie side by side after power loss: only the sequences say what belongs together.
+  const needed = found.filter(({ sequence }) => sequence >= neededFrom);
+  needed.sort((left, right) => left.sequence - right.sequence);
   const record: JournalRecord = { sequence: 0, logId: 0, leaderEpoch: 0, kind: 0, bytes: NO_BYTES, at: 0, end: 0 };
-  let expected = used.reduce((max, run) => Math.max(max, run.neededFrom), 1);
-  let records = 0;
+  let expected = neededFrom;
   let corruption: string | undefined;
-  for (const run of used) {
-    for (const at of run.positions) {
-      loadRecord(record, run.bytes, at);
-      if (record.sequence > expected) {
-        // Missing and never synced: what follows was not confirmed to anyone either.
-        if (maxSynced < expected) return { records, corruption };
-        corruption ??= `Journal "${path}" lacks the records from ${expected} to ${record.sequence - 1}, which had been synced`;
-      }
-      if (record.sequence < expected) continue;
-      expected = record.sequence + 1;
-      records++;
-      visit(record);
+  let records = 0;
+  for (const { sequence, bytes, at } of needed) {
+    if (sequence > expected) {
+      // Missing and never synced: what follows was not confirmed to anyone either.
+      if (maxSynced < expected) return { records, corruption };
+      corruption ??= lacks(path, expected, sequence - 1);
     }
+    if (sequence < expected) continue;
+    expected = sequence + 1;
+    records++;
+    loadRecord(record, bytes, at);
+    visit(record);
   }
   // The last synced records may be gone altogether.
-  if (maxSynced >= expected) corruption ??= `Journal "${path}" lacks the records from ${expected} to ${maxSynced}`;
+  if (maxSynced >= expected) corruption ??= lacks(path, expected, maxSynced);
   return { records, corruption };
+}
+
+function lacks(path: string, from: number, to: number): string {
+  return `Journal "${path}" lacks the records from ${from} to ${to}, which had been synced`;
 }
 
 function loadRecord(record: JournalRecord, bytes: Uint8Array, at: number): void {
