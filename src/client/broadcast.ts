@@ -1,5 +1,5 @@
 import { SlowReader, type WireKind } from '../proto/client-wire.js';
-import { asClientError, ClientError } from './errors.js';
+import { abortError, asClientError, ClientError } from './errors.js';
 import { DEFAULT_BROADCAST_BUFFER } from './limits.js';
 import { PendingItems } from './pending-items.js';
 import type { ReceivedRecord } from './received.js';
@@ -59,6 +59,8 @@ export class Broadcast implements AsyncIterable<ReceivedRecord | Missed>, Partic
 
   /** For `Client.broadcast`: resolves once the node has agreed. @throws ClientError as rejection. */
   start(): Promise<this> {
+    const { signal } = this.options;
+    if (signal?.aborted) return Promise.reject(abortError(signal));
     return new Promise((resolve, reject) => {
       this.firstOpening = { resolve: () => resolve(this), reject };
       this.session.join(this);

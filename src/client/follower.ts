@@ -1,6 +1,6 @@
 import { decodeDeliver } from '../proto/client-wire.js';
 import { type StartPoint, wireStart } from './admin.js';
-import { asClientError, ClientError, invalidUse } from './errors.js';
+import { abortError, asClientError, ClientError, invalidUse } from './errors.js';
 import { DEFAULT_FOLLOW_CREDIT } from './limits.js';
 import { PendingItems } from './pending-items.js';
 import type { PartitionOffset } from './positions.js';
@@ -60,6 +60,8 @@ export class Follower implements AsyncIterable<ReceivedRecord>, Participant, Sub
 
   /** For `Client.follow`: resolves once the node has agreed. @throws ClientError as rejection. */
   start(): Promise<this> {
+    const { signal } = this.options;
+    if (signal?.aborted) return Promise.reject(abortError(signal));
     return new Promise((resolve, reject) => {
       this.firstOpening = { resolve: () => resolve(this), reject };
       this.session.join(this);

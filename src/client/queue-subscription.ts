@@ -1,6 +1,6 @@
 import { ByteReader } from '../base/bytes.js';
 import { Delivery } from './delivery.js';
-import { ClientError, invalidUse } from './errors.js';
+import { abortError, ClientError, invalidUse } from './errors.js';
 import { DEFAULT_PREFETCH } from './limits.js';
 import { PendingItems } from './pending-items.js';
 import type { Participant, Session, SubscriptionSink } from './session.js';
@@ -31,6 +31,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   private readonly session: Session;
   private readonly number: number;
   private readonly isAutomatic: boolean;
+  private readonly signal: AbortSignal | undefined;
   private readonly items: PendingItems<Delivery>;
   private settler: Settler;
   private credit: number;
@@ -51,11 +52,13 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
       () => this.taken(),
       () => this.close(),
     );
-    options.signal?.addEventListener('abort', () => void this.close());
+    this.signal = options.signal;
+    this.signal?.addEventListener('abort', () => void this.close());
   }
 
   /** For `Client.subscribe`: resolves once the node has agreed. @throws ClientError as rejection. */
   start(): Promise<this> {
+    if (this.signal?.aborted) return Promise.reject(abortError(this.signal));
     return new Promise((resolve, reject) => {
       this.firstOpening = { resolve: () => resolve(this), reject };
       this.session.join(this);

@@ -25,6 +25,8 @@ export interface InnerRequestOptions<Kind extends AnswerKind> extends RequestOpt
 export interface RequestPort {
   /** Whether frames can be sent now. */
   readonly isOpen: boolean;
+  /** Why there will be no connection any more, or undefined. */
+  readonly closedBy: ClientError | undefined;
   /** Requests that may wait for an answer at once. */
   readonly maxInFlight: number;
   nextId(): number;
@@ -65,8 +67,9 @@ export class Requests {
   ): Promise<WireKind<Kind>> {
     return new Promise((resolve, reject) => {
       const { signal, answered } = options;
-      if (signal?.aborted) {
-        reject(abortError(signal));
+      const refusal = this.port.closedBy ?? (signal?.aborted ? abortError(signal) : undefined);
+      if (refusal !== undefined) {
+        reject(refusal);
         return;
       }
       const id = this.port.nextId();

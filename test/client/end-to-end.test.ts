@@ -1,10 +1,10 @@
 /** The built client against a real node, over real sockets. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Client, type ConnectOptions, connect, type Delivery } from '../../dist/client/index.js';
-import { type Proxy, startProxy, startTestNode, type TestNode } from './node.js';
+import { type CuttingProxy, startProxy, startTestNode, type TestNode } from './node.js';
 
 let server: TestNode;
-let proxy: Proxy;
+let proxy: CuttingProxy;
 const clients: Client[] = [];
 
 beforeAll(async () => {

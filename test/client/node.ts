@@ -42,7 +42,7 @@ export async function startTestNode(): Promise<TestNode> {
 }
 
 /** A TCP proxy. */
-export interface Proxy {
+export interface CuttingProxy {
   readonly url: string;
   /** Cuts every connection after so many more bytes towards the node; undefined = never. */
   cutAfter(bytes: number | undefined): void;
@@ -52,7 +52,7 @@ export interface Proxy {
 }
 
 /** Starts a proxy before a node's port. */
-export async function startProxy(port: number): Promise<Proxy> {
+export async function startProxy(port: number): Promise<CuttingProxy> {
   const sockets = new Set<Socket>();
   let bytesLeft: number | undefined;
   const cut = (): void => {
