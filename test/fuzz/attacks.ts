@@ -2,7 +2,7 @@
 import type { Prng } from '../../src/base/prng.js';
 import { FRAMES_PER_JOB } from './limits.js';
 import { breakFields, mutateBytes, mutateFields } from './mutate.js';
-import { judgeBinary, judgeText, type Verdict } from './oracle.js';
+import { judgeBinary, judgeText, judgeTree, type Verdict } from './oracle.js';
 import { breakJson, changeJson, textOf } from './text-frames.js';
 import { QUEUE, TOPIC, validFrame } from './valid-frames.js';
 import { encodeTree, lengthField, numberField, type WireField } from './wire-tree.js';
@@ -28,6 +28,11 @@ function binary(name: string, bytes: Uint8Array): Attack {
   return { name, bytes, verdict: judgeBinary(bytes) };
 }
 
+function tree(name: string, frame: WireField[], change: (frame: WireField[]) => Uint8Array): Attack {
+  const bytes = change(frame);
+  return { name, bytes, verdict: judgeTree(frame, bytes) };
+}
+
 function text(name: string, written: string, isChanged: boolean): Attack {
   return { name, bytes: written, verdict: judgeText(written, isChanged) };
 }
@@ -36,8 +41,8 @@ type Maker = (prng: Prng, id: number) => Attack;
 
 const binaryMakers: readonly (readonly [weight: number, make: Maker])[] = [
   [20, (prng, id) => binary('valid', encodeTree(validFrame(prng, id)))],
-  [66, (prng, id) => binary('fields changed', mutateFields(validFrame(prng, id), prng))],
-  [3, (prng, id) => binary('structure broken', breakFields(validFrame(prng, id), prng))],
+  [66, (prng, id) => tree('fields changed', validFrame(prng, id), (frame) => mutateFields(frame, prng))],
+  [3, (prng, id) => tree('structure broken', validFrame(prng, id), (frame) => breakFields(frame, prng))],
   [2, (prng, id) => binary('bytes changed', mutateBytes(encodeTree(validFrame(prng, id)), prng))],
   [1, (prng) => binary('random bytes', prng.bytes(prng.below(200)))],
   [1, (prng, id) => text('binary as text', Buffer.from(encodeTree(validFrame(prng, id))).toString('latin1'), true)],
@@ -70,7 +75,9 @@ function mixture(prng: Prng, form: 'binary' | 'text', greets: boolean): SessionS
   const attacks: Attack[] = [];
   // An id of 0 now and then: nobody waits for an answer.
   for (let id = 1; id <= FRAMES_PER_JOB; id++) attacks.push(draw(makers, prng, prng.chance(0.03) ? 0 : id));
-  return { form, greets, isBurst: false, attacks: greets ? attacks : attacks.slice(0, 4) };
+  if (greets) return { form, greets, isBurst: false, attacks };
+  const early = attacks.slice(0, 2).map((attack) => ({ ...attack, verdict: { ...attack.verdict, mayClose: true } }));
+  return { form, greets, isBurst: false, attacks: early };
 }
 
 type Request = (id: number) => WireField;

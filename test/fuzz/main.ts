@@ -19,6 +19,8 @@ import { QUEUE, TOPIC } from './valid-frames.js';
 import { WireClient } from './wire-client.js';
 
 const MIB = 1024 * 1024;
+/** A run of fewer frames is a quick check, and waits for nothing. */
+const BRIEF_FRAMES = 100_000;
 const PROGRESS_MS = 5_000;
 /** More broken rules than these say nothing new. */
 const MAX_VIOLATIONS = 20;
@@ -125,7 +127,7 @@ class Run {
     const prng = new Prng(this.options.seed * 2 ** 21 + job);
     const { ledger, node } = this;
     if (job % RAW_JOB_EVERY === 1) {
-      const raw = new RawJob(node.port, job, prng, ledger);
+      const raw = new RawJob(node.port, job, prng, ledger, this.options.frames < BRIEF_FRAMES);
       await raw.run((rest) => {
         this.hanging.add(rest);
         void rest.then(() => this.hanging.delete(rest));

@@ -20,6 +20,9 @@ const EDGES: readonly bigint[] = [
   2n ** 31n - 1n,
   2n ** 31n,
   2n ** 32n - 1n,
+];
+/** Numbers that only some fields can hold; others end the connection. */
+const FAR_EDGES: readonly bigint[] = [
   2n ** 32n,
   2n ** 53n - 1n,
   2n ** 53n,
@@ -28,6 +31,7 @@ const EDGES: readonly bigint[] = [
   2n ** 64n - 1n,
   2n ** 69n,
 ];
+const FAR_SHARE = 0.06;
 /** Lengths that nothing has: up to 4 GiB and beyond what a length may be. */
 const LENGTHS: readonly bigint[] = [
   2n ** 28n,
@@ -55,6 +59,10 @@ const TEXTS: readonly ((prng: Prng) => Uint8Array)[] = [
   (prng) => prng.bytes(prng.below(64)),
 ];
 
+function edge(prng: Prng): bigint {
+  return prng.pick(prng.chance(FAR_SHARE) ? FAR_EDGES : EDGES);
+}
+
 type TreeMutation = (message: WireField[], prng: Prng) => void;
 
 function pickWhere(message: WireField[], prng: Prng, test: (field: WireField) => boolean): WireField | undefined {
@@ -64,7 +72,7 @@ function pickWhere(message: WireField[], prng: Prng, test: (field: WireField) =>
 
 const edgeNumber: TreeMutation = (message, prng) => {
   const field = pickWhere(message, prng, ({ value }) => typeof value === 'bigint');
-  if (field !== undefined) field.value = prng.pick(EDGES);
+  if (field !== undefined) field.value = edge(prng);
 };
 
 const oddText: TreeMutation = (message, prng) => {
@@ -86,15 +94,13 @@ const wrongWire: TreeMutation = (message, prng) => {
   const field = prng.pick(message);
   field.wire = prng.below(8);
   // Bytes under a wire type without a length would only be a longer frame of rubbish; a number says more.
-  if (field.wire !== 2 && typeof field.value !== 'bigint') field.value = prng.pick(EDGES);
+  if (field.wire !== 2 && typeof field.value !== 'bigint') field.value = edge(prng);
   else if (field.wire === 2 && typeof field.value === 'bigint') field.value = prng.bytes(prng.below(8));
 };
 
 const unknownField: TreeMutation = (message, prng) => {
   const number = prng.pick(UNKNOWN_FIELDS);
-  message.push(
-    prng.chance(0.5) ? numberField(number, prng.pick(EDGES)) : lengthField(number, prng.bytes(prng.below(40))),
-  );
+  message.push(prng.chance(0.5) ? numberField(number, edge(prng)) : lengthField(number, prng.bytes(prng.below(40))));
 };
 
 const repeatField: TreeMutation = (message, prng) => {

@@ -4,6 +4,7 @@ import { readI32 } from '../../src/base/integers.js';
 import { duolog } from '../../src/proto/client.js';
 import { HEADER_BYTES, RECORDS_COUNT_AT } from '../../src/record/layout.js';
 import { PROTECTED, requestKinds } from './valid-frames.js';
+import { messagesOf, type WireField } from './wire-tree.js';
 
 const { Frame } = duolog.client.v1;
 
@@ -71,6 +72,17 @@ export function judgeBinary(bytes: Uint8Array): Verdict {
     return BAD;
   }
   return judge(frame, bytes.length);
+}
+
+/** The largest number that a 32-bit field can hold; a 64-bit one can hold more, but is not told from it here. */
+const MAX_UINT32 = 0xffff_ffffn;
+
+/** Judges a binary frame of which the tree is known: the generated decoder overlooks numbers that are too large, and a second kind. */
+export function judgeTree(frame: WireField[], bytes: Uint8Array): Verdict {
+  const verdict = judgeBinary(bytes);
+  const isTwice = frame.filter(({ number }) => number > 1 && number < 60).length > 1;
+  const isOverflow = [...messagesOf(frame)].flat().some(({ value }) => typeof value === 'bigint' && value > MAX_UINT32);
+  return isTwice || isOverflow ? { ...verdict, mayClose: true } : verdict;
 }
 
 /** Judges a text frame: what the generated code cannot make a frame of may be closed over. */

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
-import { ByteWriter } from '../../base/bytes.js';
+import { describe, expect, it, vi } from 'vitest';
+import { ByteReader, ByteWriter } from '../../base/bytes.js';
 import { duolog } from '../../proto/client.js';
 import { request } from './fixtures/arbitraries.js';
 import { FakeBroker } from './fixtures/fake-broker.js';
 import { Harness } from './fixtures/harness.js';
+import { decodePublish, NameMemory } from './hot-frames.js';
 
 const { Frame } = duolog.client.v1;
 const allowed = new Set([1002, 1007, 1008, 1009, 1013, 4001]);
@@ -109,6 +110,24 @@ describe('whatever a peer sends', () => {
       expect(process.memoryUsage().heapUsed - before).toBeLessThan(16 * 1024 * 1024);
       expect(harness.socket.ended).toBeUndefined();
     }
+  });
+
+  it('a field that comes again and again is made into a string or a view once', () => {
+    const reader = new ByteReader(new Uint8Array(0));
+    const decode = vi.spyOn(ByteReader.prototype, 'utf8Strict');
+    const view = vi.spyOn(ByteReader.prototype, 'view');
+    const names = Uint8Array.of(0x0a, 1, 0x74, 0x0a, 1, 0x75);
+    const headers = Uint8Array.of(0x1a, 17, ...names, 0x12, 1, 1, ...names, 0x12, 0);
+    const message = Uint8Array.of(0x1a, 29, 0x0a, 1, 1, 0x0a, 0, 0x12, 1, 1, 0x12, 0, ...headers);
+    const publish = Uint8Array.of(...names, 0x22, 1, 1, ...names, 0x22, 0, ...message);
+    const command = decodePublish(reader.reset(publish), publish.length, new NameMemory(), 1000);
+    expect(command).toMatchObject({ to: 'u', batch: undefined });
+    expect(command.messages).toMatchObject([{ key: new Uint8Array(0), value: new Uint8Array(0) }]);
+    expect(command.messages[0]?.headers).toEqual([['u', new Uint8Array(0)]]);
+    expect(reader.at).toBe(publish.length);
+    expect(decode).toHaveBeenCalledTimes(2);
+    expect(view).toHaveBeenCalledTimes(4);
+    vi.restoreAllMocks();
   });
 
   it('every prefix of a good frame is refused or answered', () => {

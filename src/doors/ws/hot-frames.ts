@@ -14,7 +14,17 @@ import { checkedName, checkedOutcome, checkedProducer, checkedRanges, durability
 import type { PublishCommand, SettleCommand } from './commands.js';
 import { invalidRequest } from './errors.js';
 import * as limits from './limits.js';
-import { bytesField, fieldEnd, skipField, stringField, WIRE_LENGTH, WIRE_VARINT, wireTag } from './wire.js';
+import {
+  backTo,
+  bytesField,
+  fieldEnd,
+  passField,
+  skipField,
+  stringField,
+  WIRE_LENGTH,
+  WIRE_VARINT,
+  wireTag,
+} from './wire.js';
 
 const PUBLISH_TO = wireTag(1, WIRE_LENGTH);
 const PUBLISH_PARTITION = wireTag(2, WIRE_VARINT);
@@ -86,10 +96,11 @@ export function decodePublish(
 ): PublishCommand {
   const frameEnd = reader.end;
   reader.end = end;
-  let to = '';
+  // A field that comes again replaces what it was before: only the last one is made into anything, however many millions there are.
+  let toAt = -1;
   let partition: number | undefined;
   let messages: OutgoingMessage[] | undefined;
-  let batch: Uint8Array | undefined;
+  let batchAt = -1;
   let durability = 0;
   let producer: ProducerStamp | undefined;
   const headers = { total: 0 };
@@ -99,21 +110,23 @@ export function decodePublish(
       messages ??= [];
       if (messages.length === limits.MAX_MESSAGES_PER_PUBLISH) throw tooMany('messages', messages.length);
       messages.push(decodeMessage(reader, headers, maxMessageBytes));
-    } else if (tag === PUBLISH_TO) to = names.read(reader);
-    else if (tag === PUBLISH_BATCH) batch = bytesField(reader);
+    } else if (tag === PUBLISH_TO) toAt = passField(reader);
+    else if (tag === PUBLISH_BATCH) batchAt = passField(reader);
     else if (tag === PUBLISH_PARTITION) partition = reader.uvarint();
     else if (tag === PUBLISH_DURABILITY) durability = reader.uvarint();
     else if (tag === PUBLISH_PRODUCER) producer = decodeProducer(reader);
     else skipField(reader, tag);
   }
+  const to = toAt < 0 ? '' : names.read(backTo(reader, toAt));
+  const batch = batchAt < 0 ? undefined : bytesField(backTo(reader, batchAt));
+  reader.at = end;
   reader.end = frameEnd;
-  if (batch?.length === 0) batch = undefined;
   return {
     kind: 'publish',
     to: checkedName(to),
     partition,
     messages: messages ?? NO_MESSAGES,
-    batch,
+    batch: batch?.length === 0 ? undefined : batch,
     level: durabilityLevel(durability),
     producer: producer && checkedProducer(producer),
   };
@@ -130,14 +143,14 @@ function decodeMessage(reader: ByteReader, count: HeaderCount, maxMessageBytes: 
   // The wire form is never smaller than key, value and headers together: only a message beyond the limit by that measure needs weighing.
   const weigh = end - start > maxMessageBytes;
   reader.end = end;
-  let key: Uint8Array | null = null;
-  let value: Uint8Array | null = null;
+  let keyAt = -1;
+  let valueAt = -1;
   let headers: Header[] | undefined;
   let timestampMs = 0;
   while (reader.at < end) {
     const tag = reader.uvarint();
-    if (tag === MESSAGE_VALUE) value = bytesField(reader);
-    else if (tag === MESSAGE_KEY) key = bytesField(reader);
+    if (tag === MESSAGE_VALUE) valueAt = passField(reader);
+    else if (tag === MESSAGE_KEY) keyAt = passField(reader);
     else if (tag === MESSAGE_TIMESTAMP) timestampMs = reader.uvarlong();
     else if (tag === MESSAGE_HEADERS) {
       headers ??= [];
@@ -146,6 +159,9 @@ function decodeMessage(reader: ByteReader, count: HeaderCount, maxMessageBytes: 
       headers.push(decodeHeader(reader));
     } else skipField(reader, tag);
   }
+  const key = keyAt < 0 ? null : bytesField(backTo(reader, keyAt));
+  const value = valueAt < 0 ? null : bytesField(backTo(reader, valueAt));
+  reader.at = end;
   reader.end = publishEnd;
   const message = { key, value, headers: headers ?? NO_HEADERS, timestampMs };
   if (weigh) checkWeight(message, maxMessageBytes);
@@ -180,14 +196,17 @@ function decodeHeader(reader: ByteReader): Header {
   const messageEnd = reader.end;
   const end = fieldEnd(reader);
   reader.end = end;
-  let name = '';
-  let value: Uint8Array | null = null;
+  let nameAt = -1;
+  let valueAt = -1;
   while (reader.at < end) {
     const tag = reader.uvarint();
-    if (tag === HEADER_NAME) name = stringField(reader);
-    else if (tag === HEADER_VALUE) value = bytesField(reader);
+    if (tag === HEADER_NAME) nameAt = passField(reader);
+    else if (tag === HEADER_VALUE) valueAt = passField(reader);
     else skipField(reader, tag);
   }
+  const name = nameAt < 0 ? '' : stringField(backTo(reader, nameAt));
+  const value = valueAt < 0 ? null : bytesField(backTo(reader, valueAt));
+  reader.at = end;
   reader.end = messageEnd;
   return [name, value];
 }

@@ -42,6 +42,19 @@ export function fieldEnd(reader: ByteReader): number {
   return reader.at + length;
 }
 
+/** Moves over the bytes of a field and returns where their length stands, for those who want them later: see `backTo`. */
+export function passField(reader: ByteReader): number {
+  const start = reader.at;
+  reader.skip(reader.uvarint());
+  return start;
+}
+
+/** Puts the reader to a position that it has seen. */
+export function backTo(reader: ByteReader, at: number): ByteReader {
+  reader.at = at;
+  return reader;
+}
+
 /** Bytes of a field, as a view. */
 export function bytesField(reader: ByteReader): Uint8Array {
   return reader.view(reader.uvarint());
