@@ -60,6 +60,10 @@ function flagsOf(settings) {
   ]);
 }
 
+/** The environment without what would change the node's settings, or what it does not know. */
+const plainEnvironment = () =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DUOLOG_')));
+
 async function isReady(port) {
   try {
     return (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200;
@@ -89,7 +93,10 @@ export async function startNode({ settings = {}, folder = makeFolder('node'), no
   const startedMs = nowMs();
   const flags = flagsOf({ data: folder, host: '127.0.0.1', port: 0, logLevel: 'warn', ...settings });
   const child = adopt(
-    spawn(process.execPath, [...nodeFlags, main, 'start', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] }),
+    spawn(process.execPath, [...nodeFlags, main, 'start', ...flags], {
+      env: plainEnvironment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
   );
   const errors = [];
   for (const stream of [child.stdout, child.stderr]) {
