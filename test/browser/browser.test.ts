@@ -1,0 +1,165 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type RunningNode, startNode } from '../../dist/node/index.js';
+import { engineSettings } from '../support/engine.js';
+import { chromiumPath, launchChromium, type OpenPage, openPage } from './chromium.js';
+import { CommandLineNode } from './command-line-node.js';
+import { type PageServer, servePage } from './page-server.js';
+
+/** A message as page.js reports it. */
+interface Seen {
+  readonly partition: number;
+  readonly offset: number;
+  readonly text: string;
+  readonly redelivered?: boolean;
+}
+
+const where = chromiumPath ?? 'SKIPPED: Chromium is not installed; set CHROMIUM to where it is';
+const pictures = '.cache/browser';
+const texts = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name} ${index}`);
+
+describe.skipIf(chromiumPath === undefined)(`a web page (${where})`, () => {
+  let browser: Browser;
+  let server: PageServer;
+  let folder: string;
+  const pages: OpenPage[] = [];
+
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchChromium(), servePage()]);
+  }, 90_000);
+  afterAll(async () => {
+    await browser?.close();
+    server?.close();
+  });
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'duolog-browser-'));
+  });
+  afterEach(async () => {
+    const errors = pages.flatMap((page) => page.errors);
+    await Promise.all(pages.splice(0).map(({ page }) => page.close()));
+    rmSync(folder, { recursive: true, force: true });
+    expect(errors).toEqual([]);
+  });
+
+  async function visit(origin = server.origin): Promise<OpenPage> {
+    const page = await openPage(browser, origin);
+    pages.push(page);
+    return page;
+  }
+
+  describe('beside a node', () => {
+    let node: RunningNode;
+    beforeEach(async () => {
+      const allowedOrigins = [server.origin];
+      node = await startNode({ data: folder, port: 0, shards: 2, allowedOrigins, ...engineSettings() });
+    });
+    afterEach(() => node.stop());
+
+    test('publishes, consumes with acknowledgements, reads by offset, and follows live', async () => {
+      const page = await visit();
+      expect(await page.call('open', node.url)).toMatchObject({ code: 'connected' });
+      await page.call('declareQueue', 'orders');
+      await page.call('declareTopic', 'news');
+      await page.call('follow', 'news');
+
+      const orders = texts('order', 12);
+      const receipts = await page.call<Seen[]>('publish', 'orders', orders);
+      expect(receipts.map(({ offset }) => offset)).toEqual(orders.map((_, index) => index));
+      const consumed = await page.call<Seen[]>('consume', 'orders', orders.length);
+      expect(consumed.map(({ text }) => text)).toEqual(orders);
+      expect(consumed.some(({ redelivered }) => redelivered)).toBe(false);
+      expect(await page.call('describe', 'orders')).toMatchObject({ messagesReady: 0, messagesUnacknowledged: 0 });
+
+      const pulled = await page.call<Seen[]>('pull', 'orders', 0, 5, 7);
+      expect(pulled).toEqual(orders.slice(5).map((text, index) => ({ partition: 0, offset: 5 + index, text })));
+
+      const news = texts('grüße 🛫', 5);
+      await page.call('publish', 'news', news);
+      await expect.poll(() => page.call<Seen[]>('followed')).toHaveLength(news.length);
+      expect((await page.call<Seen[]>('followed')).map(({ text }) => text)).toEqual(news);
+
+      mkdirSync(pictures, { recursive: true });
+      await page.page.screenshot({ path: join(pictures, 'page.png') });
+      await page.call('close');
+      expect(await page.call('states')).toEqual(['open', 'closing', 'closed']);
+    });
+
+    test('a broadcast reaches every page, and a queue divides its messages among them', async () => {
+      const [publisher, ...others] = await Promise.all([visit(), visit(), visit()]);
+      for (const page of [publisher, ...others]) await page!.call('open', node.url);
+      await publisher!.call('declareQueue', 'work');
+      await publisher!.call('declareTopic', 'news');
+      await Promise.all(others.map((page) => page.call('follow', 'news')));
+      const work = texts('job', 20);
+      const shares = others.map((page) => page.call<Seen[]>('consume', 'work', work.length / 2, { prefetch: 10 }));
+      await expect.poll(() => consumersOf(publisher!, 'work')).toBe(2);
+      await publisher!.call('publish', 'news', texts('news', 30));
+      await publisher!.call('publish', 'work', work);
+      expect((await Promise.all(shares)).flatMap((share) => share.map(({ text }) => text)).sort()).toEqual(work.sort());
+      for (const page of others) {
+        await expect.poll(async () => (await page.call<Seen[]>('followed')).length).toBe(30);
+      }
+    });
+
+    test('a page from elsewhere is refused', async () => {
+      const stranger = await servePage();
+      try {
+        const page = await visit(stranger.origin);
+        expect(await page.call('open', node.url)).toMatchObject({ code: 'connect-failed' });
+        const known = await visit();
+        expect(await known.call('open', node.url)).toMatchObject({ code: 'connected' });
+      } finally {
+        stranger.close();
+      }
+    });
+  });
+
+  test('a node that is killed and comes back: nothing published is lost or doubled, and what was consumed is complete', async () => {
+    const count = 600;
+    const flags = ['--allowed-origins', server.origin];
+    let node = await CommandLineNode.start(folder, flags);
+    try {
+      const page = await visit();
+      await page.call('open', node.url);
+      await page.call('declareQueue', 'orders');
+      const orders = texts('order', count);
+      const published = page.call<Seen[]>('publish', 'orders', orders, { pauseMs: 3 });
+      const consumed = page.call<Seen[]>('consume', 'orders', count, { prefetch: 8 });
+      for (const confirmed of [count / 4, count / 2]) {
+        // In the middle of it.
+        const wanted = { timeout: 20_000, interval: 10 };
+        await expect.poll(() => page.call('confirmed'), wanted).toBeGreaterThanOrEqual(confirmed);
+        await node.kill();
+        node = await CommandLineNode.start(folder, flags, node.port);
+      }
+      const receipts = await published;
+      expect(new Set(receipts.map(({ offset }) => offset)).size).toBe(count);
+      expect(await page.call<string[]>('states')).toEqual(expect.arrayContaining(['reconnecting', 'open']));
+
+      const log = await page.call<Seen[]>('pull', 'orders', 0, 0, count);
+      expect(log.map(({ text }) => text)).toEqual(orders);
+      // The log holds nothing besides: the highest receipt is its last offset.
+      expect(log.at(-1)!.offset).toBe(Math.max(...receipts.map(({ offset }) => offset)));
+
+      const taken = await consumed;
+      expect([...new Set(taken.map(({ text }) => text))].sort()).toEqual([...orders].sort());
+      const came = new Set<string>();
+      for (const { text, redelivered } of taken) {
+        // What comes a second time says so.
+        expect({ text, redelivered: redelivered || !came.has(text) }).toEqual({ text, redelivered: true });
+        came.add(text);
+      }
+      mkdirSync(pictures, { recursive: true });
+      await page.page.screenshot({ path: join(pictures, 'reconnected.png') });
+    } finally {
+      await node.stop();
+    }
+  }, 60_000);
+});
+
+async function consumersOf(page: OpenPage, queue: string): Promise<number> {
+  return (await page.call<{ consumers: number }>('describe', queue)).consumers;
+}
