@@ -1,5 +1,6 @@
 /** What a frame must be answered with, judged by the generated decoder rather than by the node's own. */
 
+import protobuf from 'protobufjs/minimal.js';
 import { readI32 } from '../../src/base/integers.js';
 import { duolog } from '../../src/proto/client.js';
 import { HEADER_BYTES, RECORDS_COUNT_AT } from '../../src/record/layout.js';
@@ -63,26 +64,42 @@ function judge(frame: duolog.client.v1.Frame.$Properties, bytes: number): Verdic
   };
 }
 
+/** Fields on a frame's top level; more than so many end the connection. */
+const MAX_TOP_LEVEL_FIELDS = 16;
+const LAST_KIND = 57;
+
+/** Whether there are two kinds in the frame, or very many fields: the generated decoder overlooks that. */
+function isOverfull(bytes: Uint8Array): boolean {
+  const reader = protobuf.Reader.create(bytes);
+  let fields = 0;
+  let kinds = 0;
+  while (reader.pos < reader.len) {
+    const tag = reader.uint32();
+    if (tag >>> 3 > 1 && tag >>> 3 <= LAST_KIND) kinds++;
+    if (++fields > MAX_TOP_LEVEL_FIELDS) return true;
+    reader.skipType(tag & 7);
+  }
+  return kinds > 1;
+}
+
 /** Judges a binary frame. */
 export function judgeBinary(bytes: Uint8Array): Verdict {
-  let frame: duolog.client.v1.Frame;
   try {
-    frame = Frame.decode(bytes);
+    const verdict = judge(Frame.decode(bytes), bytes.length);
+    return isOverfull(bytes) ? { ...verdict, mayClose: true } : verdict;
   } catch {
     return BAD;
   }
-  return judge(frame, bytes.length);
 }
 
 /** The largest number that a 32-bit field can hold; a 64-bit one can hold more, but is not told from it here. */
 const MAX_UINT32 = 0xffff_ffffn;
 
-/** Judges a binary frame of which the tree is known: the generated decoder overlooks numbers that are too large, and a second kind. */
+/** Judges a binary frame of which the tree is known: the generated decoder overlooks numbers that are too large. */
 export function judgeTree(frame: WireField[], bytes: Uint8Array): Verdict {
   const verdict = judgeBinary(bytes);
-  const isTwice = frame.filter(({ number }) => number > 1 && number < 60).length > 1;
   const isOverflow = [...messagesOf(frame)].flat().some(({ value }) => typeof value === 'bigint' && value > MAX_UINT32);
-  return isTwice || isOverflow ? { ...verdict, mayClose: true } : verdict;
+  return isOverflow ? { ...verdict, mayClose: true } : verdict;
 }
 
 /** Judges a text frame: what the generated code cannot make a frame of may be closed over. */

@@ -199,8 +199,9 @@ export class SessionJob {
     if (code !== undefined && !DOCUMENTED.has(code)) {
       this.ledger.violation(this.job, `closed with ${code}, which is not documented`);
     }
-    if (code !== undefined && !sent.at(-1)?.attack.verdict.mayClose)
-      console.log('UNPREDICTED', code, attacker.reason.slice(0, 90));
+    if (code !== undefined && !sent.at(-1)?.attack.verdict.mayClose && process.env['DUOLOG_FUZZ_TALK'] !== undefined) {
+      console.log(`job ${this.job} was closed unforeseen: ${code} ${attacker.reason}`);
+    }
     for (const [index, { attack, nth }] of sent.entries()) {
       const kind = nth < 0 ? undefined : attacker.answer(attack.verdict.id, nth);
       const outcome = this.outcome(kind, code, index === sent.length - 1);
