@@ -18,6 +18,8 @@ export interface CheckpointHost {
   readonly isClosed: boolean;
   syncSegment(log: PartitionLog, segment: Segment): Promise<void>;
   syncDirectories(log: PartitionLog): Promise<void>;
+  /** Keeps the journal's records of a log that can have no checkpoint any more. */
+  carry(log: PartitionLog): void;
   /** Removes a file; if that fails it is found and removed by a later recovery. */
   unlinkQuietly(path: string): void;
 }
@@ -91,6 +93,7 @@ export class Checkpointer {
       await this.checkpoint(job.log, this.host.isClosed);
     } catch (cause) {
       error = this.failed(job, cause);
+      if (job.log.offline !== undefined && !job.log.isDeleted) this.host.carry(job.log);
     }
     this.running.delete(job.log);
     for (const waiter of job.waiters) waiter(error);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Prng } from '../base/prng.js';
 import type { StorageError } from './errors.js';
 import { type Harness, simulatedHarness } from './fixtures/harness.js';
 
@@ -94,6 +95,31 @@ describe('a failed sync', () => {
     harness.append(1, ['still']);
     expect(await harness.commit(harness.log(1))).toBeUndefined();
     expect(harness.fatal).toEqual([]);
+  });
+
+  it('leaves the journal to the other logs, and loses nothing of what only the journal holds', async () => {
+    const harness = await logs(12);
+    for (let logId = 0; logId < 12; logId++) harness.append(logId, ['in the journal']);
+    expect(await harness.commit()).toBeUndefined();
+    expect(harness.log(0).segments[0]!.syncedBytes).toBe(0);
+    harness.disk.inject({
+      operation: 'sync',
+      path: /logs\/0\//,
+      times: Number.POSITIVE_INFINITY,
+      effect: { errno: 'EIO' },
+    });
+    for (let round = 0; round < 100; round++) {
+      for (let logId = 1; logId < 12; logId++) harness.append(logId, ['z'.repeat(1000)]);
+      expect(await harness.commit(harness.log(1))).toBeUndefined();
+    }
+    expect(harness.log(0).offline?.code).toBe('log-offline');
+    expect(harness.fatal).toEqual([]);
+    harness.disk.clearFaults();
+    harness.disk.crash(new Prng(7));
+    await harness.start();
+    expect(harness.report.warnings).toEqual([]);
+    expect(values(harness)).toEqual(['in the journal']);
+    for (let logId = 1; logId < 12; logId++) expect(values(harness, logId)).toHaveLength(101);
   });
 
   it('of the journal stops the shard', async () => {

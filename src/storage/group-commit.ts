@@ -171,6 +171,8 @@ export class GroupCommit {
     const { host } = this;
     const dirty: { log: PartitionLog; segment: Segment }[] = [];
     for (const { log } of targets) {
+      // Behind bytes whose sync failed there may be a hole: a journaled copy of what follows would make recovery take it for damage.
+      if (log.offline !== undefined) continue;
       for (const segment of log.unsynced) if (segment.safeBytes < segment.sizeBytes) dirty.push({ log, segment });
     }
     const isMany = dirty.length > host.limits.directSyncSegments;

@@ -158,7 +158,8 @@ export class LogRecovery {
 
   private applyChange(companionOffset: number, change: Uint8Array): void {
     const { log } = this;
-    if (this.hasChangeGap) return;
+    // The records of a log that was offline are repeated in the journal.
+    if (this.hasChangeGap || companionOffset <= log.companionOffset) return;
     if (companionOffset !== log.companionOffset + 1) {
       this.hasChangeGap = true;
       this.damage.push(

@@ -391,6 +391,16 @@ export class ShardStorage {
     this.boundUnsynced();
   }
 
+  carry(log: PartitionLog): void {
+    if (this.shardFailure !== undefined) return;
+    try {
+      if (this.journal.carry(log)) return;
+      this.fail(new Error(`it has no room for what only it holds of log ${log.logId}, which is offline`));
+    } catch (cause) {
+      this.fail(cause);
+    }
+  }
+
   unlinkQuietly(path: string): void {
     this.files.forget(path);
     try {

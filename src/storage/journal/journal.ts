@@ -2,6 +2,7 @@ import { assert } from '../../base/assert.js';
 import { ByteWriter } from '../../base/byte-writer.js';
 import { crc32c } from '../../base/crc32c.js';
 import { Deque } from '../../base/deque.js';
+import { readI64, readU32 } from '../../base/integers.js';
 import type { Disk, DiskFile, Random } from '../../io/ports.js';
 import { journalPath, journalsDirectory } from '../paths.js';
 import {
@@ -211,6 +212,45 @@ export class Journal {
     this.forgotten.add(tenant);
     for (const area of this.areas) area.tenants.delete(tenant);
     this.freeOther();
+  }
+
+  /**
+   * Moves on the records of a log that can have no checkpoint any more, from the area that was left into this one: they may be all that is
+   * left of its last messages, and must not keep the area from being used again. False when they do not fit.
+   * @throws DiskError
+   */
+  carry(tenant: JournalTenant): boolean {
+    const other = this.areas[1 - this.current]!;
+    if (!other.tenants.has(tenant)) return true;
+    const bytes = new Uint8Array(other.used);
+    this.file.read(bytes, other.start);
+    const kept: Uint8Array[] = [];
+    let size = 0;
+    for (let at = 0; at < bytes.length; ) {
+      const end = at + RECORD_HEADER_BYTES + readU32(bytes, at + RECORD_LENGTH_AT);
+      const isOurs =
+        readU32(bytes, at + RECORD_LOG_AT) === tenant.logId && bytes[at + RECORD_KIND_AT] !== RecordKind.released;
+      if (isOurs && readI64(bytes, at + RECORD_SEQUENCE_AT) > tenant.checkpointedSequence) {
+        kept.push(bytes.subarray(at, end));
+        size += end - at;
+      }
+      at = end;
+    }
+    // A log's share that passes half an area would be carried round for ever with no room left for others.
+    if (size > this.areaBytes / 2 || this.waiting.length > 0 || !this.fits(size)) return false;
+    for (const record of kept) this.repeat(tenant, record);
+    other.tenants.delete(tenant);
+    this.freeOther();
+    return true;
+  }
+
+  private repeat(tenant: JournalTenant, record: Uint8Array): void {
+    // The kind was written by this class.
+    const kind = record[RECORD_KIND_AT] as RecordKind;
+    const payload = record.subarray(RECORD_HEADER_BYTES);
+    const writer = this.begin(tenant, kind, payload.length);
+    writer.raw(payload);
+    this.end(tenant, writer, true);
   }
 
   /** Logs with a record in either area. */
