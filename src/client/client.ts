@@ -2,6 +2,7 @@ import type { StartPoint } from './admin.js';
 import * as admin from './admin.js';
 import { Broadcast, type BroadcastOptions } from './broadcast.js';
 import { type ConsumeOptions, Consumer, type DeliveryHandler } from './consumer.js';
+import { abortError } from './errors.js';
 import { type FetchedRecords, type FetchOptions, fetchRecords } from './fetching.js';
 import { Follower, type FollowOptions } from './follower.js';
 import { type ConnectOptions, resolveOptions } from './options.js';
@@ -245,9 +246,11 @@ export function connect(url: string | readonly string[], options: ConnectOptions
     const client = new Client(session, (heard) => {
       listener = heard;
     });
-    const onAbort = (): void => session.close();
+    const onAbort = (): void => {
+      if (signal) session.close(abortError(signal));
+    };
     signal?.addEventListener('abort', onAbort);
-    if (signal?.aborted) session.close();
+    if (signal?.aborted) onAbort();
     else session.start();
   });
 }

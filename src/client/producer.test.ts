@@ -62,6 +62,16 @@ test('keys choose partitions as Kafka does, and a partition may be given', async
   await expect(client.publish('orders', 'x', { partition: 6 })).rejects.toMatchObject({ code: 'invalid-request' });
 });
 
+test('messages without a key fill a batch in one partition, then go to the next', async () => {
+  const node = new FakeNode();
+  const topic = node.topic('orders', 3);
+  const client = await clientOf(node);
+  const producer = client.producer({ to: 'orders' });
+  for (let round = 0; round < 6; round++) await producer.sendMany(['a', 'b', 'c']);
+  expect(topic.partitions.map(({ batches }) => batches.length)).toEqual([2, 2, 2]);
+  expect(topic.partitions.map(({ end }) => end)).toEqual([6, 6, 6]);
+});
+
 test('what cannot be published is refused, and what follows is not held up', async () => {
   const node = new FakeNode();
   node.topic('orders');

@@ -54,7 +54,7 @@ test('connecting can be told to go on trying, to stop after some time, and to be
     code: 'timeout',
   });
   const signal = AbortSignal.timeout(10);
-  await expect(connect('ws://fake', { transport: node.transport, signal })).rejects.toMatchObject({ code: 'closed' });
+  await expect(connect('ws://fake', { transport: node.transport, signal })).rejects.toMatchObject({ code: 'aborted' });
 });
 
 test('reads are asked again over the next connection; what may not be repeated fails', async () => {

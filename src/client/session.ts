@@ -328,8 +328,8 @@ export class Session implements FrameSink {
     this.setState({ state: 'closing' });
   }
 
-  /** Closes in good order. */
-  close(): void {
+  /** Closes in good order; `error` is what everything that waits fails with. */
+  close(error: ClientError = new ClientError('closed', 'The client is closed')): void {
     if (this.phase.name === 'closed') return;
     if (this.phase.name === 'open') {
       const { transport } = this.phase;
@@ -337,7 +337,7 @@ export class Session implements FrameSink {
       transport.close(NORMAL_CLOSURE, 'closed by the client');
       this.phase = { name: 'idle' };
     } else this.dropConnection();
-    this.finish(new ClientError('closed', 'The client is closed'));
+    this.finish(error);
   }
 
   private finish(error: ClientError): void {

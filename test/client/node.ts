@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunningNode } from '../../dist/node/index.js';
 import { startNode } from '../../dist/node/index.js';
+import { engineSettings } from '../support/engine.js';
 
 /** A node with a data folder of its own. */
 export interface TestNode {
@@ -21,7 +22,7 @@ export interface TestNode {
 export async function startTestNode(): Promise<TestNode> {
   const data = mkdtempSync(join(tmpdir(), 'duolog-client-'));
   const start = (port: number): Promise<RunningNode> =>
-    startNode({ data, port, shards: 0, wsEngine: 'ws', logLevel: 'warn' });
+    startNode({ data, port, shards: 0, logLevel: 'warn', ...engineSettings() });
   let node = await start(0);
   const port = node.port!;
   return {
