@@ -23,7 +23,7 @@ function source(bytes: Uint8Array | string, size = 1_000_000): InputSource {
 
 async function read(from: InputSource, options: InputOptions): Promise<OutgoingMessage[]> {
   const messages: OutgoingMessage[] = [];
-  for await (const message of readMessages([from], options)) messages.push(message);
+  for await (const some of readMessages([from], options)) messages.push(...some);
   return messages;
 }
 
@@ -52,6 +52,17 @@ describe('messages from lines', () => {
         ['k3', ''],
       ]);
     }
+  });
+
+  it('gives what comes before a bad line first', async () => {
+    const before: string[] = [];
+    const reading = async () => {
+      for await (const some of readMessages([source('a:1\nb:2\nbad\n')], { ...lines, keySeparator: ':' })) {
+        before.push(...some.map(({ value }) => String(value)));
+      }
+    };
+    await expect(reading()).rejects.toThrow('test, line 3');
+    expect(before).toEqual(['1', '2']);
   });
 
   it('names the line without a key, and the one that is too long', async () => {

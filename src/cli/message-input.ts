@@ -37,14 +37,17 @@ export function inputSources(paths: readonly string[], stdin: Readable): InputSo
   );
 }
 
-/** Messages of all sources in order. @throws CliError that names the source and the line. */
+/**
+ * Messages of all sources in order, as many at a time as one piece of input holds: one at a time would cost more than publishing them.
+ * @throws CliError that names the source and the line, after the messages before it.
+ */
 export async function* readMessages(
   sources: readonly InputSource[],
   options: InputOptions,
-): AsyncGenerator<OutgoingMessage> {
+): AsyncGenerator<OutgoingMessage[]> {
   for (const source of sources) {
     try {
-      if (options.kind === 'raw') yield { value: await readWhole(source, options.maxMessageBytes) };
+      if (options.kind === 'raw') yield [{ value: await readWhole(source, options.maxMessageBytes) }];
       else yield* readLines(source, options);
     } catch (error) {
       throw isSystemError(error) ? unreadable(source, error) : error;
@@ -52,20 +55,36 @@ export async function* readMessages(
   }
 }
 
-async function* readLines(source: InputSource, options: InputOptions): AsyncGenerator<OutgoingMessage> {
+async function* readLines(source: InputSource, options: InputOptions): AsyncGenerator<OutgoingMessage[]> {
   let number = 0;
-  for await (const line of splitLines(source, options)) {
-    number += 1;
-    if (options.kind === 'ndjson') {
-      if (line.length > 0) yield messageFromJson(line, `${source.name}, line ${number}`);
-    } else {
-      yield messageFromLine(line, options, `${source.name}, line ${number}`);
+  for await (const lines of splitLines(source, options)) {
+    const messages: OutgoingMessage[] = [];
+    try {
+      for (const line of lines) {
+        number += 1;
+        const message = messageOf(line, options, source.name, number);
+        if (message !== undefined) messages.push(message);
+      }
+    } catch (error) {
+      yield messages;
+      throw error;
     }
+    yield messages;
   }
 }
 
-/** Bytes between delimiters. A last line without one counts; nothing after the last one does not. */
-async function* splitLines(source: InputSource, { delimiter, maxMessageBytes }: InputOptions): AsyncGenerator<Buffer> {
+/** The message of a line; undefined for an empty line between JSON texts. */
+function messageOf(line: Buffer, options: InputOptions, name: string, number: number): OutgoingMessage | undefined {
+  const where = `${name}, line ${number}`;
+  if (options.kind !== 'ndjson') return messageFromLine(line, options, where);
+  return line.length === 0 ? undefined : messageFromJson(line, where);
+}
+
+/** What stands between delimiters. A last line without one counts; nothing after the last one does not. */
+async function* splitLines(
+  source: InputSource,
+  { delimiter, maxMessageBytes }: InputOptions,
+): AsyncGenerator<Buffer[]> {
   const end = Buffer.from(delimiter);
   // Room for what is not part of the message: JSON spells a byte with up to six, and carries names.
   const limit = maxMessageBytes * 6 + 64 * 1024;
@@ -73,16 +92,19 @@ async function* splitLines(source: InputSource, { delimiter, maxMessageBytes }: 
   for await (const chunk of source.open() as AsyncIterable<Buffer>) {
     // Only the new bytes, and as many before them as a delimiter cut in two may have, are searched.
     let from = Math.max(0, rest.length - end.length + 1);
-    let buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const lines: Buffer[] = [];
+    let start = 0;
     for (let at = buffer.indexOf(end, from); at >= 0; at = buffer.indexOf(end, from)) {
-      yield buffer.subarray(0, at);
-      buffer = buffer.subarray(at + end.length);
-      from = 0;
+      lines.push(buffer.subarray(start, at));
+      start = at + end.length;
+      from = start;
     }
-    if (buffer.length > limit) throw tooLarge(source.name, buffer.length, maxMessageBytes);
-    rest = buffer;
+    rest = buffer.subarray(start);
+    if (lines.length > 0) yield lines;
+    if (rest.length > limit) throw tooLarge(source.name, rest.length, maxMessageBytes);
   }
-  if (rest.length > 0) yield rest;
+  if (rest.length > 0) yield [rest];
 }
 
 function messageFromLine(

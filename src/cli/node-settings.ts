@@ -49,7 +49,7 @@ export const SETTING_FLAGS: readonly SettingFlag[] = [
   {
     setting: 'maintenanceInterval',
     value: 'seconds',
-    description: 'between two rounds of retention and cleaning',
+    description: 'between two rounds of retention and cleaning (default 5)',
   },
   { setting: 'ringMemory', value: 'size', description: 'memory for what shards say to each other (default 256MiB)' },
   {

@@ -35,7 +35,7 @@ export function createProgram(terminal: Terminal, version: string): Command {
     .addHelpText('after', EXAMPLES)
     .showSuggestionAfterError(true)
     .exitOverride();
-  addGlobalOptions(program, terminal.environment);
+  addGlobalOptions(program);
   addStart(program, terminal, version);
   addTopic(program, terminal);
   addQueue(program, terminal);
@@ -47,12 +47,12 @@ export function createProgram(terminal: Terminal, version: string): Command {
   return program;
 }
 
-function addGlobalOptions(program: Command, environment: Terminal['environment']): void {
-  const fallback = environment['DUOLOG_URL'];
+function addGlobalOptions(program: Command): void {
   program
     .addOption(
-      new Option('--url <url>', 'the node, by its WebSocket address; also from DUOLOG_URL')
-        .default(fallback === undefined || fallback === '' ? DEFAULT_URL : fallback)
+      new Option('--url <url>', 'the node, by its WebSocket address')
+        .default(DEFAULT_URL)
+        .env('DUOLOG_URL')
         .argParser(nodeUrl),
     )
     .addOption(

@@ -1,8 +1,10 @@
-import type { Client, DurabilityName, Receipt } from '../client/index.js';
+import type { Client, DurabilityName, Producer, Receipt } from '../client/index.js';
 import type { NodeSession } from './connection.js';
 import type { OutgoingMessage } from './message-input.js';
+import { noProgress, type Progress } from './progress.js';
 import { formatCount, formatDuration, plural } from './quantities.js';
 import { writeTo } from './terminal.js';
+import { firstOf } from './waiting.js';
 
 /** Messages that may be on their way without a confirm: enough to keep a fast node busy. */
 const MAX_UNCONFIRMED = 20_000;
@@ -82,31 +84,25 @@ class Outcomes {
 export async function publishAll(
   session: NodeSession<PublishOptions>,
   to: string,
-  messages: AsyncIterable<OutgoingMessage>,
+  messages: AsyncIterable<readonly OutgoingMessage[]>,
   limit = Number.POSITIVE_INFINITY,
 ): Promise<void> {
   const { client, output, options, interrupted } = session;
   const durability = options.durability === undefined ? {} : { durability: options.durability };
   const producer = client.producer({ to, deliveryTimeoutMs: options.timeout, ...durability });
   const outcomes = new Outcomes();
-  const progress = output.progress({ verb: 'Published', total: Number.isFinite(limit) ? limit : undefined });
-  const place = options.partition === undefined ? {} : { partition: options.partition };
+  const total = Number.isFinite(limit) ? limit : undefined;
+  // Somebody who types would find the line in the middle of their words.
+  const isTyped = output.terminal.stdin.isTTY === true;
+  const progress = isTyped ? noProgress : output.progress({ verb: 'Published', total });
   const startedMs = performance.now();
-  let sent = 0;
   try {
-    for await (const message of stoppable(messages, interrupted)) {
-      outcomes.add(producer.send({ ...message, ...place }));
-      sent += 1;
-      while (outcomes.isFull && outcomes.failure === undefined) await outcomes.next();
-      await producer.ready();
-      progress.update(outcomes.confirmed);
-      if (sent >= limit || outcomes.failure !== undefined) break;
-    }
+    await sendAll(session, producer, outcomes, limited(untilAborted(messages, interrupted), limit), progress);
+  } finally {
     while (!outcomes.isDone) {
       await outcomes.next();
       progress.update(outcomes.confirmed);
     }
-  } finally {
     progress.clear();
     await producer.close().catch(() => undefined);
     await report(session, to, outcomes, performance.now() - startedMs);
@@ -115,19 +111,48 @@ export async function publishAll(
   interrupted.throwIfAborted();
 }
 
+async function sendAll(
+  { options }: NodeSession<PublishOptions>,
+  producer: Producer,
+  outcomes: Outcomes,
+  messages: AsyncIterable<readonly OutgoingMessage[]>,
+  progress: Progress,
+): Promise<void> {
+  const place = options.partition === undefined ? {} : { partition: options.partition };
+  for await (const some of messages) {
+    for (const message of some) {
+      outcomes.add(producer.send({ ...message, ...place }));
+      while (outcomes.isFull && outcomes.failure === undefined) {
+        await outcomes.next();
+        progress.update(outcomes.confirmed);
+      }
+      if (outcomes.failure !== undefined) return;
+    }
+    await producer.ready();
+    progress.update(outcomes.confirmed);
+  }
+}
+
 /** The messages until the signal fires: a source that waits for input must not keep a command from ending. */
-async function* stoppable(
-  messages: AsyncIterable<OutgoingMessage>,
-  signal: AbortSignal,
-): AsyncGenerator<OutgoingMessage> {
-  const iterator = messages[Symbol.asyncIterator]();
-  const stopped = new Promise<{ done: true; value: undefined }>((resolve) => {
-    signal.addEventListener('abort', () => resolve({ done: true, value: undefined }), { once: true });
-  });
-  while (!signal.aborted) {
-    const next = await Promise.race([iterator.next(), stopped]);
-    if (next.done === true) return;
+async function* untilAborted<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncGenerator<Item> {
+  const iterator = items[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await firstOf(iterator.next(), undefined, signal);
+    if (next === 'aborted' || next === 'idle' || next.done === true) return;
     yield next.value;
+  }
+}
+
+/** The first `limit` messages; nothing is read beyond the piece of input that they end in. */
+async function* limited(
+  messages: AsyncIterable<readonly OutgoingMessage[]>,
+  limit: number,
+): AsyncGenerator<readonly OutgoingMessage[]> {
+  let left = limit;
+  for await (const some of messages) {
+    yield some.length <= left ? some : some.slice(0, left);
+    left -= some.length;
+    if (left <= 0) return;
   }
 }
 

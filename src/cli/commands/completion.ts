@@ -25,6 +25,7 @@ export function addCompletion(program: Command, terminal: Terminal): void {
   for (const shell of Object.keys(loading) as Shell[]) {
     completion
       .command(shell)
+      .summary(`the script for ${shell}`)
       .description(`Print the script for ${shell}. Load it with: ${loading[shell]}`)
       .action(() => writeTo(terminal.stdout, COMPLETION_SCRIPTS[shell]));
   }

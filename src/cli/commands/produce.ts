@@ -88,12 +88,16 @@ async function produce(session: NodeSession<ProduceOptions>, topic: string, file
 
 /** Puts key and headers of the command line on messages that bring none of their own. */
 async function* dressed(
-  messages: AsyncIterable<OutgoingMessage>,
+  messages: AsyncIterable<readonly OutgoingMessage[]>,
   options: ProduceOptions,
-): AsyncGenerator<OutgoingMessage> {
-  const key = options.key === undefined ? undefined : Buffer.from(options.key);
-  for await (const message of messages) {
-    const headers = [...(message.headers ?? []), ...(options.header ?? [])];
-    yield { key: message.key ?? key ?? null, value: message.value, headers };
+): AsyncGenerator<OutgoingMessage[]> {
+  const key = options.key === undefined ? null : Buffer.from(options.key);
+  const common = options.header ?? [];
+  for await (const some of messages) {
+    yield some.map((message) => ({
+      key: message.key ?? key,
+      value: message.value,
+      headers: [...(message.headers ?? []), ...common],
+    }));
   }
 }

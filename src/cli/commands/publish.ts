@@ -38,23 +38,19 @@ async function publish(
 async function* messagesOf(
   { client, output, options }: NodeSession<PublishCommandOptions>,
   values: readonly string[],
-): AsyncGenerator<OutgoingMessage> {
+): AsyncGenerator<OutgoingMessage[]> {
   const key = options.key === undefined ? null : Buffer.from(options.key);
   const headers = options.header ?? [];
   if (options.tombstone === true) {
-    yield { key, headers, value: null };
+    yield [{ key, headers, value: null }];
   } else if (values.length > 0) {
-    for (const value of values) yield { key, headers, value: Buffer.from(value) };
+    yield values.map((value) => ({ key, headers, value: Buffer.from(value) }));
   } else {
     const { stdin } = output.terminal;
     if (stdin.isTTY === true) output.note('All that you type is one message. Ctrl-D ends.');
-    const maxMessageBytes = maxMessageBytesOf(client);
-    for await (const message of readMessages(inputSources([], stdin), {
-      kind: 'raw',
-      delimiter: '',
-      maxMessageBytes,
-    })) {
-      yield { ...message, key, headers };
+    const input = { kind: 'raw', delimiter: '', maxMessageBytes: maxMessageBytesOf(client) } as const;
+    for await (const some of readMessages(inputSources([], stdin), input)) {
+      yield some.map(({ value }) => ({ key, headers, value }));
     }
   }
 }

@@ -19,23 +19,27 @@ export function addQueue(program: Command, terminal: Terminal): void {
   queue
     .command('list')
     .alias('ls')
-    .description('List queues.')
+    .summary('list queues')
+    .description('List queues with what waits in them.')
     .argument('[prefix]', 'only names that start so')
     .action(nodeAction(terminal, listQueues));
   queue
     .command('describe')
+    .summary('settings of a queue and state of its partitions')
     .description('Print the settings of a queue and the state of each partition.')
     .argument('<queue>')
     .action(nodeAction(terminal, describeQueue));
   addQueueConsume(queue, terminal);
   queue
     .command('purge')
+    .summary('remove what waits in a queue')
     .description('Remove every message that waits in a queue.')
     .argument('<queue>')
     .action(nodeAction(terminal, purgeQueue));
   queue
     .command('delete')
     .alias('rm')
+    .summary('delete queues')
     .description('Delete queues with everything in them.')
     .argument('<queue...>')
     .action(
@@ -55,6 +59,7 @@ function addDeclare(queue: Command, terminal: Terminal): void {
   queue
     .command('declare')
     .alias('create')
+    .summary('declare a queue')
     .description(
       'Declare a queue, or give an existing topic a cursor. One that exists with the same settings is fine;\nwith others it is a conflict (exit code 4).',
     )

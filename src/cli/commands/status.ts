@@ -7,7 +7,11 @@ import type { Terminal } from '../terminal.js';
 
 /** `duolog status`: how the node and its shards are. */
 export function addStatus(program: Command, terminal: Terminal): void {
-  program.command('status').description('Print how the node and its shards are.').action(nodeAction(terminal, status));
+  program
+    .command('status')
+    .summary('how the node and its shards are')
+    .description('Print how the node and its shards are.')
+    .action(nodeAction(terminal, status));
 }
 
 const columns: readonly CellColumn<ShardStatus>[] = [

@@ -21,18 +21,21 @@ export function addTopic(program: Command, terminal: Terminal): void {
   topic
     .command('list')
     .alias('ls')
-    .description('List topics.')
+    .summary('list topics')
+    .description('List topics with their size and settings.')
     .argument('[prefix]', 'only names that start so')
     .option('-a, --all', 'queues as well: each has a log that is read like a topic')
     .action(nodeAction(terminal, listTopics));
   topic
     .command('describe')
+    .summary('settings of a topic and state of its partitions')
     .description('Print the settings of a topic and the state of each partition.')
     .argument('<topic>')
     .action(nodeAction(terminal, describeTopic));
   topic
     .command('delete')
     .alias('rm')
+    .summary('delete topics')
     .description('Delete topics with everything in them.')
     .argument('<topic...>')
     .action(
@@ -55,6 +58,7 @@ interface CreateOptions {
 function addCreate(topic: Command, terminal: Terminal): void {
   topic
     .command('create')
+    .summary('create a topic')
     .description(
       'Create a topic. One that exists with the same settings is fine; with others it is a conflict (exit code 4).',
     )
