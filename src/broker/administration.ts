@@ -31,7 +31,9 @@ export async function purgePartition(owner: PartitionOwner, logId: number): Prom
   }
   let count = 0;
   await owner.changeDurably(logId, ({ cursor, log }) => {
-    count = cursor?.purge(log.visibleEnd) ?? 0;
+    // What is not visible yet was appended since the start, so there are no gaps in it.
+    const staying = Math.max(0, (cursor?.end ?? 0) - log.visibleEnd);
+    count = cursor?.purge(log.visibleEnd, staying) ?? 0;
   });
   return count;
 }

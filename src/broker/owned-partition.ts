@@ -182,8 +182,8 @@ export class OwnedPartition {
       if (offset < 0) return undefined;
       const record = this.reader.read(offset, this.log.visibleEnd);
       if (record === undefined) {
-        // Everything from here to the end is control records or was cleaned away.
-        cursor.skip(offset, this.log.visibleEnd);
+        // Everything from here to the end is control records, was cleaned away or was lost; after power loss the log goes on above the cursor's end.
+        cursor.skip(offset, Math.min(this.log.visibleEnd, cursor.end));
         continue;
       }
       if (record.offset === offset) return record;

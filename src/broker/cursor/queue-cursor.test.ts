@@ -138,6 +138,17 @@ describe('QueueCursor', () => {
     expect(cursor.nextOffset()).toBe(2);
   });
 
+  it('counts what a purge leaves, although there are gaps below', () => {
+    const cursor = new QueueCursor();
+    cursor.startAt(0, 0, 0);
+    cursor.appended(0, 2);
+    // After power loss the log goes on above what anyone has seen.
+    cursor.appended(10, 2);
+    cursor.appended(12, 3);
+    expect(cursor.purge(12, 3)).toBe(4);
+    expect(cursor.ready).toBe(3);
+  });
+
   it('purges what waits and leaves deliveries alone', () => {
     const journal: Uint8Array[] = [];
     const cursor = withMessages(100, journal);

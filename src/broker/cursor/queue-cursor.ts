@@ -194,11 +194,13 @@ export class QueueCursor {
     this.pending.settled(0, 0, counted);
   }
 
-  /** Settles every waiting message below `upTo`; deliveries in flight stay. Returns how many messages. */
-  purge(upTo: number = this.logEnd): number {
-    const waiting = this.ready;
-    const settled = this.settleWaiting(this.acknowledgedFloor, Math.min(upTo, this.logEnd));
-    const count = upTo >= this.logEnd ? waiting : Math.min(waiting, settled);
+  /**
+   * Settles every waiting message below `upTo`; deliveries in flight stay. `staying` messages wait from there on: gaps keep the cursor from
+   * counting them itself. Returns how many messages were settled.
+   */
+  purge(upTo: number = this.logEnd, staying = 0): number {
+    const count = Math.max(0, this.ready - staying);
+    this.settleWaiting(this.acknowledgedFloor, Math.min(upTo, this.logEnd));
     this.messages -= count;
     this.pending.settled(0, 0, count);
     return count;
@@ -368,28 +370,28 @@ export class QueueCursor {
     this.raiseFloor(offset);
   }
 
-  /** Settles what is not in flight from `from` up to but without `to`. Returns how many offsets were not settled before. */
-  private settleWaiting(from: number, to: number): number {
-    let settled = 0;
+  /** Settles what is not in flight from `from` up to but without `to`. */
+  private settleWaiting(from: number, to: number): void {
     let start = from;
     const held = this.inFlight.count === 0 ? [] : this.inFlight.heldBetween(from, to);
     for (const offset of held) {
-      settled += this.settleRange(start, offset);
+      this.settleRange(start, offset);
       start = offset + 1;
     }
-    return settled + this.settleRange(start, to);
+    this.settleRange(start, to);
   }
 
-  private settleRange(from: number, to: number): number {
-    if (from >= to) return 0;
+  private settleRange(from: number, to: number): void {
+    if (from >= to) return;
     this.returned.deleteRange(from, to);
     this.counts.forgetRange(from, to);
     this.pending.settled(from, to, 0);
-    if (from > this.acknowledgedFloor) return this.acknowledged.addRange(from, to);
-    const before = this.acknowledged.deleteRange(from, to);
-    const settled = to - this.acknowledgedFloor - before;
+    if (from > this.acknowledgedFloor) {
+      this.acknowledged.addRange(from, to);
+      return;
+    }
+    this.acknowledged.deleteRange(from, to);
     this.raiseFloor(to);
-    return settled;
   }
 
   /** Memory follows the chunks that are neither new nor wholly settled: new messages wait when there are too many. */
