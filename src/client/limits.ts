@@ -11,6 +11,8 @@ export const REQUEST_TIMEOUT_MS = 30_000;
 export const DELIVERY_TIMEOUT_MS = 120_000;
 /** How long `close` waits for confirms and running handlers, in milliseconds. */
 export const CLOSE_TIMEOUT_MS = 10_000;
+/** How long the node may take to answer that the connection is closed, in milliseconds. */
+export const CLOSE_HANDSHAKE_MS = 2_000;
 /** Silence after which the node is pinged, and after as much again given up, in milliseconds. */
 export const KEEP_ALIVE_MS = 15_000;
 /** First wait before a lost connection is made again, in milliseconds; it doubles with every failure. */

@@ -149,6 +149,26 @@ test('a refused batch leaves no hole: those after it keep their order', async ()
   const outcomes = await Promise.allSettled(values.map((value) => producer.send(value)));
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', ...Array(6).fill('fulfilled')]);
   expect(topic.partitions[0]!.texts()).toEqual(['first', ...values.filter((_, index) => index !== 1)]);
+  expect(node.received.filter((frame) => frame.initProducer).length).toBe(1);
+});
+
+test('nothing new follows a batch that may be stored, lest the node forget that it has it', async () => {
+  const node = new FakeNode();
+  const topic = node.topic('orders');
+  const client = await clientOf(node);
+  const producer = client.producer({ to: 'orders', maxBatchBytes: 80 });
+  await producer.send('first');
+  let sendings = 0;
+  node.refuse = ({ batch }) => {
+    if (new TextDecoder().decode(readRecords(batch!, 0)[0]!.value!) !== 'stored') return undefined;
+    // Stored at once, which the client is not told; sent again, it fails once more; then the node answers for it.
+    if (++sendings === 1) return { code: ErrorCode.ERROR_TIMEOUT, isStored: true };
+    return sendings === 2 ? { code: ErrorCode.ERROR_TIMEOUT } : undefined;
+  };
+  const values = ['stored', ...Array.from({ length: 20 }, (_, index) => `${index} and something to fill the batch`)];
+  const receipts = await Promise.all(values.map((value) => producer.send(value)));
+  expect(receipts[0]).toMatchObject({ offset: 1, duplicate: true });
+  expect(topic.partitions[0]!.texts()).toEqual(['first', ...values]);
 });
 
 test('a node that forgot a producer gets what it lacks under a new producer id', async () => {

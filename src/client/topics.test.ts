@@ -136,6 +136,21 @@ test('a follower gets what is there and what comes, and can be moved', async () 
   expect(await taken(follower, 1)).toEqual([]);
 });
 
+test('a follower from the end misses nothing that came while it had no connection', async () => {
+  const { node, client } = await setUp();
+  await publish(client, 0, 2);
+  const follower = await client.follow('events');
+  await publish(client, 2, 3);
+  expect(texts(await taken(follower, 1))).toEqual(['2']);
+  const other = await connect('ws://fake', { transport: node.transport, reconnect });
+  clients.push(other);
+  node.refuseConnections = 1006;
+  node.connections[0]!.end(1006, 'cut');
+  await publish(other, 3, 5);
+  node.refuseConnections = undefined;
+  expect(texts(await taken(follower, 2))).toEqual(['3', '4']);
+});
+
 test('a broadcast tells what it missed between two connections', async () => {
   const { node, client } = await setUp();
   await publish(client, 0, 2);

@@ -1,4 +1,5 @@
 import { ClientError } from './errors.js';
+import { CLOSE_HANDSHAKE_MS } from './limits.js';
 import type { OpenTransport, Transport, TransportEvents } from './transport.js';
 
 /** What this client needs of a WebSocket: the standard's own, or that of the package `ws`. */
@@ -91,6 +92,9 @@ class WebSocketTransport implements Transport {
 
   close(code: number, reason: string): void {
     this.socket.close(code, reason);
+    // A peer that is gone never answers; without this, `ws` would keep the process alive for half a minute.
+    const timer = setTimeout(() => this.socket.terminate?.(), CLOSE_HANDSHAKE_MS);
+    if (typeof timer === 'object') timer.unref();
   }
 
   terminate(): void {
