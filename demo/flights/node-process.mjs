@@ -18,10 +18,7 @@ const stopLimitMs = 10_000;
 export async function startNode() {
   const folder = mkdtempSync(join(tmpdir(), 'duolog-demo-'));
   const flags = ['--data', folder, '--host', '127.0.0.1', '--port', '0', '--shards', '2', '--log-format', 'json'];
-  const child = spawn(process.execPath, [commandLine, 'start', ...flags], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DUOLOG_TEST_'))),
-  });
+  const child = spawn(process.execPath, [commandLine, 'start', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = once(child, 'exit');
   const removeAll = () => {
     child.kill('SIGKILL');

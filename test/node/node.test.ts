@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 // Worker threads are started from dist, so the whole node is taken from there.
 import { DataFolderError, type NodeSettings, type RunningNode, startNode } from '../../dist/node/index.js';
+import { engineSettings } from '../support/engine.js';
 import { bytesOf, JsonClient, textOf } from '../support/json-client.js';
 
 let folder: string;
@@ -19,7 +20,14 @@ afterEach(async () => {
 });
 
 async function start(settings: NodeSettings = {}): Promise<RunningNode> {
-  const node = await startNode({ data: folder, port: 0, shards: 2, journalSize: '8MiB', ...settings });
+  const node = await startNode({
+    data: folder,
+    port: 0,
+    shards: 2,
+    journalSize: '8MiB',
+    ...engineSettings(),
+    ...settings,
+  });
   nodes.push(node);
   return node;
 }
