@@ -171,6 +171,9 @@ class Shard {
         // Nothing of this shard can be written any more; a node that goes on with half of its logs would hide it.
         throw error;
       },
+      onMaintenanceFailed: (log, cause) => {
+        this.log('warn', `Cannot free space in log ${log.logId} now: ${cause.message}`);
+      },
       onLogOffline: (log, error) => {
         this.log('error', `Log ${log.logId} stopped serving: ${error.message}`);
         this.broker.owner.logOffline(log.logId);

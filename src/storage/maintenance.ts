@@ -25,6 +25,8 @@ export interface MaintenanceHost {
   readonly files: FileCache;
   checkpoint(log: PartitionLog): Promise<void>;
   unlinkQuietly(path: string): void;
+  /** A log could not be looked after; the next round tries again. */
+  maintenanceFailed(log: PartitionLog, cause: CodedError<string>): void;
 }
 
 /** Frees space: retention by time and size, segments that a queue is done with, and the rewriting of those that are mostly done with. */
@@ -50,6 +52,7 @@ export class Maintenance {
       if (this.pool !== undefined) await this.clean(log, this.pool);
     } catch (cause) {
       if (!(cause instanceof CodedError)) throw cause;
+      this.host.maintenanceFailed(log, cause);
     }
   }
 

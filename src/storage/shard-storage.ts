@@ -30,6 +30,8 @@ export interface ShardStorageOptions {
   readonly limits?: Partial<StorageLimits>;
   /** The shard's journal failed: nothing of this shard can be written any more. */
   readonly onFatal: (error: StorageError) => void;
+  /** Retention or cleaning of a log failed; the next round tries again. */
+  readonly onMaintenanceFailed?: (log: PartitionLog, cause: Error) => void;
   /** A log stopped serving. */
   readonly onLogOffline?: (log: PartitionLog, error: StorageError) => void;
 }
@@ -309,6 +311,10 @@ export class ShardStorage {
 
   appendsFailed(log: PartitionLog, fromOffset: number, error: StorageError): void {
     this.commit.failWaiters(log, fromOffset, error);
+  }
+
+  maintenanceFailed(log: PartitionLog, cause: Error): void {
+    this.options.onMaintenanceFailed?.(log, cause);
   }
 
   wentOffline(log: PartitionLog): void {

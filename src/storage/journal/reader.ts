@@ -2,6 +2,7 @@ import { crc32c } from '../../base/crc32c.js';
 import { readI64, readU32 } from '../../base/integers.js';
 import type { Disk, DiskFile } from '../../io/ports.js';
 import { StorageError } from '../errors.js';
+import { SCAN_CHUNK_BYTES } from '../limits.js';
 import { journalIdOf, journalPath, journalsDirectory } from '../paths.js';
 import {
   AREAS_AT,
@@ -101,8 +102,9 @@ function replayFile(file: DiskFile, journalId: number, visit: (record: JournalRe
   file.read(headerBytes, 0);
   const header = decodeHeader(headerBytes);
   if (header === undefined || header.journalId !== journalId || header.areaBytes > AREA_MAX_BYTES) {
-    // A journal is made durable with its header before it is used, so this one never was, or its first sector is lost.
-    const isUnused = headerBytes.every((byte) => byte === 0);
+    // A journal is made durable with its header before it is used, so this one never was, or its first sector is lost. A header may also be half
+    // written; then there is nothing behind it.
+    const isUnused = isZero(headerBytes) || isZeroFrom(file, AREAS_AT);
     if (isUnused) return { journalId, bootId: 'unknown', isClean: true, records: 0, corruption: undefined };
     throw new StorageError('bad-format', `Cannot read journal "${file.path}": its header is damaged`);
   }
@@ -114,6 +116,19 @@ function replayFile(file: DiskFile, journalId: number, visit: (record: JournalRe
   for (const start of [AREAS_AT, AREAS_AT + areaBytes]) readArea(file, salt, start, areaBytes, findings);
   const { records, corruption } = visitInOrder(findings, file.path, visit);
   return { journalId, bootId, isClean: false, records, corruption };
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+function isZeroFrom(file: DiskFile, start: number): boolean {
+  const chunk = new Uint8Array(SCAN_CHUNK_BYTES);
+  for (let at = start, length = 0; ; at += length) {
+    length = file.read(chunk, at);
+    if (!isZero(chunk.subarray(0, length))) return false;
+    if (length < chunk.length) return true;
+  }
 }
 
 function readArea(file: DiskFile, salt: Uint8Array, start: number, areaBytes: number, findings: Findings): void {
