@@ -13,18 +13,18 @@ const CREDIT = 4000;
 const LARGE_CREDIT = 65_000;
 const MAX_RANGES = 8000;
 
-/** Publishes `messages` of `valueBytes` in batches of 100 and waits for all confirms. */
-export async function fill(port, to, messages, valueBytes) {
+/** Publishes `messages` of `valueBytes` in batches (of 100 unless told otherwise) and waits for all confirms. */
+export async function fill(port, to, messages, valueBytes, { batch = BATCH, window = WINDOW } = {}) {
   const session = await WireSession.open(port);
   const targets = [{ to, partition: 0 }];
   const publisher = new WirePublisher(session, {
     targets,
-    window: WINDOW,
-    count: BATCH,
+    window,
+    count: batch,
     valueBytes,
     durability: MEMORY,
   });
-  await publisher.flood({ publishes: Math.ceil(messages / BATCH) });
+  await publisher.flood({ publishes: Math.ceil(messages / batch) });
   session.destroy();
 }
 

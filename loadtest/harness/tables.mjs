@@ -15,11 +15,13 @@ export const short = (value) =>
 
 const isNumeric = (text) => /^[<≤]?[\d–-]/.test(text);
 
-/** A Markdown table, padded so that it reads well in a terminal too. Columns of numbers are set to the right. */
+/** A Markdown table, padded so that it reads well in a terminal too. Columns of numbers are set to the right, but never the first, which names the row. */
 export function table(head, rows) {
   const texts = [head, ...rows].map((row) => row.map(String));
   const widths = head.map((_, column) => Math.max(3, ...texts.map((row) => row[column].length)));
-  const right = head.map((_, column) => rows.length > 0 && rows.every((row) => isNumeric(String(row[column]))));
+  const right = head.map(
+    (_, column) => column > 0 && rows.length > 0 && rows.every((row) => isNumeric(String(row[column]))),
+  );
   const line = (row) =>
     `| ${row.map((cell, at) => (right[at] ? cell.padStart(widths[at]) : cell.padEnd(widths[at]))).join(' | ')} |`;
   const rule = `|${widths.map((width, at) => `${'-'.repeat(width + 1)}${right[at] ? ':' : '-'}`).join('|')}|`;

@@ -197,6 +197,11 @@ export class WireConnection {
     this.#socket.once('drain', then);
   }
 
+  /** This side's port: it names the connection to the kernel. */
+  get localPort() {
+    return this.#socket.localPort;
+  }
+
   pause() {
     this.#socket.pause();
   }
