@@ -8,6 +8,7 @@ import { run } from './program.js';
 import { flushed, type Terminal } from './terminal.js';
 
 const words = process.argv.slice(2);
+const isNode = words.find((word) => !word.startsWith('-')) === 'start';
 const interruption = new AbortController();
 
 /**
@@ -29,12 +30,14 @@ function onSignal(code: 'interrupted' | 'terminated', text: string): void {
 
 function endAtOnce(text: string): never {
   process.stderr.write(`duolog: ${text} again: ends at once\n`);
+  // A node's listeners live in worker threads, where process.exit() would abort with a dump. Nothing that was confirmed is lost either way.
+  if (isNode) process.kill(process.pid, 'SIGKILL');
   endProcess(ExitCode.failed);
 }
 
 /** A reader that has seen enough is no error: `duolog topic consume t | head` ends quietly. A node outlives whoever read its log. */
 function onBrokenPipe(error: NodeJS.ErrnoException): void {
-  if (words.find((word) => !word.startsWith('-')) === 'start') return;
+  if (isNode) return;
   endProcess(error.code === 'EPIPE' ? ExitCode.ok : ExitCode.failed);
 }
 

@@ -99,6 +99,8 @@ describe('completion', () => {
     expect(complete(program, ['topic', 'delete', 'a', 'b'])).toMatchObject({ names: 'topics' });
     expect(complete(program, ['queue', 'consume', '-f', ''])).toMatchObject({ names: 'queues' });
     expect(complete(program, ['publish', ''])).toMatchObject({ names: 'all' });
+    expect(complete(program, ['topic', 'consume', '--group', 'g', ''])).toMatchObject({ names: 'topics' });
+    expect(complete(program, ['topic', 'consume', '--', ''])).toMatchObject({ names: 'topics' });
     expect(complete(program, ['topic', 'produce', 't', ''])).toMatchObject({ files: true });
     expect(complete(program, ['start', '--config', ''])).toMatchObject({ files: true });
     expect(complete(program, ['topic', 'create', ''])).toEqual({ candidates: [] });
