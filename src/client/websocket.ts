@@ -1,5 +1,6 @@
 import { ClientError } from './errors.js';
 import { CLOSE_HANDSHAKE_MS } from './limits.js';
+import { useNativeCrc } from './native-crc.js';
 import type { OpenTransport, Transport, TransportEvents } from './transport.js';
 
 /** What this client needs of a WebSocket: the standard's own, or that of the package `ws`. */
@@ -30,6 +31,7 @@ const ABNORMAL_CLOSURE = 1006;
 export async function defaultWebSocket(url: string): Promise<WebSocketLike> {
   const Ws = await loadWs();
   // Compression would cost more than it saves on batches, and the node does not offer it.
+  if (Ws !== undefined) await useNativeCrc();
   if (Ws !== undefined) return new Ws(url, { perMessageDeflate: false, skipUTF8Validation: true });
   if (typeof WebSocket === 'undefined') {
     throw new ClientError('connect-failed', 'There is no WebSocket here: install the package "ws" or give a factory');
