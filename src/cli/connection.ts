@@ -41,6 +41,7 @@ export function nodeAction<Options, Words extends readonly unknown[]>(
   return async (...given) => {
     // Commander passes the declared arguments, then the command's own options, then the command.
     const command = given.at(-1) as Command;
+    // The types of the words follow from the command's declared arguments, which commander does not know.
     const words = given.slice(0, -2) as unknown as Words;
     const options = command.optsWithGlobals<Options & GlobalOptions>();
     const output = new Output(terminal, options);
