@@ -60,6 +60,16 @@ function* pushCases() {
       }
 }
 
+/** The same through `duolog/client`: what its users get. */
+function* clientCases() {
+  for (const level of Object.keys(LEVELS))
+    for (const valueBytes of SIZES) {
+      yield { group: 'client', level, shards: 2, partitions: 1, valueBytes, load: 'clientPublish' };
+      yield { group: 'client', level, shards: 2, partitions: 1, valueBytes, load: 'clientPush' };
+    }
+  for (const valueBytes of SIZES) yield { group: 'client', shards: 2, partitions: 1, valueBytes, load: 'clientPull' };
+}
+
 function* broadcastCases() {
   for (const shards of [1, 2])
     for (const valueBytes of [128, 1024])
@@ -80,6 +90,7 @@ const isForQuick = ({ group, shards, partitions, valueBytes, count }) => {
   if (group === 'pull') return shards === 2;
   if (group === 'follow') return shards === 2 && valueBytes === 1024;
   if (group === 'one at a time') return true;
+  if (group === 'client') return valueBytes === 100;
   return shards === 2 && valueBytes === 100 && partitions === 1;
 };
 
@@ -90,6 +101,7 @@ export function selectCases({ isQuick, only }) {
     ...singleCases(),
     ...pullCases(),
     ...pushCases(),
+    ...clientCases(),
     ...broadcastCases(),
     ...rateCases(),
   ];
@@ -99,7 +111,9 @@ export function selectCases({ isQuick, only }) {
 }
 
 /** Names for `--only`. */
-export const GROUPS = ['publish', 'one at a time', 'pull', 'follow', 'push', 'broadcast', 'end to end'];
+export const GROUPS = ['publish', 'one at a time', 'pull', 'follow', 'push', 'client', 'broadcast', 'end to end'];
+
+const CLIENT_WORDS = { clientPublish: 'publish', clientPush: 'push with ack of each,', clientPull: 'read by offset' };
 
 /** What a case is called in tables. */
 export function nameOf({ group, valueBytes, count, partitions, shards, connections, load, perSecond }) {
@@ -107,6 +121,7 @@ export function nameOf({ group, valueBytes, count, partitions, shards, connectio
   const where = `${partitions} ${partitions === 1 ? 'partition' : 'partitions'}, ${shards} ${shards === 1 ? 'shard' : 'shards'}`;
   if (group === 'publish') return `publish ${size}, ${count === 1 ? 'single' : `batches of ${count}`}, ${where}`;
   if (group === 'one at a time') return `publish ${size}, each after the confirm of the last, ${where}`;
+  if (group === 'client') return `duolog/client: ${CLIENT_WORDS[load]} ${size}, ${where}`;
   if (load === 'pull') return `pull ${size}, ${connections} ${connections === 1 ? 'reader' : 'readers'}, ${where}`;
   if (group === 'follow') return `follow a topic ${size}, ${where}`;
   if (group === 'push')

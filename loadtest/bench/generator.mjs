@@ -199,7 +199,14 @@ async function heardAll({ limitSeconds }) {
 
 /** What `prepare` made ready, until `run` measures it. */
 let prepared;
-const loads = { flood, publishAtRate, pull, stream, consume };
+const ownLoads = { flood, publishAtRate, pull, stream, consume };
+
+/** The loads through the client measure the client as well, so it is loaded only for them. */
+async function loadNamed(name) {
+  if (ownLoads[name] !== undefined) return ownLoads[name];
+  const { clientLoads } = await import('./client-loads.mjs');
+  return (parameters) => clientLoads[name](parameters).then((run) => () => withCpu(run));
+}
 
 serveRole({
   fill,
@@ -208,7 +215,7 @@ serveRole({
   heardAll,
   closeAll,
   async prepare({ load, ...parameters }) {
-    prepared = await loads[load](parameters);
+    prepared = await (await loadNamed(load))(parameters);
   },
   run: () => prepared(),
 });

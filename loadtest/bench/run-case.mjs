@@ -26,6 +26,7 @@ const runners = {
   pull: (bench, one, name) => pull(bench, one, name, 'pull'),
   follow: (bench, one, name) => pull(bench, one, name, 'stream'),
   push,
+  client,
   broadcast,
   'end to end': endToEnd,
 };
@@ -105,6 +106,22 @@ async function push({ node, session, producer, consumer, durations }, one, from)
   await consumer.call('prepare', { load: 'consume', port: node.port, from, consumers: one.connections, messages });
   const result = await measure(node, consumer);
   return { ...result, bytesPerSecond: result.perSecond * one.valueBytes };
+}
+
+async function client(bench, one, name) {
+  const { node, session, producer, consumer, durations } = bench;
+  const { load, valueBytes, partitions } = one;
+  const durability = LEVELS[one.level ?? 'memory'];
+  const isQueue = load === 'clientPush';
+  await session.declare(isQueue ? { queue: { name, durability } } : { topic: { name, durability } });
+  const messages = fillOf(one, durations);
+  if (load === 'clientPublish') {
+    await producer.call('prepare', { load, port: node.port, to: name, valueBytes, durability, ...durations });
+    return measure(node, producer);
+  }
+  await producer.call('fill', { port: node.port, to: name, partitions, messages, valueBytes });
+  await consumer.call('prepare', { load, port: node.port, from: name, messages });
+  return measure(node, consumer);
 }
 
 /** Publishes at a fixed rate while somebody listens; latencies are those of the listeners, from when each message was due. */
