@@ -7,6 +7,7 @@ import { StorageError } from './errors.js';
 import { finishIndex, openIndex } from './index-rebuild.js';
 import { RecordKind } from './journal/format.js';
 import type { JournalRecord } from './journal/reader.js';
+import { SCAN_CHUNK_BYTES } from './limits.js';
 import type { LogHost, PartitionLog } from './partition-log.js';
 import { segmentBaseOf, segmentPath } from './paths.js';
 import { type BadRange, encodeQuarantine, readQuarantine } from './quarantine.js';
@@ -49,7 +50,9 @@ export class LogRecovery {
   private durable: DurablePlace;
   private tornBytes = 0;
   private lastRedo: Segment | undefined;
-  private hasChangeGap = false;
+  private isSameBoot = false;
+  /** Companion changes that were found before one that comes first, by their offsets. */
+  private readonly earlyChanges = new Map<number, Uint8Array>();
 
   constructor(host: LogHost, log: PartitionLog) {
     this.host = host;
@@ -92,7 +95,9 @@ export class LogRecovery {
   /** All records were given. `wasPowerLost`: what was not synced may be gone; `wasClean`: nothing happened behind checkpoints. */
   finish(wasPowerLost: boolean, wasClean: boolean): LogRecoveryReport {
     const { log, host } = this;
+    this.isSameBoot = !wasPowerLost;
     this.dropRedo();
+    this.reportChangeGap();
     const isBlind = this.checkpoint === undefined && !this.wasCreated;
     const isNew = isBlind && !this.wasOpen && this.listBases().length === 0;
     const isScanned = this.wasOpen || (isBlind && !isNew);
@@ -158,17 +163,24 @@ export class LogRecovery {
 
   private applyChange(companionOffset: number, change: Uint8Array): void {
     const { log } = this;
-    // The records of a log that was offline are repeated in the journal.
-    if (this.hasChangeGap || companionOffset <= log.companionOffset) return;
-    if (companionOffset !== log.companionOffset + 1) {
-      this.hasChangeGap = true;
-      this.damage.push(
-        `Log ${log.logId} lacks the companion changes from ${log.companionOffset + 1} to ${companionOffset - 1}`,
-      );
-      return;
+    // The records of a log that was offline are repeated in the journal, behind later ones.
+    if (companionOffset <= log.companionOffset) return;
+    this.earlyChanges.set(companionOffset, change);
+    for (let next = companionOffset; next === log.companionOffset + 1; next++) {
+      const found = this.earlyChanges.get(next);
+      if (found === undefined) break;
+      this.earlyChanges.delete(next);
+      log.companionOffset = next;
+      log.companion.apply(found);
     }
-    log.companionOffset = companionOffset;
-    log.companion.apply(change);
+  }
+
+  /** What comes behind a missing change cannot be applied. */
+  private reportChangeGap(): void {
+    if (this.earlyChanges.size === 0) return;
+    const { companionOffset, logId } = this.log;
+    const upTo = Math.min(...this.earlyChanges.keys()) - 1;
+    this.damage.push(`Log ${logId} lacks the companion changes from ${companionOffset + 1} to ${upTo}`);
   }
 
   private raiseDurable(segmentBase: number, position: number, endOffset: number): void {
@@ -187,8 +199,8 @@ export class LogRecovery {
       (segmentBase < last.baseOffset || (segmentBase === last.baseOffset && position + bytes.length <= last.sizeBytes));
     if (isCovered) return;
     const file = this.redoFile(segmentBase);
-    const found = new Uint8Array(bytes.length);
-    if (file.read(found, position) < bytes.length || Buffer.compare(found, bytes) !== 0) file.write(bytes, position);
+    // Also when the same bytes are read there: they may be in the page cache only, and called clean by a sync that failed.
+    file.write(bytes, position);
     let endOffset = 0;
     for (let at = 0, next = batch.nextBatch(bytes, 0, bytes.length); next !== -1; ) {
       endOffset = batch.batchLastOffset(bytes, at) + 1;
@@ -339,10 +351,30 @@ export class LogRecovery {
       file.syncNow();
     }
     if (result.bad.length > 0) this.quarantine(segment, result.bad);
+    if (this.isSameBoot) this.writeAgain(segment, file);
     this.log.directoryChanges++;
     if (!segment.isUnsynced) return;
     segment.holdUntilSynced(this.host.files);
     this.log.unsynced.add(segment);
+  }
+
+  /**
+   * The process before may have ended because a sync had failed. Then the kernel still shows the bytes, and calls them clean although they are
+   * not on disk: only what is written again will be.
+   */
+  private writeAgain(segment: Segment, file: DiskFile): void {
+    const { durable } = this;
+    const isBelow = segment.baseOffset < durable.segmentBase;
+    if (isBelow) return;
+    const known = segment.baseOffset === durable.segmentBase ? durable.position : 0;
+    const chunk = new Uint8Array(Math.min(SCAN_CHUNK_BYTES, segment.sizeBytes));
+    for (let at = Math.max(segment.syncedBytes, known); at < segment.sizeBytes; ) {
+      const wanted = chunk.subarray(0, Math.min(chunk.length, segment.sizeBytes - at));
+      const length = file.read(wanted, at);
+      if (length === 0) return;
+      file.write(wanted.subarray(0, length), at);
+      at += length;
+    }
   }
 
   private accept(segment: Segment, bytes: Uint8Array, at: number): void {
