@@ -24,7 +24,11 @@ const flag = z.union([z.boolean(), z.stringbool()]);
 
 /** Sizes in bytes; `16MiB`, `64k` and the like are understood. */
 const size = (min: number, max: number) =>
-  z.union([z.number(), z.string().transform(parseSize)]).pipe(z.number().int().min(min).max(max));
+  z
+    .union([z.number(), z.string().transform(parseSize)])
+    .refine((bytes) => Number.isInteger(bytes) && bytes >= min && bytes <= max, {
+      error: `must be a size from ${min} to ${max} bytes, such as 65536, 64k or 64MiB`,
+    });
 
 /** The settings in force. Sizes in bytes. */
 const schema = z.strictObject({
@@ -160,14 +164,20 @@ function readConfigFile(file: string): Record<string, unknown> {
   return settings;
 }
 
-/** Variables that start with DUOLOG_ but are the command line's own, not settings of a node. */
+/** Variables that start with DUOLOG_ but are the command line's own, not settings of a node; those of our tests are passed over as well. */
 const OTHER_VARIABLES = new Set(['DUOLOG_CONFIG', 'DUOLOG_URL']);
 
 function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
   const names = new Map(SETTING_NAMES.map((name) => [environmentName(name), name]));
   const settings: Record<string, unknown> = {};
   for (const [variable, value] of Object.entries(environment)) {
-    if (!variable.startsWith('DUOLOG_') || value === undefined || value === '' || OTHER_VARIABLES.has(variable))
+    if (
+      !variable.startsWith('DUOLOG_') ||
+      variable.startsWith('DUOLOG_TEST_') ||
+      value === undefined ||
+      value === '' ||
+      OTHER_VARIABLES.has(variable)
+    )
       continue;
     const name = names.get(variable);
     if (name === undefined) {
