@@ -45,7 +45,7 @@ test('a tree in which the tool sees nothing fails instead of reporting success',
   cpSync(join(bad, 'src/proto/gen'), join(empty, 'src/proto/gen'), { recursive: true });
   try {
     const { findings } = await checkImports(empty);
-    expect(findings).toEqual(['not-seen: there is no module below src, test, loadtest']);
+    expect(findings).toEqual(['not-seen: there is no module below src, test, loadtest, demo']);
   } finally {
     rmSync(empty, { recursive: true, force: true });
   }
