@@ -19,6 +19,7 @@ export function shareOf({ group, level, result }, limits) {
     return [bytesPerSecond / MIB / limits.wsFromFile.mibPerSecond, 'pread to WebSocket'];
   if (group === 'broadcast' && limits.fanOut !== undefined)
     return [limits.fanOut.cpuMicrosPerDelivery / nodeMicros, 'fan-out, by CPU'];
+  if (group === 'end to end' && limits.relay !== undefined) return [limits.relay.p99Ms / result.p99Ms, 'relay, by p99'];
   return [undefined, '–'];
 }
 

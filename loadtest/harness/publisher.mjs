@@ -172,7 +172,7 @@ const LONG_PAUSE_MS = 4;
 const pauseCell = new Int32Array(new SharedArrayBuffer(4));
 
 /** Sleeps to the point (long waits by a timer), and lets the event loop run once. */
-async function pause(untilDueMs) {
+export async function pause(untilDueMs) {
   if (untilDueMs > LONG_PAUSE_MS) await sleep(untilDueMs - LONG_PAUSE_MS / 2);
   else {
     Atomics.wait(pauseCell, 0, 0, Math.max(PAUSE_MS, Math.min(untilDueMs, 1)));

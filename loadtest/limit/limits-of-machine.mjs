@@ -3,6 +3,7 @@ import { medians } from '../harness/measures.mjs';
 import { number, short, table } from '../harness/tables.mjs';
 import { measureFanOut } from './fan-out.mjs';
 import { measureGroupCommit } from './group-commit.mjs';
+import { measureRelay } from './relay.mjs';
 import { measureTcpToFile } from './tcp-to-file.mjs';
 import { measureWsFromFile } from './ws-from-file.mjs';
 
@@ -32,8 +33,10 @@ export async function measureLimits(folder, { isQuick, onStep = () => {} }) {
     await step('appendCommit', () => measureGroupCommit(folder, { runs: 3, isRecycled: false, isThreaded: true }));
   }
   await step('groupCommit', () => measureGroupCommit(folder, { runs: 3, isRecycled: true, isThreaded: true }));
-  if (engine === 'uws')
+  if (engine === 'uws') {
     await step('fanOut', () => measureFanOut({ runs: 3, bytes: 128, connections: 1000, perSecond: 50 }));
+    await step('relay', () => measureRelay({ runs: 3, bytes: 100, perSecond: 10_000 }));
+  }
   return limits;
 }
 
@@ -45,6 +48,7 @@ const LINES = {
   groupCommit: 'write of 100 B and fdatasync, recycled space',
   appendCommit: 'write of 100 B and fdatasync, growing file',
   fanOut: '128 B to 1,000 connections, 50 a second (bare uWebSockets.js)',
+  relay: '100 B from one process to another (bare uWebSockets.js)',
 };
 
 function cells({ mibPerSecond, cpuSecondsPerGib, commitsPerSecond, cpuMicrosPerDelivery, p50Ms, p99Ms }) {
@@ -54,7 +58,12 @@ function cells({ mibPerSecond, cpuSecondsPerGib, commitsPerSecond, cpuMicrosPerD
     cpuSecondsPerGib === undefined
       ? cpuMicrosPerDelivery && `${short(cpuMicrosPerDelivery)} µs per delivery`
       : `${short(cpuSecondsPerGib)} s per GiB`;
-  return [rate ?? '50,000/s', cpu ?? '–', short(p50Ms), short(p99Ms)];
+  return [
+    rate ?? (cpuMicrosPerDelivery === undefined ? '10,000/s' : '50,000/s'),
+    cpu ?? '–',
+    short(p50Ms),
+    short(p99Ms),
+  ];
 }
 
 /** The limits as a Markdown table. */
