@@ -61,6 +61,7 @@ export class MetadataLog {
     const size = replay(file, filePath, catalog);
     // What lies behind the last whole record was never confirmed to anybody.
     if (file.size() > size) file.truncate(size);
+    writeAgain(file, size);
     file.syncNow();
     disk.syncDirectory(folder);
     removeOldLogs(disk, folder, filePath);
@@ -159,6 +160,16 @@ function replay(file: DiskFile, path: string, catalog: Catalog): number {
     throw new MetadataLogError('corrupt', `Cannot read the metadata log ${path}: the record at byte ${at} is damaged`);
   }
   return at;
+}
+
+/**
+ * A node may have ended because a sync failed. Then the kernel still shows the bytes, and calls them clean although they are not on disk: only what
+ * is written again will be.
+ */
+function writeAgain(file: DiskFile, size: number): void {
+  const bytes = new Uint8Array(size);
+  file.read(bytes, 0);
+  if (size > 0) file.write(bytes, 0);
 }
 
 /** A torn tail has nothing behind it; a whole record behind bad bytes means that confirmed changes were damaged. */

@@ -284,6 +284,8 @@ export class PowerRun {
     for (const { logs } of this.world.topics)
       for (const log of logs) for (const one of log.idempotent) one.disconnect();
     for (let attempt = 0; ; attempt++) {
+      // What the dead process has still under way runs against a disk that is off; from then on it waits for ever.
+      await new Promise<void>((resolve) => setImmediate(resolve));
       this.power.on();
       if (attempt < 3 && this.prng.chance(0.25))
         this.power.arm(this.prng.pick(['power', 'kill']), this.prng.between(1, 60));

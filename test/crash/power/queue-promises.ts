@@ -26,6 +26,8 @@ export class QueuePromises {
   neverBelow = 0;
   /** Offsets from here on belong to the queue. */
   belongsFrom = 0;
+  /** Deliveries since the last start. */
+  deliveredInLife = 0;
   readonly held = new Map<string, HeldDelivery>();
   private readonly label: string;
   private readonly settled = new Map<string, Settlement>();
@@ -34,7 +36,8 @@ export class QueuePromises {
   private readonly settledInLife = new Set<string>();
   /** End of the log at the last start. */
   private recoveredEnd = 0;
-  private latestNew = -1;
+  /** Offset of the last message that each consumer was the first to get. */
+  private readonly latestNew = new Map<number | undefined, number>();
   /** Flags without need may follow sudden ends only, at most one lease each. */
   private needlessFlagsLeft = 0;
 
@@ -50,6 +53,7 @@ export class QueuePromises {
   /** A consumer got a message. Returns whether it was flagged without need. */
   deliver(record: SeenRecord, consumer: number | undefined, redelivered: boolean, deliveryCount: number): boolean {
     const { offset, value } = record;
+    this.deliveredInLife++;
     const name = (): string => `${short(value)} at offset ${offset} of ${this.label}`;
     const settlement = this.settled.get(value) ?? 'sent';
     promised(
@@ -64,8 +68,9 @@ export class QueuePromises {
     if (redelivered && !isKnown) this.checkNeedlessFlag(offset, name);
     this.checkCount(value, deliveryCount, name);
     if (!isKnown) {
-      promised(offset > this.latestNew, 'out-of-order', () => `${name()} is delivered behind ${this.latestNew}`);
-      this.latestNew = offset;
+      const latest = this.latestNew.get(consumer) ?? -1;
+      promised(offset > latest, 'out-of-order', () => `${name()} is delivered behind ${latest}`);
+      this.latestNew.set(consumer, offset);
     }
     this.delivered.add(value);
     if (consumer !== undefined) this.held.set(value, { consumer, offset });
@@ -158,6 +163,23 @@ export class QueuePromises {
     this.beginLife(end !== 'close', logEnd);
   }
 
+  /** Begins a life after the process was killed, where nobody can look at the cursor itself. */
+  beginAfterKill(records: readonly SeenRecord[], logEnd: number): void {
+    this.forgetLost(records);
+    this.beginLife(true, logEnd);
+  }
+
+  /** Compares how many messages a queue says it has, before anybody consumes, with what was promised. */
+  checkReady(records: readonly SeenRecord[], ready: number): void {
+    const most = records.filter(({ value }) => (this.settled.get(value) ?? 'sent') === 'sent').length;
+    const least = records.filter(({ value }) => !this.settled.has(value)).length;
+    promised(
+      ready >= least && ready <= most,
+      'message-count',
+      () => `${this.label} counts ${ready} messages, and ${least} to ${most} wait`,
+    );
+  }
+
   /** Messages that a full drain of the queue must bring. */
   expected(records: readonly SeenRecord[]): SeenRecord[] {
     return records.filter(
@@ -181,7 +203,8 @@ export class QueuePromises {
 
   private beginLife(wasSudden: boolean, logEnd: number): void {
     this.recoveredEnd = logEnd;
-    this.latestNew = -1;
+    this.latestNew.clear();
+    this.deliveredInLife = 0;
     if (wasSudden) this.needlessFlagsLeft += LEASE_OFFSETS;
     this.held.clear();
     this.settledInLife.clear();
