@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // Where continuous integration wants the counts; see .ci/run and tools/test-nodes.mjs.
@@ -9,6 +10,9 @@ export default defineConfig({
     exclude: ['**/node_modules/**', 'tools/fixtures/**'],
     globalSetup: ['test/global-setup.ts'],
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
+    // On two cores vitest would run one file at a time, though many tests wait more than they compute.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 30_000,
+    hookTimeout: 30_000,
   },
 });

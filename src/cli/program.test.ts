@@ -13,6 +13,13 @@ function testTerminal(): Terminal & { readonly stdout: PassThrough; readonly std
   return { ...streams, environment: {}, interrupted: new AbortController().signal };
 }
 
+/** All that was written: from Node 25 on, `read` hands out one write at a time. */
+function textOf(stream: PassThrough): string {
+  const chunks: unknown[] = [];
+  for (let chunk: unknown = stream.read(); chunk !== null; chunk = stream.read()) chunks.push(chunk);
+  return chunks.join('');
+}
+
 const program = createProgram(testTerminal(), '1.2.3');
 const words = (...before: string[]) => complete(program, before).candidates.map(({ word }) => word);
 
@@ -72,11 +79,11 @@ describe('the commands', () => {
   it('explain themselves on stdout, and complain on stderr', async () => {
     const terminal = testTerminal();
     await expect(run(['topic', 'create', '--help'], terminal, '1')).rejects.toMatchObject({ exitCode: 0 });
-    expect(String(terminal.stdout.read())).toContain('--retention <duration>');
+    expect(textOf(terminal.stdout)).toContain('--retention <duration>');
     await expect(run(['topic', 'create', 'x', '--retention', '7'], terminal, '1')).rejects.toMatchObject({
       exitCode: 1,
     });
-    expect(String(terminal.stderr.read())).toMatch(
+    expect(textOf(terminal.stderr)).toMatch(
       /^error: option '--retention <duration>' argument '7' is invalid.*unit.*\nTry: duolog topic create --help\n$/s,
     );
   });
