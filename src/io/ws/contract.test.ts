@@ -282,6 +282,21 @@ describe.each<WsEngine>(['uws', 'ws'])('the WebSocket port on %s', (engine) => {
       client.destroy();
     });
 
+    test('gets what was sent from within drain(), also when that is a new backlog', async () => {
+      const large = Buffer.alloc(8 * 1_048_576, 'x');
+      let left = 3;
+      const { server, seen } = await start({
+        onDrain: (socket) => {
+          if (left-- > 0) socket.send(large);
+        },
+      });
+      const client = await RawClient.handshake(server.port);
+      await eventually(() => seen.sockets.length === 1);
+      expect(seen.sockets[0]!.send(large)).toBe('buffered');
+      for (let count = 0; count < 4; count++) expect((await client.frame()).payload.length).toBe(large.length);
+      client.destroy();
+    });
+
     test('beyond the limit is closed with 1013, after everything that was taken', async () => {
       const { server, seen } = await start({ maxBackpressureBytes: 1_000_000 });
       const client = await RawClient.handshake(server.port);

@@ -28,6 +28,7 @@ export class UwsSocket implements WsSocket {
   readonly subprotocol: string;
   private raw: WebSocket<UwsUserData> | undefined;
   private events: WsSocketEvents | undefined;
+  private isDrainDue = false;
   private readonly maxBackpressureBytes: number;
 
   constructor(origin: UwsSocketOrigin, maxBackpressureBytes: number) {
@@ -110,9 +111,18 @@ export class UwsSocket implements WsSocket {
     this.events?.message(bytes, isText);
   }
 
-  /** Called by the engine whenever the backlog has shrunk. */
+  /**
+   * Called by the engine whenever the backlog has shrunk. The session hears of it a little later: uWebSockets.js stops waiting for the socket to
+   * become writable when its handler returns, even if a send of 16 KiB or more within the handler has left a new backlog, which then would
+   * stay for ever.
+   */
   onDrain(): void {
-    if (this.raw !== undefined && this.raw.getBufferedAmount() === 0) this.events?.drain();
+    if (this.isDrainDue || this.bufferedBytes() > 0) return;
+    this.isDrainDue = true;
+    setImmediate(() => {
+      this.isDrainDue = false;
+      if (this.raw !== undefined && this.raw.getBufferedAmount() === 0) this.events?.drain();
+    });
   }
 
   onPong(): void {
