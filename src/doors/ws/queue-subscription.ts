@@ -1,6 +1,7 @@
 import type { ByteWriter } from '../../base/bytes.js';
 import { ByteReader } from '../../base/bytes.js';
 import { copyOf } from '../../base/copy.js';
+import { Deque } from '../../base/deque.js';
 import { DecodeError } from '../../base/errors.js';
 import { BrokerError } from '../../broker/errors.js';
 import type {
@@ -47,6 +48,8 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   private handle: ConsumerHandle | undefined;
   private writer: ByteWriter | undefined;
   private textDeliveries: TextDelivery[] = [];
+  /** Frames that came after the socket had clogged, in their order: no more than the broker still had credit for. */
+  private readonly held = new Deque<Uint8Array | readonly TextDelivery[]>();
   private isOver = false;
   private isWithheld = false;
   /** Manual acknowledgement: what the client asked for. */
@@ -121,14 +124,40 @@ export class QueueSubscription implements Subscription, QueueConsumer {
     if (this.textDeliveries.length > 0) {
       const deliveries = this.textDeliveries;
       this.textDeliveries = [];
-      outbox.answer(0, { deliver: { subscription: this.number, deliveries } });
+      if (this.mustHold()) this.held.pushBack(deliveries);
+      else this.sendText(deliveries);
     }
     if (writer !== undefined) {
       this.writer = undefined;
-      if (frameContentBytes(writer) > 0) outbox.sendBytes(finishDeliver(writer, this.number));
+      if (frameContentBytes(writer) > 0) this.sendFrame(finishDeliver(writer, this.number));
       writers.give(writer);
     }
     if (outbox.isClogged) this.withhold();
+  }
+
+  /** Whether a frame has to wait: what other shards had sent before they heard of a withheld credit must not count as the client's slowness. */
+  private mustHold(): boolean {
+    return this.setting.outbox.isClogged || this.held.length > 0;
+  }
+
+  private sendFrame(frame: Uint8Array): void {
+    if (this.mustHold()) this.held.pushBack(copyOf(frame));
+    else this.setting.outbox.sendBytes(frame);
+  }
+
+  private sendText(deliveries: readonly TextDelivery[]): void {
+    this.setting.outbox.answer(0, { deliver: { subscription: this.number, deliveries: [...deliveries] } });
+  }
+
+  /** Sends what was held, as long as the client reads. */
+  private sendHeld(): void {
+    const { outbox } = this.setting;
+    while (!outbox.isClogged) {
+      const first = this.held.popFront();
+      if (first === undefined) return;
+      if (first instanceof Uint8Array) outbox.sendBytes(first);
+      else this.sendText(first);
+    }
   }
 
   /** Takes the broker's credit back, also from within a delivery, so that a queue of large messages stops in time. */
@@ -236,6 +265,7 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   }
 
   drained(): void {
+    this.sendHeld();
     this.balance();
   }
 
@@ -265,6 +295,7 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   private stop(): void {
     this.isOver = true;
     this.textDeliveries = [];
+    while (this.held.popFront());
     if (this.writer !== undefined) this.setting.writers.give(this.writer);
     this.writer = undefined;
   }

@@ -164,6 +164,36 @@ describe('queue subscriptions', () => {
     },
   );
 
+  it.each([
+    ['binary', false],
+    ['binary', true],
+    ['text', false],
+  ] as const)(
+    'hold what comes after the socket has clogged, so that a reader of large messages is never too slow (%s, automatic acks: %s)',
+    async (form, automaticAck) => {
+      const broker = new FakeBroker();
+      broker.add('q', 'queue', 1);
+      // Three messages are more than the hard limit of such a session.
+      const limits = { backlogMarkBytes: 20_000, maxMessageBytes: 300_000, maxFetchBytes: 300_000 };
+      const publisher = Harness.open({ broker, limits });
+      await publish(publisher, 'q', 9, 300_000);
+      const harness = Harness.open({ broker, limits }, form);
+      harness.socket.isReading = false;
+      const subscribe = { subscription: 1, from: 'q', queue: { credit: 1000, automaticAck } };
+      if (form === 'text') harness.say({ id: 1, subscribe });
+      else harness.send({ id: 1, subscribe });
+      const seen: ReturnType<typeof harness.take> = [];
+      for (let round = 0; round < 40; round++) {
+        await harness.turn();
+        expect(harness.socket.backlog).toBeLessThan(500_000);
+        harness.socket.drain();
+        seen.push(...harness.take());
+      }
+      expect(harness.socket.ended).toBeUndefined();
+      expect(tags(seen).map(Number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    },
+  );
+
   it('are told when the queue goes', async () => {
     const harness = opened();
     await harness.ask({ id: 1, subscribe: { subscription: 1, from: 'q', queue: { credit: 1 } } });
