@@ -58,23 +58,25 @@ export async function timeToFirstDelivery(port, from) {
 
 /**
  * Takes all `messages` of a queue and acknowledges those with an odd offset; the others stay unacknowledged until the end, when they all
- * come back at once. Needs one subscription after the other, because the credit of each is bounded.
+ * come back at once. Needs one subscription after the other, because the credit of each is bounded. Ends early when `maxHeld` messages
+ * are unacknowledged. Returns how many were acknowledged.
  */
-export async function acknowledgeEverySecond(port, from, messages) {
+export async function acknowledgeEverySecond(port, from, messages, maxHeld) {
   const session = await WireSession.open(port);
-  let [received, held, subscription] = [0, 0, 0];
+  let [received, held, heldBefore, subscription] = [0, 0, 0, 0];
   const tags = [];
   let isBusy = false;
   await new Promise((resolve, reject) => {
     const subscribe = async () => {
       subscription++;
+      heldBefore += held;
       held = 0;
       await session.request({ subscribe: { subscription, from, queue: { credit: LARGE_CREDIT } } });
     };
     /** Settles what is to be settled; then, when all credit is held by messages that stay, goes on with another subscription. */
     const advance = async () => {
       while (tags.length > 0) await session.request({ settle: { subscription, tags: tags.splice(0, MAX_RANGES) } });
-      if (received >= messages) resolve();
+      if (received >= messages || heldBefore + held >= maxHeld) resolve();
       else if (held >= LARGE_CREDIT) await subscribe();
       isBusy = false;
       if (tags.length > 0) start();
@@ -95,4 +97,5 @@ export async function acknowledgeEverySecond(port, from, messages) {
     subscribe().catch(reject);
   });
   session.destroy();
+  return received - heldBefore - held;
 }
