@@ -13,7 +13,8 @@ const READ_BYTES = 4 * 1024 * 1024;
 const PLAIN_WINDOW = 20;
 /** A queue is emptied every so many rounds, to see that nothing is missing. */
 const ROUNDS_PER_DRAIN = 5;
-const DRAIN_QUIET_MS = 400;
+const DRAIN_QUIET_MS = 5000;
+const POLL_MS = 50;
 
 /** What a run has met, for the report. */
 export interface NodeCounts {
@@ -247,8 +248,8 @@ export class NodeRun {
     }
     const before = new Map([...ready.keys()].map((state) => [state, state.queue?.deliveredInLife ?? 0]));
     for (const { name, kind } of TOPICS)
-      if (kind === 'queue') await this.openConsumer(node, name, 60_000, () => 'hold');
-    await this.untilQuiet();
+      if (kind === 'queue') await this.openConsumer(node, name, 10_000, () => 'settle');
+    await this.untilEmpty(ready.keys());
     if (this.violation !== undefined) throw this.violation;
     for (const [state, count] of ready) {
       const missing = state.queue?.expected(state.records)[0];
@@ -256,7 +257,8 @@ export class NodeRun {
       promised(
         missing === undefined,
         'acknowledgement-swallowed',
-        () => `offset ${missing?.offset} of ${name} is not delivered`,
+        () =>
+          `offset ${missing?.offset} of ${name} is not delivered; ready ${count}, came ${(state.queue?.deliveredInLife ?? 0) - (before.get(state) ?? 0)}`,
       );
       const delivered = (state.queue?.deliveredInLife ?? 0) - (before.get(state) ?? 0);
       promised(
@@ -267,10 +269,16 @@ export class NodeRun {
     }
   }
 
-  private async untilQuiet(): Promise<void> {
-    for (let last = -1; last !== this.counts.deliveries; ) {
+  /** Waits until nothing is missing, or nothing has come for long. */
+  private async untilEmpty(states: Iterable<Partition>): Promise<void> {
+    const queues = [...states];
+    let last = -1;
+    for (let quietMs = 0; quietMs < DRAIN_QUIET_MS; quietMs += POLL_MS) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      if (this.violation !== undefined) return;
+      if (last !== this.counts.deliveries) quietMs = 0;
       last = this.counts.deliveries;
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_QUIET_MS));
+      if (queues.every(({ queue, records }) => queue?.expected(records).length === 0)) return;
     }
   }
 
@@ -368,9 +376,10 @@ export class NodeRun {
     const bytes = Buffer.from(publisher.encode(batch)).toString('base64');
     const durability = this.prng.chance(0.5) ? 'DURABILITY_MEMORY' : 'DURABILITY_DISK';
     const body = { to: partition.topic, partition: partition.partition, batch: bytes, durability };
-    this.send(session, partition, batch.values, { publish: body }, (isConfirmed) => {
-      if (!isConfirmed)
-        this.guarded(() => promised(false, 'node-failed', () => `${publisher.name} was refused a batch`));
+    this.send(session, partition, batch.values, { publish: body }, (error) => {
+      this.guarded(() =>
+        promised(error === undefined, 'node-failed', () => `${publisher.name}: ${error?.['message']}`),
+      );
       publisher.confirmed(batch);
       this.publishNext(session, partition, publisher);
     });

@@ -5,6 +5,8 @@ const encoder = new TextEncoder();
 
 /** A batch of an idempotent publisher, from its first sending until it is confirmed. */
 export interface SequencedBatch {
+  /** Batches of the publisher before this one. */
+  readonly index: number;
   readonly sequence: number;
   readonly values: readonly string[];
   state: 'sent' | 'failed';
@@ -19,6 +21,7 @@ export class IdempotentPublisher {
   readonly unconfirmed: SequencedBatch[] = [];
   private readonly builder = new BatchBuilder();
   private serial = 0;
+  private batches = 0;
 
   constructor(name: string, logId: number, producerId: number) {
     this.name = name;
@@ -26,16 +29,20 @@ export class IdempotentPublisher {
     this.producerId = producerId;
   }
 
-  /** Whether another batch may be in flight; as in Kafka, five at most, and none behind one that failed. */
+  /**
+   * Whether another batch may be in flight: none behind one that failed, and none more than four behind the oldest that is not confirmed, though
+   * later ones may be: a log knows a resend by the publisher's last five batches.
+   */
   get isReady(): boolean {
-    return this.unconfirmed.length < 5 && this.unconfirmed.every(({ state }) => state === 'sent');
+    const oldest = this.unconfirmed[0]?.index ?? this.batches;
+    return this.batches - oldest < 5 && this.unconfirmed.every(({ state }) => state === 'sent');
   }
 
   /** The next batch, with values of these paddings. */
   next(paddings: readonly number[]): SequencedBatch {
     const sequence = this.serial;
     const values = paddings.map((padding) => messageValue(this.name, this.serial++, padding));
-    const batch: SequencedBatch = { sequence, values, state: 'sent' };
+    const batch: SequencedBatch = { index: this.batches++, sequence, values, state: 'sent' };
     this.unconfirmed.push(batch);
     return batch;
   }
