@@ -119,17 +119,17 @@ test('a peer that falls silent is given up and the connection made again', async
 test('bytes that are no frame end the connection, not the process', async () => {
   const node = new FakeNode();
   const states: string[] = [];
+  let spoil: (() => void) | undefined;
   const client = await connect('ws://fake', {
     reconnect: quick,
-    transport: async (url, events) => {
-      const transport = await node.transport(url, events);
-      if (node.connections.length === 1 && states.length === 0)
-        setTimeout(() => events.message(new Uint8Array([0xff, 0xff])), 5);
-      return transport;
+    transport: (url, events) => {
+      spoil ??= () => events.message(new Uint8Array([0xff, 0xff]));
+      return node.transport(url, events);
     },
   });
   clients.push(client);
   client.onState(({ state, error }) => states.push(`${state}${error === undefined ? '' : `: ${error.code}`}`));
+  spoil?.();
   while (states.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
   expect(states.slice(0, 2)).toEqual(['reconnecting: protocol', 'open']);
 });
