@@ -26,7 +26,9 @@ export class Ledger {
 
   /** Notes a broken rule; `job` is what replays it. */
   violation(job: number | undefined, text: string): void {
-    this.violations.push(job === undefined ? text : `job ${job}: ${text}`);
+    const whole = job === undefined ? text : `job ${job}: ${text}`;
+    this.violations.push(whole);
+    console.log(`VIOLATION ${whole}`);
   }
 
   /** Adds to a count by topic. */

@@ -200,7 +200,6 @@ class Run {
       console.log(`  confirmed on disk  ${good.confirmMs}\n  delivered          ${good.deliverMs}`);
     }
     console.log(`At the end: ${counted}`);
-    for (const violation of ledger.violations.slice(0, MAX_VIOLATIONS)) console.log(`VIOLATION ${violation}`);
     const { seed } = this.options;
     if (ledger.violations.length === 0) console.log(`No rule was broken (seed ${seed}).`);
     else
