@@ -7,6 +7,7 @@ import { QueuePromises } from '../power/queue-promises.js';
 import { promised } from '../power/violation.js';
 import { ChildNode, type ChildOptions } from './child.js';
 import { type Frame, Session } from './session.js';
+import { Settler } from './settler.js';
 
 const READ_BYTES = 4 * 1024 * 1024;
 /** Publishes of one plain publisher that may be unconfirmed at once. */
@@ -393,15 +394,19 @@ export class NodeRun {
   ): Promise<void> {
     const session = await Session.open(node.port);
     const consumer = this.nextConsumer++;
+    const settler = new Settler(session, (message) =>
+      this.guarded(() => promised(false, 'node-failed', () => `A consumer of ${topic} cannot settle: ${message}`)),
+    );
     session.onDeliver = ({ deliveries }) => {
       if (this.isOver) return;
-      for (const delivery of deliveries)
-        this.guarded(() => this.delivered(session, topic, consumer, delivery, choose()));
+      for (const delivery of deliveries) {
+        this.guarded(() => this.delivered(settler, topic, consumer, delivery, choose()));
+      }
     };
     await session.request({ subscribe: { subscription: 1, from: topic, queue: { credit } } });
   }
 
-  private delivered(session: Session, topic: string, consumer: number, delivery: Frame, outcome: string): void {
+  private delivered(settler: Settler, topic: string, consumer: number, delivery: Frame, outcome: string): void {
     const partition = this.partitions.find(
       (one) => one.topic === topic && one.partition === (delivery['partition'] ?? 0),
     );
@@ -418,10 +423,9 @@ export class NodeRun {
     if (outcome === 'hold') return;
     if (outcome === 'requeue') queue.giveBack(value);
     else queue.settle(value);
-    const name = outcome === 'requeue' ? 'OUTCOME_REQUEUE' : 'OUTCOME_ACKNOWLEDGE';
-    const settle = { subscription: 1, outcome: name, tags: [{ first: delivery['tag'], last: delivery['tag'] }] };
-    session.send({ settle }, ({ error }) => {
-      if (this.isOver || error !== undefined || outcome === 'requeue') return;
+    const isRequeue = outcome === 'requeue';
+    settler.settle(Number(delivery['tag']), isRequeue ? 'OUTCOME_REQUEUE' : 'OUTCOME_ACKNOWLEDGE', () => {
+      if (this.isOver || isRequeue) return;
       this.counts.settledConfirmed++;
       queue.confirmSettled(value, partition.safety);
     });

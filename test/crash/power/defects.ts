@@ -2,7 +2,7 @@ import type { Disk, DiskFile, OpenMode } from '../../../src/io/ports.js';
 
 /**
  * A mistake that is built in on purpose, to prove that the harness finds it:
- * - `no-fsync`: syncs of files claim to have worked and do nothing;
+ * - `no-fsync`: syncs of logs and journals claim to have worked and do nothing;
  * - `acks-first`: what goes into the journal (acknowledgements, commits) is durable at once, segments never are.
  */
 export type Defect = 'no-fsync' | 'acks-first';
@@ -20,8 +20,8 @@ export function withDefect(disk: Disk, defect: Defect | undefined): Disk {
 
 function defectiveFile(file: DiskFile, defect: Defect): DiskFile {
   const lies = { sync: () => Promise.resolve(), syncNow: () => {} };
-  if (defect === 'no-fsync') return overriding(file, lies);
-  if (!file.path.endsWith('.journal')) return file.path.endsWith('.log') ? overriding(file, lies) : file;
+  if (defect === 'no-fsync') return /\/(logs|journals)\//.test(file.path) ? overriding(file, lies) : file;
+  if (!file.path.endsWith('.journal')) return /\/logs\/.*\.log$/.test(file.path) ? overriding(file, lies) : file;
   return overriding(file, {
     write: (bytes: Uint8Array, position: number) => {
       file.write(bytes, position);

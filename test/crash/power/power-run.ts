@@ -15,7 +15,7 @@ import type { RecoveredCursor } from './queue-promises.js';
 import { readLog } from './read-log.js';
 import { DiedError, SimulatedNode } from './simulated-node.js';
 import type { TrackedLog } from './tracked-log.js';
-import { promised } from './violation.js';
+import { promised, Violation } from './violation.js';
 import { trackLogs, type WorkCounts, Workload, type World } from './workload.js';
 
 const KIB = 1024;
@@ -306,7 +306,6 @@ export class PowerRun {
   private check(end: End): void {
     const { node } = this;
     this.note(`started after ${end}; warnings: ${node.warnings.join('; ')}`);
-    promised(node.warnings.length === 0, 'falsely-damaged', () => node.warnings.join('; '));
     for (const topic of this.world.topics) {
       const entry = node.catalog.topic(topic.name);
       const mustBe = topic.isConfirmed && !topic.isDeleting;
@@ -318,6 +317,16 @@ export class PowerRun {
       topic.isConfirmed = true;
       for (const log of topic.logs) this.checkLog(log, end);
     }
+    promised(node.warnings.length === 0, 'falsely-damaged', () => node.warnings.join('; '));
+  }
+
+  private read(log: TrackedLog): SeenRecord[] {
+    try {
+      return readLog(this.node, log.entry.logId, log.entry.slot);
+    } catch (cause) {
+      if (!(cause instanceof StorageError)) throw cause;
+      throw new Violation('falsely-damaged', `${log.label}: ${cause.message}`);
+    }
   }
 
   private checkLog(log: TrackedLog, end: End): void {
@@ -327,15 +336,15 @@ export class PowerRun {
     const stored = node.storage.log(logId);
     promised(partition !== undefined && stored !== undefined, 'node-failed', () => `${log.label} is not open`);
     if (partition === undefined || stored === undefined) return;
-    const failure = stored.offline ?? stored.corruption;
-    promised(failure === undefined, 'falsely-damaged', () => `${log.label}: ${failure?.message}`);
-    const records = readLog(node, logId, slot);
+    const records = this.read(log);
     log.messages.check(records, end === 'power', (value) => log.queue?.mayBeGone(value) ?? false);
     promised(
       stored.recordCount === records.length,
       'message-count',
       () => `${log.label} counts ${stored.recordCount} records and holds ${records.length}`,
     );
+    const failure = stored.offline ?? stored.corruption;
+    promised(failure === undefined, 'falsely-damaged', () => `${log.label}: ${failure?.message}`);
     log.readUpTo = node.bounds.read(slot).end;
     const { companion, cursor } = partition;
     log.offsets.check(end, records.at(-1)?.offset ?? -1, (group) => companion.fetchOffset(group)?.offset ?? -1);
@@ -369,7 +378,7 @@ export class PowerRun {
 
   private checkDrained(log: TrackedLog): void {
     if (log.queue === undefined) return;
-    const records: SeenRecord[] = readLog(this.node, log.entry.logId, log.entry.slot);
+    const records = this.read(log);
     const missing = log.queue.expected(records)[0];
     promised(
       missing === undefined,
