@@ -84,13 +84,13 @@ function* rateCases() {
 }
 
 /** In quick runs: what the aims speak of, and a bit. */
-const isForQuick = ({ group, shards, partitions, valueBytes, count }) => {
+const isForQuick = ({ group, level, shards, partitions, valueBytes, count }) => {
   if (group === 'publish') return shards === 2 && (partitions === 1 || (count === 100 && valueBytes === 1024));
   if (group === 'broadcast') return shards === 2 && valueBytes === 128;
-  if (group === 'pull') return shards === 2;
+  if (group === 'pull') return shards === 2 && partitions === 1;
   if (group === 'follow') return shards === 2 && valueBytes === 1024;
   if (group === 'one at a time') return true;
-  if (group === 'client') return valueBytes === 100;
+  if (group === 'client') return valueBytes === 100 && level !== 'memory';
   return shards === 2 && valueBytes === 100 && partitions === 1;
 };
 

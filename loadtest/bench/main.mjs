@@ -34,7 +34,7 @@ const flags = readFlags(USAGE, {
   write: { type: 'boolean', default: false },
 });
 const durations = flags.quick
-  ? { warmUpSeconds: 0.5, seconds: 2, isQuick: true }
+  ? { warmUpSeconds: 0.4, seconds: 1.5, isQuick: true }
   : { warmUpSeconds: 1, seconds: 3, isQuick: false };
 
 async function startBench(shards) {

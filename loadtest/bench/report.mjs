@@ -1,5 +1,5 @@
 // The benchmark's figures as tables and as a chart; confirmed on disk, confirmed in memory, and what nobody confirms are kept apart.
-import { MIB } from '../harness/measures.mjs';
+import { GIB, MIB } from '../harness/measures.mjs';
 import { number, percent, short, table } from '../harness/tables.mjs';
 import { nameOf } from './cases.mjs';
 
@@ -23,6 +23,15 @@ export function shareOf({ group, level, result }, limits) {
   return [undefined, '–'];
 }
 
+/** The limit's CPU time for a byte as a share of the node's: tells more than the rate where others use the machine as well. */
+function cpuShareOf({ group, result }, limits) {
+  const limit =
+    group === 'publish' ? limits.tcpToFile : ['pull', 'follow', 'push'].includes(group) ? limits.wsFromFile : undefined;
+  if (limit === undefined) return undefined;
+  const secondsPerGib = (result.nodeMicros * result.perSecond * GIB) / result.bytesPerSecond / 1e6;
+  return limit.cpuSecondsPerGib / secondsPerGib;
+}
+
 function row(one, limits) {
   const { result } = one;
   const [share, what] = shareOf(one, limits);
@@ -32,6 +41,7 @@ function row(one, limits) {
     result.bytesPerSecond === undefined ? '–' : number(result.bytesPerSecond / MIB, 1),
     percent(share),
     what,
+    percent(cpuShareOf(one, limits)),
     short(result.nodeMicros),
     short(result.clientMicros),
     short(result.p50Ms),
@@ -46,6 +56,7 @@ const HEAD = [
   'MiB/s',
   'Share',
   'of limit',
+  'by CPU',
   'Node µs/msg',
   'Client µs/msg',
   'p50 ms',
