@@ -11,11 +11,14 @@ function fuzz(...flags: string[]): { status: number | null; output: string } {
   return { status, output: `${stdout}\n${stderr}` };
 }
 
-describe.each(['uws', 'ws'])('the fuzzer of the native door, engine %s', (engine) => {
-  it('breaks no rule with 20,000 frames', () => {
-    const { status, output } = fuzz('--frames', '20000', '--seed', '7', '--engine', engine);
+describe.each([
+  ['uws', 20_000],
+  ['ws', 8_000],
+])('the fuzzer of the native door, engine %s', (engine, frames) => {
+  it(`breaks no rule with ${frames} frames`, () => {
+    const { status, output } = fuzz('--frames', String(frames), '--seed', '7', '--engine', engine);
     expect(output).toContain('No rule was broken (seed 7).');
     expect(output).toMatch(/Good client: \d{2,} messages/);
     expect(status).toBe(0);
-  }, 120_000);
+  }, 300_000);
 });
