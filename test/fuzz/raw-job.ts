@@ -9,6 +9,11 @@ import { CUT_MS, MAX_HANGING } from './limits.js';
 const { Frame } = duolog.client.v1;
 const DOCUMENTED: ReadonlySet<number> = new Set([1000, 1001, 1002, 1005, 1007, 1008, 1009, 1013, 4000, 4001]);
 const OPCODE_CLOSE = 8;
+const SWITCHING = Buffer.from('HTTP/1.1 101');
+/** What an empty close frame stands for; RFC 6455 §7.1.5. */
+const NO_CODE = 1005;
+/** More than any scenario is answered with. */
+const MAX_KEPT_BYTES = 256 * 1024;
 /** How long the answer to a request head is waited for before more is sent. */
 const FIRST_ANSWER_MS = 1_000;
 
@@ -335,17 +340,24 @@ export class RawJob {
   }
 
   private take(socket: Socket, piece: Buffer): void {
-    // The tail is enough: the close frame is the last thing that comes.
-    this.received = Buffer.concat([this.received.subarray(-16_384), piece]);
+    if (this.received.length < MAX_KEPT_BYTES) this.received = Buffer.concat([this.received, piece]);
     if (this.closeCode() !== undefined) socket.end();
   }
 
-  /** The code of the close frame at the end of what came, if there is one. */
+  /** The code of the close frame among the frames that came after the handshake's answer, if there is one. */
   private closeCode(): number | undefined {
     const { received } = this;
-    for (let length = 2; length <= 125 && length + 2 <= received.length; length++) {
-      const at = received.length - length - 2;
-      if (received[at] === (0x80 | OPCODE_CLOSE) && received[at + 1] === length) return received.readUInt16BE(at + 2);
+    if (!received.subarray(0, 12).equals(SWITCHING)) return undefined;
+    let at = received.indexOf('\r\n\r\n') + 4;
+    while (at > 3 && at + 2 <= received.length) {
+      const size = received[at + 1]!;
+      const payloadAt = at + (size < 126 ? 2 : 4);
+      if (size === 127 || payloadAt > received.length) return undefined;
+      const end = payloadAt + (size < 126 ? size : received.readUInt16BE(at + 2));
+      if (received[at] === (0x80 | OPCODE_CLOSE) && end <= received.length) {
+        return size < 2 ? NO_CODE : received.readUInt16BE(payloadAt);
+      }
+      at = end;
     }
     return undefined;
   }
