@@ -1,7 +1,7 @@
 // `npm run fuzz -- ws --frames 1000000 [--seed N] [--job N] [--engine uws|ws] [--shards N] [--folder DIR]`: bundles the fuzzer, which is TypeScript,
 // and runs it against the node in dist/.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -35,4 +35,5 @@ await build({
   define: { 'process.env.DUOLOG_ROOT': JSON.stringify(root) },
 });
 const { status } = spawnSync(process.execPath, [bundle, ...rest], { stdio: 'inherit', cwd: root });
+rmSync(bundle, { force: true });
 process.exitCode = status ?? 1;
