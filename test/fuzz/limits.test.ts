@@ -19,9 +19,10 @@ const KERNEL_BYTES = 10 * MIB;
 
 /** Starts a node on a folder of its own before the tests of a block, and expects an orderly end without complaints after them. */
 function nodeFor(settings: Settings): { readonly url: string; readonly process: NodeProcess } {
-  const folder = mkdtempSync(join(tmpdir(), 'duolog-limits-'));
+  let folder = '';
   const started: { url: string; process: NodeProcess } = { url: '', process: undefined as never };
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'duolog-limits-'));
     started.process = await NodeProcess.start({ data: folder, ...settings });
     started.url = started.process.url;
   });
