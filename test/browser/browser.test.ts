@@ -130,7 +130,7 @@ describe.skipIf(chromiumPath === undefined)(`a web page (${where})`, () => {
       const consumed = page.call<Seen[]>('consume', 'orders', count, { prefetch: 8 });
       for (const confirmed of [count / 4, count / 2]) {
         // In the middle of it.
-        const wanted = { timeout: 20_000, interval: 10 };
+        const wanted = { timeout: 60_000, interval: 10 };
         await expect.poll(() => page.call('confirmed'), wanted).toBeGreaterThanOrEqual(confirmed);
         await node.kill();
         node = await CommandLineNode.start(folder, flags, node.port);
@@ -157,7 +157,7 @@ describe.skipIf(chromiumPath === undefined)(`a web page (${where})`, () => {
     } finally {
       await node.stop();
     }
-  }, 60_000);
+  }, 120_000);
 });
 
 async function consumersOf(page: OpenPage, queue: string): Promise<number> {
