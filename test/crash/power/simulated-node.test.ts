@@ -11,6 +11,9 @@ const QUEUE = { name: 'orders', partitions: 1, settings: { kind: 'queue' as cons
 /** A byte of the second message's value: a batch of one message of three bytes has 71. */
 const MIDDLE_OF_TWO = 139;
 
+/** The magic byte in the header of the second message's batch. */
+const HEADER_OF_TWO = 71 + 16;
+
 /** One queue on a disk, whose node is started and ended at will. */
 class Scene {
   readonly disk = new SimulatedDisk({ directories: ['/data'] });
@@ -134,6 +137,19 @@ describe('a node of one shard', () => {
     expect(await scene.consume()).toEqual(['one', 'three', 'four', 'five', 'six', 'seven']);
   });
 
+  it('keeps serving when the header of a stored batch turns bad while it runs', async () => {
+    const scene = await withFive();
+    await scene.node.close();
+    await scene.start();
+    scene.flip(HEADER_OF_TWO);
+    expect(await scene.publish(['six'])).toEqual([]);
+    const values = await scene.consume();
+    expect(values[0]).toBe('one');
+    expect(values[1]).toMatch(/^closed: /);
+    // Whatever this log answers, the node goes on.
+    expect((await scene.publish(['seven'])).length).toBeLessThanOrEqual(1);
+  });
+
   it('refuses what a full disk cannot take, in the middle of a batch, and serves on when there is room', async () => {
     const scene = await withFive();
     scene.disk.setCapacity(scene.disk.totalBytes('/data') - scene.disk.freeBytes('/data') + 512);
@@ -175,7 +191,8 @@ describe('a node of one shard', () => {
   it('does not believe bytes that a failed sync left in the page cache when the process comes back', async () => {
     const scene = await withFive();
     scene.disk.inject({ operation: 'sync', path: /\.log$/, times: Number.POSITIVE_INFINITY, effect: { errno: 'EIO' } });
-    await scene.publish(['six']);
+    // Several sectors, which what comes next does not share.
+    await scene.publish(['x'.repeat(3000)]);
     scene.disk.clearFaults();
     scene.disk.killProcess();
     await scene.start();
@@ -185,5 +202,40 @@ describe('a node of one shard', () => {
     const node = await scene.start();
     expect(node.warnings).toEqual([]);
     expect(readLog(scene.node, 1, 0).slice(0, before.length)).toEqual(before);
+  });
+
+  it('does not believe metadata that a failed sync left in the page cache when the process comes back', async () => {
+    const scene = new Scene();
+    await scene.start();
+    scene.disk.inject({
+      operation: 'sync',
+      path: /metadata/,
+      times: Number.POSITIVE_INFINITY,
+      effect: { errno: 'EIO' },
+    });
+    await expect(scene.declare()).rejects.toThrow(/metadata log/);
+    scene.disk.clearFaults();
+    scene.disk.killProcess();
+    const isThere = (await scene.start()).catalog.topic(QUEUE.name) !== undefined;
+    expect(isThere).toBe(true);
+    scene.disk.crash(new Prng(1));
+    expect((await scene.start()).catalog.topic(QUEUE.name)).toBeDefined();
+  });
+
+  it.each([
+    ['starts beside a journal that lost power while it was made', 0, true],
+    ['refuses a journal that was in use and lost its header', 1, false],
+  ])('%s', async (_name, recordByte, mayStart) => {
+    const scene = await withFive();
+    await scene.node.close();
+    const file = scene.disk.open('/data/journals/999999.journal', 'create');
+    file.write(new Uint8Array(128 * 1024), 0);
+    file.write(new Uint8Array([68, 1, 2]), 0);
+    file.write(new Uint8Array([recordByte]), 100_000);
+    file.syncNow();
+    file.close();
+    const started = scene.start();
+    if (mayStart) expect((await started).catalog.topic(QUEUE.name)).toBeDefined();
+    else await expect(started).rejects.toThrow(/its header is damaged/);
   });
 });
