@@ -4,12 +4,22 @@
 export const MAX_PEER_ERROR_BYTES = 384;
 /** Room reserved for the reply to an append, consume, settle or credit request: a status, a code and an error's text. */
 export const SMALL_REPLY_BYTES = 400;
-/** Room reserved for the reply to an administrative request. */
-export const ADMIN_REPLY_BYTES = 8 * 1024;
+/** Room reserved for the reply to an administrative request; such a request is no longer, either. */
+export const ADMIN_REPLY_BYTES = 12 * 1024;
+/** Why a log is offline, as an operator is told: longer texts are cut to this many characters, six bytes each at most. */
+export const MAX_OFFLINE_REASON_CHARACTERS = 1024;
+/** Offsets in one settle request between shards: at nine bytes each it fits a frame of the smallest ring. */
+export const MAX_SETTLED_PER_REQUEST = 1024;
 /** Deliveries handed out by one partition in one turn, before other work gets its chance. */
 export const MAX_DELIVERIES_PER_TURN = 2048;
 /** Bytes handed out by one partition in one turn, before other work gets its chance; one delivery may be larger. */
 export const MAX_DELIVERY_BYTES_PER_TURN = 2 * 1024 * 1024;
+/** Deliveries handed out by all partitions of a shard in one turn. */
+export const MAX_OWNER_DELIVERIES_PER_TURN = 16_384;
+/** Bytes handed out by all partitions of a shard in one turn; one delivery may be larger. */
+export const MAX_OWNER_DELIVERY_BYTES_PER_TURN = 16 * 1024 * 1024;
+/** When a queue whose file could not be opened, for want of descriptors, tries again. */
+export const READ_RETRY_MS = 100;
 /** How much of a log the push reader takes at once. */
 export const PUSH_READ_BYTES = 128 * 1024;
 /** A batch gathered from single messages is closed at this size; a larger message gets a batch of its own. */
@@ -18,9 +28,17 @@ export const MAX_GATHERED_BATCH_BYTES = 256 * 1024;
 export const FOLLOW_READ_BYTES = 256 * 1024;
 /** A fetch that names no size gets this much. */
 export const DEFAULT_FETCH_BYTES = 1024 * 1024;
+/** A long poll that has found less than it wants looks again after this time at the earliest. */
+export const FETCH_LOOK_INTERVAL_MS = 5;
+/** Followers that may read in one turn; each reads at most FOLLOW_READ_BYTES and one batch. */
+export const MAX_FOLLOWERS_PER_TURN = 64;
+/** Builders of batches that are kept for the next turn. */
+export const MAX_SPARE_BUILDERS = 64;
+/** A builder whose buffer has grown beyond this is not kept. */
+export const KEPT_BUILDER_BYTES = 2 * MAX_GATHERED_BATCH_BYTES;
 /** How often shares of a consumer's credit are moved between partitions. */
 export const REBALANCE_INTERVAL_MS = 20;
 /** Consumers of one queue on one shard. */
 export const MAX_CONSUMERS_PER_PARTITION = 100_000;
 /** Deliveries of one partition that may be unsettled at once, whatever its consumers' prefetch: each costs memory. */
-export const MAX_UNACKNOWLEDGED = 4_000_000;
+export const MAX_UNACKNOWLEDGED = 8_000_000;

@@ -4,10 +4,12 @@ import { countMessages, decodeRecords } from './batches.js';
 import type { FetchCommand } from './commands.js';
 import type { DoorCounters } from './counters.js';
 import { wireError } from './errors.js';
+import { writeFetched } from './frame-writer.js';
 import type { Outbox } from './outbox.js';
 import { asReason } from './topic-subscription.js';
 import { checkPartition, requiredTopic } from './topics.js';
 import type { WireKind, WireRecords } from './wire-types.js';
+import type { WriterPool } from './writer-pool.js';
 
 type FetchedPartition = NonNullable<WireKind<'fetched'>['partitions']>[number];
 
@@ -26,10 +28,12 @@ export class Fetches {
   private readonly broker: Broker;
   private readonly outbox: Outbox;
   private readonly counters: DoorCounters;
+  private readonly writers: WriterPool;
   private readonly open = new Set<OpenFetch>();
   private readonly held = new Deque<OpenFetch>();
 
-  constructor(broker: Broker, outbox: Outbox, counters: DoorCounters) {
+  constructor(broker: Broker, outbox: Outbox, counters: DoorCounters, writers: WriterPool) {
+    this.writers = writers;
     this.broker = broker;
     this.outbox = outbox;
     this.counters = counters;
@@ -65,15 +69,33 @@ export class Fetches {
   }
 
   private answer(fetch: OpenFetch, fetched: readonly FetchedBatches[]): void {
+    const { command, id } = fetch;
+    const isRaw = this.outbox.form === 'binary' && !command.decoded;
+    if (isRaw && fetched.every(({ error }) => error === undefined)) {
+      this.answerRaw(id, command, fetched);
+      this.open.delete(fetch);
+      fetch.finished();
+      return;
+    }
     const partitions = fetched.map((part) => this.partition(fetch.command, part));
     this.open.delete(fetch);
     this.outbox.answer(fetch.id, { fetched: { partitions } });
     fetch.finished();
   }
 
+  /** Batches as they are stored: from the file's bytes to the socket in one copy. */
+  private answerRaw(id: number, command: FetchCommand, fetched: readonly FetchedBatches[]): void {
+    for (const { partition, batches } of fetched) {
+      if (batches.length > 0) this.counters.messagesOut += countMessages(batches, positionOf(command, partition));
+    }
+    const writer = this.writers.take();
+    this.outbox.sendBytes(writeFetched(writer, id, fetched));
+    this.writers.give(writer);
+  }
+
   private partition(command: FetchCommand, part: FetchedBatches): FetchedPartition {
     const { partition, logStart, end } = part;
-    const from = command.positions.find((position) => position.partition === partition)?.offset ?? 0;
+    const from = positionOf(command, partition);
     try {
       if (part.error !== undefined) throw part.error;
       return { records: this.records(command, part, from), logStart, end };
@@ -109,4 +131,8 @@ export class Fetches {
     while (this.held.popFront());
     for (const fetch of open) fetch.cancel?.();
   }
+}
+
+function positionOf(command: FetchCommand, partition: number): number {
+  return command.positions.find((position) => position.partition === partition)?.offset ?? 0;
 }

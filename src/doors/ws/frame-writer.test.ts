@@ -6,7 +6,15 @@ import { BatchBuilder } from '../../record/batch-builder.js';
 import type { RecordHeader } from '../../record/records.js';
 import { countMessages, decodeRecords, writeDecoded } from './batches.js';
 import { headerBytes } from './fixtures/header-bytes.js';
-import { addConfirm, addDelivery, beginFrame, finishConfirms, finishDeliver, writeBatches } from './frame-writer.js';
+import {
+  addConfirm,
+  addDelivery,
+  beginFrame,
+  finishConfirms,
+  finishDeliver,
+  writeBatches,
+  writeFetched,
+} from './frame-writer.js';
 import type { WireFrame } from './wire-types.js';
 
 const { Frame } = duolog.client.v1;
@@ -110,6 +118,28 @@ describe('frames written by hand are those of the generated code', () => {
           );
         },
       ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('Fetched, of any number of partitions', () => {
+    const writer = new ByteWriter(16);
+    const part = fc.record({
+      partition: small,
+      nextOffset: big,
+      batches: fc.oneof(fc.constant(new Uint8Array(0)), fc.uint8Array({ maxLength: 40_000 })),
+      logStart: big,
+      end: big,
+    });
+    fc.assert(
+      fc.property(small, fc.array(part, { maxLength: 4 }), (id, parts) => {
+        const partitions = parts.map(({ partition, nextOffset, batches, logStart, end }) => ({
+          records: { partition, nextOffset, ...(batches.length === 0 ? {} : { batches }) },
+          logStart,
+          end,
+        }));
+        expectSameBytes(writeFetched(writer, id, parts), { id, fetched: { partitions } });
+      }),
       { numRuns: 200 },
     );
   });

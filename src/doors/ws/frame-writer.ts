@@ -17,6 +17,12 @@ const DELIVERY_OVERHEAD_BYTES = 48;
 const FRAME_CONFIRMS = wireTag(41, WIRE_LENGTH);
 const FRAME_DELIVER = wireTag(43, WIRE_LENGTH);
 const FRAME_BROADCAST = wireTag(44, WIRE_LENGTH);
+const FRAME_ID = wireTag(1, WIRE_VARINT);
+const FRAME_FETCHED = wireTag(48, WIRE_LENGTH);
+const FETCHED_PARTITION = wireTag(1, WIRE_LENGTH);
+const FETCHED_RECORDS = wireTag(1, WIRE_LENGTH);
+const FETCHED_LOG_START = wireTag(2, WIRE_VARINT);
+const FETCHED_END = wireTag(3, WIRE_VARINT);
 const CONFIRMS_CONFIRM = wireTag(1, WIRE_LENGTH);
 const CONFIRM_ID = wireTag(1, WIRE_VARINT);
 const CONFIRM_RANGES = wireTag(2, WIRE_LENGTH);
@@ -224,4 +230,57 @@ export function finishRecords(
   at = writeNumberField(bytes, writeUvarint(bytes, at + 1, records), RECORDS_PARTITION, partition);
   writeNumberField(bytes, at, RECORDS_NEXT, nextOffset);
   return bytes.subarray(start, writer.at);
+}
+
+/** What a fetch got from one partition. */
+export interface FetchedPart {
+  readonly partition: number;
+  readonly nextOffset: number;
+  readonly batches: Uint8Array;
+  readonly logStart: number;
+  readonly end: number;
+}
+
+function fetchedRecordsSize({ partition, nextOffset, batches }: FetchedPart): number {
+  const batchesField = batches.length === 0 ? 0 : 1 + uvarintSize(batches.length) + batches.length;
+  return numberFieldSize(partition) + numberFieldSize(nextOffset) + batchesField;
+}
+
+function fetchedPartSize(part: FetchedPart): number {
+  const records = fetchedRecordsSize(part);
+  return 1 + uvarintSize(records) + records + numberFieldSize(part.logStart) + numberFieldSize(part.end);
+}
+
+function writeFetchedPart(bytes: Uint8Array, start: number, part: FetchedPart): number {
+  bytes[start] = FETCHED_PARTITION;
+  let at = writeUvarint(bytes, start + 1, fetchedPartSize(part));
+  bytes[at] = FETCHED_RECORDS;
+  at = writeUvarint(bytes, at + 1, fetchedRecordsSize(part));
+  at = writeNumberField(bytes, at, RECORDS_PARTITION, part.partition);
+  at = writeNumberField(bytes, at, RECORDS_NEXT, part.nextOffset);
+  if (part.batches.length > 0) {
+    bytes[at] = RECORDS_BATCHES;
+    at = writeUvarint(bytes, at + 1, part.batches.length);
+    bytes.set(part.batches, at);
+    at += part.batches.length;
+  }
+  at = writeNumberField(bytes, at, FETCHED_LOG_START, part.logStart);
+  return writeNumberField(bytes, at, FETCHED_END, part.end);
+}
+
+/** Writes the whole answer to fetch `id`: the batches are copied once. The view is valid until the writer's next use. */
+export function writeFetched(writer: ByteWriter, id: number, parts: readonly FetchedPart[]): Uint8Array {
+  let size = 0;
+  for (const part of parts) {
+    const partSize = fetchedPartSize(part);
+    size += 1 + uvarintSize(partSize) + partSize;
+  }
+  writer.reset();
+  writer.reserve(size + HEADROOM_BYTES);
+  const { bytes } = writer;
+  let at = writeNumberField(bytes, 0, FRAME_ID, id);
+  at = writeUvarint(bytes, writeUvarint(bytes, at, FRAME_FETCHED), size);
+  for (const part of parts) at = writeFetchedPart(bytes, at, part);
+  writer.at = at;
+  return writer.view();
 }

@@ -81,9 +81,9 @@ export const SESSION_ID_BYTES = 16;
 /** Bytes of requests that may wait for the session's own earlier ones, publishes not counted: those have their window. */
 export const MAX_WAITING_BYTES = 1024 * 1024;
 /** Outgoing buffers of a shard that are kept for the next turn. */
-export const POOLED_WRITERS = 64;
+export const POOLED_WRITERS = 16;
 /** A pooled buffer that grew beyond this is dropped. */
-export const POOLED_WRITER_BYTES = 1024 * 1024;
+export const POOLED_WRITER_BYTES = 2 * 1024 * 1024;
 
 const defaults: SessionLimits = {
   maxMessageBytes: 16 * 1024 * 1024,
@@ -96,7 +96,8 @@ const defaults: SessionLimits = {
   maxFetchBytes: 8 * 1024 * 1024,
   idleTimeoutMs: 60_000,
   helloTimeoutMs: 5_000,
-  backlogMarkBytes: 1024 * 1024,
+  // With one Deliver frame on top, a slow consumer's backlog stays within 1 MiB.
+  backlogMarkBytes: 1024 * 1024 - DELIVER_FRAME_BYTES,
 };
 
 /** The defaults with `changes`; `maxFrameBytes` follows from `maxMessageBytes` unless it is given. */

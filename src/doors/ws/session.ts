@@ -67,7 +67,7 @@ export class Session implements TurnEnd {
     const setting = { broker, limits, counters, writers, markTurn: () => this.markTurn() };
     this.publisher = new Publisher(setting, this.outbox);
     this.subscriptions = new Subscriptions(context, this.outbox);
-    this.fetches = new Fetches(broker, this.outbox, counters);
+    this.fetches = new Fetches(broker, this.outbox, counters, writers);
     const timer = timers.setTimeout(() => this.helloTimedOut(), limits.helloTimeoutMs);
     timer.unref();
     this.state = { name: 'awaiting-hello', timer };
