@@ -3,7 +3,7 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(globalIgnores(['dist/', 'src/proto/gen/', 'tools/fixtures/', '.cache/']), {
-  files: ['src/**/*.ts', 'test/**/*.ts', 'tools/**/*.{ts,mjs}'],
+  files: ['src/**/*.ts', 'test/**/*.ts', 'tools/**/*.{ts,mjs}', 'demo/**/*.mjs'],
   plugins: { '@typescript-eslint': tseslint.plugin },
   languageOptions: {
     parser: tseslint.parser,

@@ -49,6 +49,7 @@ export async function openPage(browser: Browser, origin: string): Promise<OpenPa
     call: (name, ...words) =>
       page.evaluate(
         ([called, parameters]) => {
+          // This runs in the page, where page.js has put its functions.
           const { duologPage } = globalThis as unknown as {
             duologPage: Record<string, (...words: readonly unknown[]) => never>;
           };
