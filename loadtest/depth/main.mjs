@@ -27,8 +27,8 @@ const MIN_SPEED = 0.8;
 const MAX_RESTART_MS = 5000;
 /** The segment that is written to, headers of batches and what is not due yet stay: this share of all may be left besides what is waiting. */
 const SPACE_TOLERANCE = 0.12;
-/** A queue has at most 4,000,000 unacknowledged messages at once. */
-const MAX_HELD = 3_990_000;
+/** A queue has at most 8,000,000 unacknowledged messages at once. */
+const MAX_HELD = 7_990_000;
 const CLEANING_LIMIT_SECONDS = 120;
 
 const checks = new Checks();

@@ -8,12 +8,12 @@ import { FRAME_OVERHEAD_BYTES } from '../doors/ws/limits.js';
 import { BackgroundPool } from '../io/background-pool.js';
 import { realClock } from '../io/clock/real-clock.js';
 import { RealDisk } from '../io/disk/real-disk.js';
-import { createDoorbellPorts, createMeshLayout, planMeshBudget } from '../io/ring/index.js';
+import { createDoorbellPorts, createMeshLayout, minimumMeshBytes, planMeshBudget } from '../io/ring/index.js';
 import { inThread, type SpawnOptions, workerThreads } from '../io/threads.js';
 import { canSharePort, chooseEngine, type EngineChoice, probePort } from '../io/ws/index.js';
 import type { CleanJob, CleanResult } from '../storage/clean-segment.js';
 import { findJournals, removeJournals } from '../storage/journal/reader.js';
-import { checkSettings, type NodeConfig, type NodeSettings, refuseStrangers } from './config.js';
+import { ConfigError, checkSettings, type NodeConfig, type NodeSettings, refuseStrangers } from './config.js';
 import { Control } from './control.js';
 import type { ControlRequest, PlainError } from './control-messages.js';
 import { DataFolder, journalIdOf } from './data-folder.js';
@@ -55,6 +55,7 @@ export interface RunningNode {
 export async function startNode(settings: NodeSettings = {}, options: StartOptions = {}): Promise<RunningNode> {
   const config = checkSettings(settings);
   refuseStrangers(config);
+  refuseSmallRings(config);
   const node = new NodeProcess(config, options);
   try {
     await Promise.race([node.start(), node.failedStart]);
@@ -64,6 +65,16 @@ export async function startNode(settings: NodeSettings = {}, options: StartOptio
     throw error;
   }
   return node;
+}
+
+/** The largest message must fit the shared memory between shards. @throws ConfigError */
+function refuseSmallRings(config: NodeConfig): void {
+  const least = minimumMeshBytes(Math.max(1, config.shards), config.maxMessageSize + FRAME_OVERHEAD_BYTES);
+  if (config.ringMemory >= least) return;
+  throw new ConfigError(
+    'bad-setting',
+    `Cannot start: --ring-memory is ${config.ringMemory}, but ${config.shards} shards and messages of up to ${config.maxMessageSize} bytes need ${least}`,
+  );
 }
 
 class NodeProcess implements RunningNode {

@@ -134,6 +134,12 @@ describe('starting and stopping', () => {
     rmSync(folderOfFirst, { recursive: true, force: true });
   });
 
+  test('rings that the largest message does not fit are refused, with the size that is needed', async () => {
+    await expect(start({ ringMemory: '1MiB' })).rejects.toThrow(
+      /--ring-memory is 1048576, but 2 shards and messages of up to 16777216 bytes need \d+$/,
+    );
+  });
+
   test('node.json tells where it listens while it runs', async () => {
     const node = await start();
     const told = JSON.parse(readFileSync(join(folder, 'node.json'), 'utf8')) as Record<string, unknown>;
