@@ -23,6 +23,10 @@ export interface CommitHost {
   copied(log: PartitionLog, segment: Segment): void;
   /** A log is durable up to its end. */
   noteDurable(log: PartitionLog): void;
+  /** Logs are durable further than was noted. */
+  readonly hasUnnoted: boolean;
+  /** Notes how far they are. */
+  noteRest(): void;
   /** A commit ended. */
   committed(): void;
 }
@@ -90,6 +94,7 @@ export class GroupCommit {
     if (this.idleTimer !== undefined || this.isRunning) return;
     this.idleTimer = this.host.timers.setTimeout(() => {
       this.idleTimer = undefined;
+      this.host.noteRest();
       this.isWanted = true;
       this.startIfWanted();
     }, this.host.limits.idleCommitMs);
@@ -132,7 +137,7 @@ export class GroupCommit {
 
   private becomeIdle(): void {
     const { journal } = this.host;
-    const hasNotes = journal.lastSequence > journal.syncedSequence;
+    const hasNotes = journal.lastSequence > journal.syncedSequence || this.host.hasUnnoted;
     if (this.host.shardFailure === undefined && (this.dirty.size > 0 || hasNotes)) this.armIdleTimer();
     const { idle } = this;
     this.idle = [];

@@ -70,6 +70,8 @@ export class ShardStorage {
   private readonly leasing = new Set<PartitionLog>();
   /** Segments whose last bytes only the journal holds safely, the oldest first. */
   private readonly unsynced = new Map<Segment, PartitionLog>();
+  /** Logs that were synced further than the journal says. */
+  private readonly unnoted = new Set<PartitionLog>();
   private turn: PartitionLog[] = [];
   private isFlushing = false;
   private isMaintaining = false;
@@ -208,6 +210,7 @@ export class ShardStorage {
     log.goOffline(new StorageError('log-not-found', `Log ${logId} was deleted`));
     this.commit.dirty.delete(log);
     this.leasing.delete(log);
+    this.unnoted.delete(log);
     for (const segment of log.segments) this.unsynced.delete(segment);
     this.journal.forget(log);
     log.release();
@@ -383,9 +386,31 @@ export class ShardStorage {
     const segment = log.segments[log.segments.length - 1];
     const nowMs = this.clock.monotonicMs();
     if (segment === undefined || segment.isUnsynced || log.isDirectoryUnsynced) return;
-    if (segment.sizeBytes === 0 || nowMs - log.lastNoteMs < this.limits.durableNoteMs) return;
+    if (segment.sizeBytes === 0) return;
+    if (nowMs - log.lastNoteMs < this.limits.durableNoteMs) {
+      this.unnoted.add(log);
+      return;
+    }
+    this.unnoted.delete(log);
     log.lastNoteMs = nowMs;
     this.journal.noteDurable(log, segment.baseOffset, segment.sizeBytes, segment.endOffset);
+  }
+
+  /** Whether the durable position of a log has moved since it was noted. */
+  get hasUnnoted(): boolean {
+    return this.unnoted.size > 0;
+  }
+
+  /** Notes what came too soon after the last note, so that damage to the last commits before a quiet time is not taken for a torn tail. */
+  noteRest(): void {
+    const logs = [...this.unnoted];
+    this.unnoted.clear();
+    if (this.shardFailure !== undefined) return;
+    for (const log of logs) {
+      if (log.isDeleted || log.offline !== undefined) continue;
+      log.lastNoteMs = Number.NEGATIVE_INFINITY;
+      this.noteDurable(log);
+    }
   }
 
   committed(): void {

@@ -123,18 +123,16 @@ describe('a node of one shard', () => {
 
   it('reports a flipped bit in the middle of a queue, quarantines it, and delivers the rest', async () => {
     const scene = await withFive();
-    // The durable position is noted now and then.
-    await scene.node.clock.advanceAsync(2000);
-    await scene.publish(['six']);
+    // The durable position is noted now and then, and when nothing is going on.
     await scene.node.clock.advanceAsync(2000);
     scene.flip(MIDDLE_OF_TWO);
     scene.disk.killProcess();
     const node = await scene.start();
     expect(node.warnings.join()).toMatch(/lost offsets 1 to 1/);
     expect(scene.disk.list('/data/logs/1').join()).toContain('.quarantine');
+    expect(await scene.consume()).toEqual(['one', 'three', 'four', 'five']);
+    expect(await scene.publish(['six'])).toEqual([]);
     expect(await scene.consume()).toEqual(['one', 'three', 'four', 'five', 'six']);
-    expect(await scene.publish(['seven'])).toEqual([]);
-    expect(await scene.consume()).toEqual(['one', 'three', 'four', 'five', 'six', 'seven']);
   });
 
   it('keeps serving when the header of a stored batch turns bad while it runs', async () => {
