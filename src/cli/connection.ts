@@ -5,9 +5,6 @@ import { CliError } from './exit-codes.js';
 import { Output, type OutputOptions } from './output.js';
 import type { Terminal } from './terminal.js';
 
-/** Where a node is looked for unless told otherwise. */
-export const DEFAULT_URL = 'ws://127.0.0.1:7700/ws';
-
 /** After an interruption a command may finish what it holds (acknowledgements, a summary) for so long, in milliseconds. */
 const GRACE_MS = 2000;
 

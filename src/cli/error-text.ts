@@ -1,6 +1,6 @@
 import { CodedError } from '../base/errors.js';
 import { CliError } from './exit-codes.js';
-import { printable } from './table.js';
+import { printable } from './printable.js';
 import { paintFor, type Terminal } from './terminal.js';
 
 /**

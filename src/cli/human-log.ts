@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { printable } from './table.js';
+import { printable } from './printable.js';
 import { type Paint, paintFor, type TerminalStream } from './terminal.js';
 
 /** Severities, the least severe first. */

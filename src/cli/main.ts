@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { errorText } from './error-text.js';
 import { CliError, ExitCode, exitCodeOf } from './exit-codes.js';
-import { run } from './program.js';
+import { run } from './run.js';
 import { flushed, type Terminal } from './terminal.js';
 
 const words = process.argv.slice(2);

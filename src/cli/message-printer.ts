@@ -1,6 +1,6 @@
 import { compileFormat, messageAsJson, type PrintableMessage } from './message-format.js';
 import type { Output } from './output.js';
-import { printable } from './table.js';
+import { printable } from './printable.js';
 import { writeTo } from './terminal.js';
 
 /** Pieces are gathered up to this many bytes before they are written: a write per message would be slow. */

@@ -1,11 +1,7 @@
+import type { OutputFormat } from './global-options.js';
 import { drawProgress, noProgress, type Progress, type ProgressSubject } from './progress.js';
 import { type Column, renderFields, renderTable } from './table.js';
 import { type Paint, paintFor, type Terminal, writeTo } from './terminal.js';
-
-/** How results are printed: a table for people, one JSON text, or one JSON text per line. */
-export const OUTPUT_FORMATS = ['table', 'json', 'ndjson'] as const;
-/** One of the formats above. */
-export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
 /** The options of every command that decide about printing. */
 export interface OutputOptions {

@@ -2,10 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { flagName, SETTING_NAMES } from '../node/config.js';
+import { everyCommand } from './command-line.js';
 import { complete } from './complete.js';
 import { COMPLETION_SCRIPTS } from './completion-scripts.js';
 import { SETTING_FLAGS, settingFlagName } from './node-settings.js';
-import { createProgram, everyCommand, run } from './program.js';
+import { createProgram } from './program.js';
+import { run } from './run.js';
 import type { Terminal } from './terminal.js';
 
 function testTerminal(): Terminal & { readonly stdout: PassThrough; readonly stderr: PassThrough } {

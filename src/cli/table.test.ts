@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
-import { printable, renderFields, renderTable, shorten } from './table.js';
+import { printable } from './printable.js';
+import { renderFields, renderTable, shorten } from './table.js';
 
 const columns = [{ heading: 'NAME' }, { heading: 'DEPTH', align: 'right' }] as const;
 

@@ -5,12 +5,11 @@ import { setCodec } from '../record/codec.js';
 import { type CleanJob, type CleanResult, cleanSegment } from '../storage/clean-segment.js';
 
 const disk = new RealDisk();
-// What does not load here is reported by the shards, which load the same.
+// What does not load here is reported by the shards, which load the same when they meet it.
 installNativeCrc32c(() => undefined);
-const codecs = installCodecs(setCodec, () => undefined);
+installCodecs(setCodec, () => undefined);
 
 /** Rewrites one segment without what may go; runs on a thread of the background pool. */
-export default async function clean(job: CleanJob): Promise<CleanResult> {
-  await codecs;
+export default function clean(job: CleanJob): CleanResult {
   return cleanSegment(disk, job);
 }

@@ -4,6 +4,16 @@ import { duolog } from './gen/client-wire.js';
 
 const { Deliver, Frame } = duolog.client.v1;
 
+/** What the generated code of this form has of each message, whatever the shared declarations say. */
+type BinaryForms = {
+  readonly [Name in keyof typeof types.client.v1]: (typeof types.client.v1)[Name] extends { decode: infer Decode }
+    ? { readonly decode: Decode }
+    : unknown;
+};
+
+/** Decoders of every message by name; byte fields are views. They throw as `decodeFrame` does. */
+export const messages: BinaryForms = duolog.client.v1;
+
 /** A whole frame as a plain object. */
 export type WireFrame = types.client.v1.Frame.$Properties;
 /** The content of a frame's one kind. */

@@ -21,7 +21,7 @@ export const CODEC_NAMES = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 
 /** A compression, as whoever runs the process provides it: Node has all, a browser none. */
 export interface Codec {
-  /** Returns `bytes` compressed. */
+  /** Returns `bytes` compressed. Throws a CodedError with code `unavailable` where the codec turns out not to work here, as `decompress` does. */
   compress(bytes: Uint8Array): Uint8Array;
   /**
    * Returns `bytes` decompressed, never reserving much more than `maxBytes` for it. Throws a CodedError with code `too-large` if the
@@ -52,7 +52,13 @@ export function codecByName(name: string): CodecId | undefined {
 
 /** Compresses a batch's records. @throws RecordError `unsupported-codec`. */
 export function compressRecords(id: number, records: Uint8Array): Uint8Array {
-  return id === CODEC_NONE ? records : required(id, 'compress').compress(records);
+  if (id === CODEC_NONE) return records;
+  const codec = required(id, 'compress');
+  try {
+    return codec.compress(records);
+  } catch (cause) {
+    throw isUnavailable(cause) ? unsupported(id, 'compress', cause) : cause;
+  }
 }
 
 /**
@@ -69,6 +75,7 @@ export function decompressRecords(
   try {
     return codec.decompress(records, maxBytes);
   } catch (cause) {
+    if (isUnavailable(cause)) throw unsupported(id, 'decompress', cause);
     const name = CODEC_NAMES[id];
     if (cause instanceof CodedError && cause.code === 'too-large') {
       const message = `Cannot decompress ${records.length} bytes of ${name}: the result would exceed ${maxBytes} bytes`;
@@ -84,7 +91,19 @@ export function decompressRecords(
 
 function required(id: number, action: string): Codec {
   const codec = registry[id];
-  if (codec !== undefined) return codec;
+  if (codec === undefined) throw unsupported(id, action);
+  return codec;
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof CodedError && error.code === 'unavailable';
+}
+
+function unsupported(id: number, action: string, cause?: unknown): RecordError {
   const name = CODEC_NAMES[id] ?? 'unknown';
-  throw new RecordError('unsupported-codec', `Cannot ${action} records: codec ${id} (${name}) is not available here`);
+  return new RecordError(
+    'unsupported-codec',
+    `Cannot ${action} records: codec ${id} (${name}) is not available here`,
+    cause,
+  );
 }

@@ -37,7 +37,7 @@ const javaFixtures = load<JavaFixture>('kafka-java-4.3.1.jsonl');
 const otherFixtures = load<{ name: string; codec: string; hex: string }>('other-clients.jsonl');
 
 beforeAll(async () => {
-  await installCodecs(setCodec, (reason) => {
+  installCodecs(setCodec, (reason) => {
     throw reason;
   });
 });

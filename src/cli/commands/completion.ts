@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { complete, type NameKind } from '../complete.js';
 import { COMPLETION_SCRIPTS, type Shell } from '../completion-scripts.js';
 import { type ConnectionOptions, withClient } from '../connection.js';
-import { printable } from '../table.js';
+import { printable } from '../printable.js';
 import { type Terminal, writeTo } from '../terminal.js';
 
 /** Somebody waits at the tab key: a node that has not answered by then is not asked further. In milliseconds. */

@@ -6,7 +6,7 @@ import { prepareFrame } from '../../io/ws/frame.js';
 import type { PreparedFrame } from '../../io/ws/port.js';
 import { countMessages, decodeRecords, writeDecoded } from './batches.js';
 import { writeBatches } from './frame-writer.js';
-import { encodeText } from './frames.js';
+import { encodeText } from './text-answers.js';
 import { asReason } from './topic-subscription.js';
 import type { WriterPool } from './writer-pool.js';
 

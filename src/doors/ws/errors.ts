@@ -1,8 +1,7 @@
 import { CodedError } from '../../base/errors.js';
 import { BrokerError, type BrokerErrorCode } from '../../broker/errors.js';
-import { duolog } from '../../proto/client.js';
-
-const { ErrorCode } = duolog.client.v1;
+import type { duolog } from '../../proto/client.js';
+import { ErrorCode } from '../../proto/client-wire.js';
 
 /** Why a connection is closed: WebSocket close codes of RFC 6455 §7.4.1, and Duolog's own from 4000. docs/protocols/native.md lists them. */
 export const closeCodes = {

@@ -1,7 +1,7 @@
 /** Frames of both forms to commands, and answers to frames. What comes often outwards is written by frame-writer.ts instead. */
 import { ByteReader } from '../../base/bytes.js';
 import { DecodeError } from '../../base/errors.js';
-import { duolog } from '../../proto/client.js';
+import { messages } from '../../proto/client-wire.js';
 import type { Command } from './commands.js';
 import { type Envelope, newEnvelope, type RequestKind, readEnvelope, requestKinds } from './envelope.js';
 import { ProtocolError } from './errors.js';
@@ -11,33 +11,31 @@ import { readRequest, requestOf } from './requests.js';
 import { parseTextFrame } from './text-form.js';
 import type { WireAnswer, WireFrame, WireKind } from './wire-types.js';
 
-const v1 = duolog.client.v1;
-
 /** How a session speaks: protobuf in binary messages, or its JSON form in text messages. */
 export type Form = 'binary' | 'text';
 
 type Decoders = { readonly [Kind in RequestKind]: { decode(bytes: Uint8Array): WireKind<Kind> } };
 
 const decoders: Decoders = {
-  hello: v1.Hello,
-  publish: v1.Publish,
-  subscribe: v1.Subscribe,
-  unsubscribe: v1.Unsubscribe,
-  credit: v1.Credit,
-  settle: v1.Settle,
-  seek: v1.Seek,
-  fetch: v1.Fetch,
-  listOffsets: v1.ListOffsets,
-  commitOffsets: v1.CommitOffsets,
-  fetchOffsets: v1.FetchOffsets,
-  initProducer: v1.InitProducer,
-  declare: v1.Declare,
-  describe: v1.Describe,
-  list: v1.List,
-  delete: v1.Delete,
-  purge: v1.Purge,
-  ping: v1.Ping,
-  status: v1.Status,
+  hello: messages.Hello,
+  publish: messages.Publish,
+  subscribe: messages.Subscribe,
+  unsubscribe: messages.Unsubscribe,
+  credit: messages.Credit,
+  settle: messages.Settle,
+  seek: messages.Seek,
+  fetch: messages.Fetch,
+  listOffsets: messages.ListOffsets,
+  commitOffsets: messages.CommitOffsets,
+  fetchOffsets: messages.FetchOffsets,
+  initProducer: messages.InitProducer,
+  declare: messages.Declare,
+  describe: messages.Describe,
+  list: messages.List,
+  delete: messages.Delete,
+  purge: messages.Purge,
+  ping: messages.Ping,
+  status: messages.Status,
 };
 
 /** Reads incoming frames, first `open`, then `command`: what is asked can be wrong where the frame itself is not. */
@@ -120,20 +118,7 @@ function tooBig(what: string, size: number, limit: number): ProtocolError {
   return new ProtocolError('tooBig', `${what} has ${size} bytes: the limit is ${limit}`);
 }
 
-const textOptions = { enums: String, longs: String, bytes: String };
-
-/** A frame in protobuf JSON: fields with default values are left out, 64-bit integers are strings, bytes are base64. */
-export function encodeText(frame: WireFrame): string {
-  // toObject looks at own properties only, which plain objects have as well as the class that its type asks for.
-  return JSON.stringify(v1.Frame.toObject(frame as duolog.client.v1.Frame, textOptions));
-}
-
-/** A frame in protobuf's binary form, in an array of its own. */
-export function encodeBinary(frame: WireFrame): Uint8Array {
-  return v1.Frame.encode(frame).finish();
-}
-
 /** The frame that answers request `id`. */
 export function answerFrame(id: number, answer: WireAnswer): WireFrame {
-  return id === 0 ? answer : { ...answer, id };
+  return id === 0 ? answer : { id, ...answer };
 }

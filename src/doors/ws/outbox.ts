@@ -1,9 +1,11 @@
 import type { BrokerError } from '../../broker/errors.js';
 import type { PreparedFrame, WsSocket } from '../../io/ws/port.js';
+import { encodeFrame } from '../../proto/client-wire.js';
 import { countUp, type DoorCounters } from './counters.js';
 import { wireError } from './errors.js';
-import { answerFrame, encodeBinary, encodeText, type Form } from './frames.js';
+import { answerFrame, type Form } from './frames.js';
 import { hardBacklogBytes, type SessionLimits } from './limits.js';
+import { encodeText } from './text-answers.js';
 import type { WireAnswer } from './wire-types.js';
 
 /** What a session needs of its socket. Bytes given to `send` may be reused when it returns. */
@@ -40,7 +42,7 @@ export class Outbox {
   answer(id: number, answer: WireAnswer): void {
     const frame = answerFrame(id, answer);
     if (this.form === 'text') this.sendText(encodeText(frame));
-    else this.sendOwned(encodeBinary(frame));
+    else this.sendOwned(encodeFrame(frame));
   }
 
   /** Answers that request `id` failed. */

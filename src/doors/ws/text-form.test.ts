@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { duolog } from '../../proto/client.js';
 import { requestKinds } from './envelope.js';
 import { request } from './fixtures/arbitraries.js';
+import { declarationOf } from './fixtures/declaration.js';
 import { Harness, utf8 } from './fixtures/harness.js';
 import { parseTextFrame } from './text-form.js';
 import { requestSchema } from './text-schema.js';
@@ -14,20 +15,13 @@ function parse(text: string): unknown {
   return parseTextFrame(utf8(text));
 }
 
-/** How the table of requests writes a field of the schema file. */
-function declaration(field: protobuf.Field): string {
-  const oneof = field.partOf;
-  const inOneof = oneof !== null && !oneof.isProto3Optional ? ` in ${oneof.name}` : '';
-  return `${field.repeated ? 'repeated ' : ''}${field.type}${inOneof}`;
-}
-
 describe('the table of requests', () => {
   it('is what proto/client.proto says', () => {
     const root = protobuf.loadSync('proto/client.proto').resolveAll();
     for (const [name, fields] of Object.entries(requestSchema)) {
       const type = root.lookupType(`duolog.client.v1.${name}`);
       const declared = type.fieldsArray.filter((field) => name !== 'Frame' || field.id < 40);
-      expect(Object.fromEntries(declared.map((field) => [field.name, declaration(field)]))).toEqual(fields);
+      expect(Object.fromEntries(declared.map((field) => [field.name, declarationOf(field)]))).toEqual(fields);
     }
     const kinds = root.lookupType('duolog.client.v1.Frame').fieldsArray.filter(({ id }) => id > 1);
     const numbers = Object.fromEntries(kinds.filter(({ id }) => id < 40).map(({ name, id }) => [name, id]));

@@ -4,9 +4,9 @@
  */
 import { DecodeError } from '../../base/errors.js';
 import { readUtf8Strict } from '../../base/utf8.js';
-import type { duolog } from '../../proto/client.js';
 import { MAX_TEXT_DEPTH, MAX_TEXT_TOKENS } from './limits.js';
 import { type FieldShape, frameShape, type MessageShape, type ScalarType } from './text-schema.js';
+import type { WireFrame } from './wire-types.js';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -74,6 +74,10 @@ function parseScalar(type: ScalarType, value: unknown, path: string): unknown {
     if (typeof value !== 'boolean') throw invalid(`${path} is neither true nor false`);
     return value;
   }
+  if (type === 'double') {
+    if (typeof value !== 'number') throw invalid(`${path} is no number`);
+    return value;
+  }
   if (type !== 'string' && type !== 'bytes') return parseInteger(type, value, path);
   if (typeof value !== 'string') throw invalid(`${path} is no string`);
   return type === 'string' ? value : fromBase64(value, path);
@@ -124,7 +128,7 @@ function parseMessage(shape: MessageShape, value: unknown, path: string): Record
  * Reads one text frame. Byte fields are copies, so nothing refers to `bytes` afterwards.
  * @throws DecodeError on malformed UTF-8 or JSON, and on anything that the schema does not allow.
  */
-export function parseTextFrame(bytes: Uint8Array): duolog.client.v1.Frame.$Properties {
+export function parseTextFrame(bytes: Uint8Array): WireFrame {
   checkStructure(bytes);
   const text = readUtf8Strict(bytes, 0, bytes.length);
   let value: unknown;
@@ -134,5 +138,5 @@ export function parseTextFrame(bytes: Uint8Array): duolog.client.v1.Frame.$Prope
     throw new DecodeError('invalid', cause instanceof Error ? cause.message.slice(0, 80) : 'no JSON', cause);
   }
   // The table of shapes is compared with the generated types' schema by a test, so what it lets through has that type.
-  return parseMessage(frameShape, value, 'frame') as duolog.client.v1.Frame.$Properties;
+  return parseMessage(frameShape, value, 'frame') as WireFrame;
 }

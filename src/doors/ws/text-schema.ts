@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.js';
-import { duolog } from '../../proto/client.js';
+import { Durability, ListKind, Outcome, SlowReader } from '../../proto/client-wire.js';
 
 /**
  * What a client may send, by message and field, as proto/client.proto has it; the generated code knows these types only as code. A field is
@@ -110,16 +110,14 @@ export const requestSchema = {
   Status: {},
 } as const;
 
+/** Enums by name: their numbers by name, and their names by number. */
+export type EnumTables = Readonly<Record<string, Readonly<Record<string, string | number>>>>;
+
 /** The enums that requests use. */
-export const requestEnums: Readonly<Record<string, Readonly<Record<string, string | number>>>> = {
-  Durability: duolog.client.v1.Durability,
-  SlowReader: duolog.client.v1.SlowReader,
-  Outcome: duolog.client.v1.Outcome,
-  ListKind: duolog.client.v1.ListKind,
-};
+const requestEnums: EnumTables = { Durability, SlowReader, Outcome, ListKind };
 
 /** A type that is no message. */
-export type ScalarType = 'uint32' | 'uint64' | 'int64' | 'string' | 'bytes' | 'bool';
+export type ScalarType = 'uint32' | 'uint64' | 'int64' | 'double' | 'string' | 'bytes' | 'bool';
 
 /** One field, ready for use. Exactly one of `scalar`, `message` and `values` is set. */
 export interface FieldShape {
@@ -139,37 +137,57 @@ export interface MessageShape {
   readonly fields: Map<string, FieldShape>;
 }
 
-const shapes = new Map<string, MessageShape>();
+/** Messages by name, their fields by name, written as in `requestSchema`. */
+export type SchemaTable = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+const SCALARS: readonly string[] = ['uint32', 'uint64', 'int64', 'double', 'string', 'bytes', 'bool'];
 
 function isScalar(type: string): type is ScalarType {
-  return ['uint32', 'uint64', 'int64', 'string', 'bytes', 'bool'].includes(type);
+  return SCALARS.includes(type);
 }
 
-function fieldShape(name: string, declaration: string): FieldShape {
-  const [, repeated, type = '', oneof = ''] = /^(repeated )?(\w+)(?: in (\w+))?$/.exec(declaration) ?? [];
-  const base = { name, repeated: repeated !== undefined, oneof };
-  if (isScalar(type)) return { ...base, scalar: type };
-  const values = requestEnums[type];
-  return values === undefined ? { ...base, message: messageShape(type) } : { ...base, values };
-}
+/** Makes one table ready for use: `message` gives a message's shape, with those of its fields. */
+class Shapes {
+  private readonly shapes = new Map<string, MessageShape>();
+  private readonly schema: SchemaTable;
+  private readonly enums: EnumTables;
 
-function messageShape(name: string): MessageShape {
-  const known = shapes.get(name);
-  if (known !== undefined) return known;
-  const declared: Record<string, string> | undefined = (requestSchema as Record<string, Record<string, string>>)[name];
-  assert(declared !== undefined, `No message ${name} in the table of requests`);
-  const shape: MessageShape = { name, fields: new Map() };
-  shapes.set(name, shape);
-  for (const [field, declaration] of Object.entries(declared)) {
-    const compiled = fieldShape(field, declaration);
-    shape.fields.set(field, compiled);
-    shape.fields.set(
-      field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      compiled,
-    );
+  constructor(schema: SchemaTable, enums: EnumTables) {
+    this.schema = schema;
+    this.enums = enums;
   }
-  return shape;
+
+  message(name: string): MessageShape {
+    const known = this.shapes.get(name);
+    if (known !== undefined) return known;
+    const declared = this.schema[name];
+    assert(declared !== undefined, `No message ${name} in the table`);
+    const shape: MessageShape = { name, fields: new Map() };
+    this.shapes.set(name, shape);
+    for (const [field, declaration] of Object.entries(declared)) {
+      const compiled = this.field(field, declaration);
+      shape.fields.set(field, compiled);
+      shape.fields.set(
+        field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+        compiled,
+      );
+    }
+    return shape;
+  }
+
+  private field(name: string, declaration: string): FieldShape {
+    const [, repeated, type = '', oneof = ''] = /^(repeated )?(\w+)(?: in (\w+))?$/.exec(declaration) ?? [];
+    const base = { name, repeated: repeated !== undefined, oneof };
+    if (isScalar(type)) return { ...base, scalar: type };
+    const values = this.enums[type];
+    return values === undefined ? { ...base, message: this.message(type) } : { ...base, values };
+  }
+}
+
+/** The shape of a table's frame. */
+export function frameShapeOf(schema: SchemaTable, enums: EnumTables): MessageShape {
+  return new Shapes(schema, enums).message('Frame');
 }
 
 /** The shape of a whole request frame. */
-export const frameShape: MessageShape = messageShape('Frame');
+export const frameShape: MessageShape = frameShapeOf(requestSchema, requestEnums);

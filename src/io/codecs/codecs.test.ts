@@ -9,11 +9,11 @@ import { loadWasmEngine, zlibEngine, zstdCodecOf } from './zstd.js';
 import { readZstdFrame } from './zstd-frame.js';
 
 const MAX_BYTES = 1 << 20;
-const codecs: [name: string, codec: ByteCodec][] = [['zstd by WebAssembly', zstdCodecOf(await loadWasmEngine())]];
+const codecs: [name: string, codec: ByteCodec][] = [['zstd by WebAssembly', zstdCodecOf(loadWasmEngine())]];
 const native = zlibEngine();
 if (native !== undefined) codecs.push(['zstd by zlib', zstdCodecOf(native)]);
 const names = ['', 'gzip', 'snappy', 'lz4', 'zstd'];
-await installCodecs(
+installCodecs(
   (id, codec) => codecs.push([names[id] ?? `codec ${id}`, codec]),
   (reason) => {
     throw reason;

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import * as zlib from 'node:zlib';
 import { CodedError } from '../../base/errors.js';
 import type { ByteCodec } from './byte-codec.js';
@@ -14,8 +16,8 @@ export interface ZstdEngine {
 }
 
 /** Zstandard (RFC 8878): by Node's own zlib where it has it (from 22.15), else by WebAssembly. */
-export async function createZstdCodec(): Promise<ByteCodec> {
-  return zstdCodecOf(zlibEngine() ?? (await loadWasmEngine()));
+export function createZstdCodec(): ByteCodec {
+  return zstdCodecOf(zlibEngine() ?? loadWasmEngine());
 }
 
 /** The codec over a given library. */
@@ -98,17 +100,34 @@ export function zlibEngine(): ZstdEngine | undefined {
 
 /** What is used of @bokuweb/zstd-wasm, whose own declarations its export map hides. */
 interface ZstdWasmPackage {
-  init(): Promise<void>;
   compress(bytes: Uint8Array): Uint8Array;
   /** `defaultHeapSize` is what it reserves when the frame does not announce its size. */
   decompress(bytes: Uint8Array, options: { defaultHeapSize: number }): Uint8Array;
 }
 
-/** The WebAssembly build, for Node below 22.15. */
-export async function loadWasmEngine(): Promise<ZstdEngine> {
-  // The interface above is checked by this file's tests against the installed version.
-  const wasm = createRequire(import.meta.url)('@bokuweb/zstd-wasm') as ZstdWasmPackage;
-  await wasm.init();
+/** The package's Emscripten module. Its `init` calls `instantiateWasm`, where there is one, instead of compiling in the background. */
+interface ZstdWasmModule {
+  instantiateWasm?: (
+    imports: WebAssembly.Imports,
+    receive: (instance: WebAssembly.Instance) => WebAssembly.Exports,
+  ) => WebAssembly.Exports;
+  init(): void;
+  /** Whether its start-up code has run. */
+  calledRun?: boolean;
+}
+
+/** The WebAssembly build, for Node below 22.15. Compiled at once, so that whoever meets the first compressed batch need not wait for a promise. */
+export function loadWasmEngine(): ZstdEngine {
+  const require = createRequire(import.meta.url);
+  // The interfaces above are checked by this file's tests against the installed version.
+  const wasm = require('@bokuweb/zstd-wasm') as ZstdWasmPackage;
+  const folder = dirname(require.resolve('@bokuweb/zstd-wasm'));
+  const { Module: module } = require(join(folder, 'zstd.js')) as { Module: ZstdWasmModule };
+  if (module.calledRun !== true) {
+    const compiled = new WebAssembly.Module(readFileSync(join(folder, 'zstd.wasm')));
+    module.instantiateWasm = (imports, receive) => receive(new WebAssembly.Instance(compiled, imports));
+    module.init();
+  }
   return {
     name: 'wasm',
     compress: (bytes) => wasm.compress(bytes),

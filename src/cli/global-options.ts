@@ -1,0 +1,7 @@
+/** Where a node is looked for unless told otherwise. */
+export const DEFAULT_URL = 'ws://127.0.0.1:7700/ws';
+
+/** How results are printed: a table for people, one JSON text, or one JSON text per line. */
+export const OUTPUT_FORMATS = ['table', 'json', 'ndjson'] as const;
+/** One of the formats above. */
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
