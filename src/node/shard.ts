@@ -37,7 +37,7 @@ export async function runShard(setup: ShardSetup, port: Port): Promise<void> {
   const warn = (reason: Error): void =>
     port.postMessage({ kind: 'log', level: 'warn', message: reason.message, fields: {} });
   installNativeCrc32c(warn);
-  await installCodecs(setCodec, warn);
+  installCodecs(setCodec, warn);
   const shard = new Shard(setup, port);
   port.onMessage((message) => shard.receive(message));
   await shard.start();
