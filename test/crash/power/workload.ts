@@ -307,8 +307,16 @@ export class Workload {
         });
       },
       flush: () => {},
-      closed: () => {},
+      closed: () => this.returnOffline(topic, id),
     };
+  }
+
+  /** A log that stopped serving takes back what its consumers hold. */
+  private returnOffline(topic: TrackedTopic, consumer: number): void {
+    for (const { queue, entry } of topic.logs) {
+      if (queue === undefined || this.node.storage.log(entry.logId)?.offline === undefined) continue;
+      for (const [value, delivery] of [...queue.held]) if (delivery.consumer === consumer) queue.giveBack(value);
+    }
   }
 
   private settleSome(): void {
