@@ -51,6 +51,9 @@ export class LogRecovery {
   private tornBytes = 0;
   private lastRedo: Segment | undefined;
   private isSameBoot = false;
+  /** The journal of the last companion change that was applied, or contained in the checkpoint. */
+  private changesJournal: number;
+  private hasChangeGap = false;
   /** Companion changes that were found before one that comes first, by their offsets. */
   private readonly earlyChanges = new Map<number, Uint8Array>();
 
@@ -64,6 +67,7 @@ export class LogRecovery {
     if (!log.isFolderDurable) log.directoryChanges++;
     this.wasOpen = this.checkpoint?.isClean === false;
     this.highestEpoch = this.checkpoint?.leaderEpoch ?? -1;
+    this.changesJournal = this.checkpoint?.journalId ?? -1;
     const last = this.checkpoint?.segments[this.checkpoint.segments.length - 1];
     const endOffset = this.checkpoint?.logEnd ?? 0;
     this.durable = { segmentBase: last?.baseOffset ?? 0, position: last?.sizeBytes ?? 0, endOffset };
@@ -77,7 +81,7 @@ export class LogRecovery {
     const { log } = this;
     const { bytes, at, end, kind } = record;
     this.highestEpoch = Math.max(this.highestEpoch, record.leaderEpoch);
-    if (kind === RecordKind.change) this.applyChange(readI64(bytes, at), bytes.subarray(at + 8, end));
+    if (kind === RecordKind.change) this.applyChange(journalId, readI64(bytes, at), bytes.subarray(at + 8, end));
     else if (kind === RecordKind.logStart) log.logStart = Math.max(log.logStart, readI64(bytes, at));
     else {
       this.wasOpen = true;
@@ -161,11 +165,14 @@ export class LogRecovery {
     return journalId < checkpoint.journalId || sequence <= checkpoint.journalSequence;
   }
 
-  private applyChange(companionOffset: number, change: Uint8Array): void {
+  private applyChange(journalId: number, companionOffset: number, change: Uint8Array): void {
     const { log } = this;
     // The records of a log that was offline are repeated in the journal, behind later ones.
     if (companionOffset <= log.companionOffset) return;
     this.earlyChanges.set(companionOffset, change);
+    // What a start before this journal's had recovered was not on disk yet when the power failed: nothing confirmed is missing then.
+    if (companionOffset > log.companionOffset + 1) this.hasChangeGap ||= journalId === this.changesJournal;
+    else this.changesJournal = journalId;
     for (let next = companionOffset; next === log.companionOffset + 1; next++) {
       const found = this.earlyChanges.get(next);
       if (found === undefined) break;
@@ -177,7 +184,7 @@ export class LogRecovery {
 
   /** What comes behind a missing change cannot be applied. */
   private reportChangeGap(): void {
-    if (this.earlyChanges.size === 0) return;
+    if (this.earlyChanges.size === 0 || !this.hasChangeGap) return;
     const { companionOffset, logId } = this.log;
     const upTo = Math.min(...this.earlyChanges.keys()) - 1;
     this.damage.push(`Log ${logId} lacks the companion changes from ${companionOffset + 1} to ${upTo}`);
