@@ -58,6 +58,21 @@ describe('sources', () => {
     expect([size('65536'), size('64k'), size('64KiB'), size('1 mb')]).toEqual([65536, 65536, 65536, 1048576]);
   });
 
+  test('text for what is no text in a configuration', () => {
+    const environment = {
+      DUOLOG_ALLOW_ANONYMOUS: 'Yes',
+      DUOLOG_ALLOWED_ORIGINS: 'https://a.example,https://b.example',
+      DUOLOG_WS_ENGINE: 'ws',
+    };
+    expect(loadConfig({ environment })).toMatchObject({
+      allowAnonymous: true,
+      allowedOrigins: ['https://a.example', 'https://b.example'],
+      wsEngine: 'ws',
+    });
+    const config = loadConfig({ environment });
+    expect(checkSettings(config)).toEqual(config);
+  });
+
   test('names of a setting', () => {
     expect(flagName('maxMessageSize')).toBe('max-message-size');
     expect(environmentName('maxMessageSize')).toBe('DUOLOG_MAX_MESSAGE_SIZE');
@@ -84,6 +99,26 @@ describe('what is refused names the setting', () => {
     expect(refusal(() => checkSettings({ maxMessageSize: 'large' })).message).toBe(
       'Cannot start: maxMessageSize is "large": must be a size from 1024 to 268435456 bytes, such as 65536, 64k or 64MiB',
     );
+    const bad: [Record<string, unknown>, string][] = [
+      [{ shards: '' }, 'must be a whole number from 0 to 64'],
+      [{ shards: '1e1' }, 'must be a whole number from 0 to 64'],
+      [{ shards: 1.5 }, 'must be a whole number from 0 to 64'],
+      [{ shards: 65 }, 'must be a whole number from 0 to 64'],
+      [{ port: null }, 'must be a port number, at most 65535, or off'],
+      [{ host: '' }, 'must be text'],
+      [{ 'node-name': 'x'.repeat(256) }, 'must have at most 255 characters'],
+      [{ 'allow-anonymous': 'perhaps' }, 'must be true or false'],
+      [{ 'log-level': 'loud' }, 'must be one of trace, debug, info, warn, error, silent'],
+      [{ 'allowed-origins': [7] }, 'must be a list of words'],
+      [{ 'journal-size': '1MiB' }, 'must be a size from 8388608 to 4294967296 bytes, such as 65536, 64k or 64MiB'],
+    ];
+    for (const [settings, complaint] of bad) {
+      const path = file(JSON.stringify(settings));
+      const [name, value] = Object.entries(settings)[0]!;
+      expect(refusal(() => loadConfig({ file: path })).message).toBe(
+        `Cannot start: ${name} in ${path} is ${JSON.stringify(value)}: ${complaint}`,
+      );
+    }
     expect(refusal(() => loadConfig({ file: file('- a\n- b\n') })).code).toBe('unreadable-file');
     expect(refusal(() => loadConfig({ file: join(folder, 'none.yaml') })).message).toContain('none.yaml');
   });

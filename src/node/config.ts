@@ -3,72 +3,85 @@
  * capitals), flags. Users' scripts rely on these names.
  */
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { parse as parseYaml } from 'yaml';
-import { z } from 'zod';
 import { CodedError } from '../base/errors.js';
+import { BadValue, count, flag, list, oneOf, port, type ReadValue, size, text } from './setting-values.js';
 
 /** A setting is unknown or bad; the message names it. */
 export class ConfigError extends CodedError<'unknown-setting' | 'bad-setting' | 'unreadable-file'> {}
 
 const MIB = 1024 * 1024;
 
-/** A TCP port: 0 takes any free one, `off` closes the door. */
-const port = z.union([
-  z.literal('off'),
-  z.coerce.number('must be a port number or off').int().min(0).max(65535, 'must be at most 65535'),
-]);
-const count = (min: number, max: number) =>
-  z.coerce.number(`must be a whole number from ${min} to ${max}`).int(`must be a whole number`).min(min).max(max);
-const flag = z.union([z.boolean(), z.stringbool()]);
-
-/** Sizes in bytes; `16MiB`, `64k` and the like are understood. */
-const size = (min: number, max: number) =>
-  z
-    .union([z.number(), z.string().transform(parseSize)])
-    .refine((bytes) => Number.isInteger(bytes) && bytes >= min && bytes <= max, {
-      error: `must be a size from ${min} to ${max} bytes, such as 65536, 64k or 64MiB`,
-    });
-
 /** The settings in force. Sizes in bytes. */
-const schema = z.strictObject({
-  data: z.string().min(1).default('./data'),
-  host: z.string().min(1).default('127.0.0.1'),
-  advertisedHost: z.string().min(1).optional(),
-  port: port.default(7700),
-  nodeId: count(1, 2 ** 31 - 1).default(1),
-  nodeName: z.string().min(1).max(255).optional(),
+export interface NodeConfig {
+  readonly data: string;
+  readonly host: string;
+  readonly advertisedHost?: string | undefined;
+  readonly port: number | 'off';
+  readonly nodeId: number;
+  readonly nodeName?: string | undefined;
   /** 0 runs the one shard on the main thread. */
-  shards: count(0, 64).default(() => Math.min(64, availableParallelism())),
-  defaultPartitions: count(1, 10_000).default(1),
-  wsEngine: z.enum(['uws', 'ws']).optional(),
-  maxMessageSize: size(1024, 256 * MIB).default(16 * MIB),
-  maxConnections: count(1, 1_000_000).default(50_000),
-  allowAnonymous: flag.default(false),
+  readonly shards: number;
+  readonly defaultPartitions: number;
+  readonly wsEngine?: 'uws' | 'ws' | undefined;
+  readonly maxMessageSize: number;
+  readonly maxConnections: number;
+  readonly allowAnonymous: boolean;
   /** Exact origins that browsers may connect from, besides the node's own. */
-  allowedOrigins: z.union([z.array(z.string()), z.string().transform((text) => text.split(','))]).default([]),
-  idleTimeout: count(8, 960).default(120),
-  journalSize: size(8 * MIB, 4096 * MIB).default(64 * MIB),
-  ringMemory: size(1 * MIB, 16384 * MIB).default(256 * MIB),
+  readonly allowedOrigins: readonly string[];
+  /** In seconds. */
+  readonly idleTimeout: number;
+  readonly journalSize: number;
+  readonly ringMemory: number;
   /** Seconds between two rounds of retention and cleaning. */
-  maintenanceInterval: count(1, 86_400).default(5),
-  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
-});
+  readonly maintenanceInterval: number;
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+}
 
-/** The settings in force; see the schema above. */
-export type NodeConfig = z.infer<typeof schema>;
-/** Settings as given: any subset, not yet checked. */
-export type NodeSettings = z.input<typeof schema>;
+/** Settings as given: any subset, not yet checked; numbers, sizes and lists may be text as on the command line. */
+export type NodeSettings = {
+  readonly [Name in keyof NodeConfig]?: NodeConfig[Name] | (Name extends TextLike ? string : never) | undefined;
+};
+type TextLike = {
+  [Name in keyof NodeConfig]: NodeConfig[Name] extends number | 'off' | boolean | readonly string[] ? Name : never;
+}[keyof NodeConfig];
+
+/** How a setting is read, and what it is when nobody gives it. */
+interface Setting<Value> {
+  readonly read: ReadValue<Value>;
+  readonly fallback: () => Value;
+}
+
+function setting<Value>(read: ReadValue<Value>, fallback: NoInfer<Value>): Setting<Value> {
+  return { read, fallback: () => fallback };
+}
+
+const absent = (): undefined => undefined;
+
+const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeConfig[Name]> } = {
+  data: setting(text(), './data'),
+  host: setting(text(), '127.0.0.1'),
+  advertisedHost: { read: text(), fallback: absent },
+  port: setting(port, 7700),
+  nodeId: setting(count(1, 2 ** 31 - 1), 1),
+  nodeName: { read: text(255), fallback: absent },
+  shards: { read: count(0, 64), fallback: () => Math.min(64, availableParallelism()) },
+  defaultPartitions: setting(count(1, 10_000), 1),
+  wsEngine: { read: oneOf('uws', 'ws'), fallback: absent },
+  maxMessageSize: setting(size(1024, 256 * MIB), 16 * MIB),
+  maxConnections: setting(count(1, 1_000_000), 50_000),
+  allowAnonymous: setting(flag, false),
+  allowedOrigins: setting(list, []),
+  idleTimeout: setting(count(8, 960), 120),
+  journalSize: setting(size(8 * MIB, 4096 * MIB), 64 * MIB),
+  ringMemory: setting(size(1 * MIB, 16384 * MIB), 256 * MIB),
+  maintenanceInterval: setting(count(1, 86_400), 5),
+  logLevel: setting(oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'), 'info'),
+};
 
 /** The names of all settings, as keys of the configuration file. */
-export const SETTING_NAMES: readonly string[] = Object.keys(schema.shape);
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: MIB, g: 1024 * MIB };
-
-function parseSize(text: string): number {
-  const match = /^(\d+)\s*([kmg]?)(i?b)?$/i.exec(text.trim());
-  return match === null ? Number.NaN : Number(match[1]) * UNITS[match[2]!.toLowerCase()]!;
-}
+export const SETTING_NAMES: readonly string[] = Object.keys(SETTINGS);
 
 /** `maxMessageSize` as a flag: `max-message-size`. */
 export function flagName(setting: string): string {
@@ -110,17 +123,27 @@ export function checkSettings(settings: NodeSettings): NodeConfig {
   return checkConfig(given, {});
 }
 
-function checkConfig(settings: Record<string, unknown>, origin: Readonly<Record<string, string>>): NodeConfig {
-  const parsed = schema.safeParse(settings);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  if (issue.code === 'unrecognized_keys') {
-    const name = issue.keys[0]!;
-    throw new ConfigError('unknown-setting', `Cannot start: there is no setting ${origin[name] ?? name}`);
+function checkConfig(given: Readonly<Record<string, unknown>>, origin: Readonly<Record<string, string>>): NodeConfig {
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(SETTINGS, name));
+  if (unknown !== undefined) {
+    throw new ConfigError('unknown-setting', `Cannot start: there is no setting ${origin[unknown] ?? unknown}`);
   }
-  const name = String(issue.path[0]);
-  const value = JSON.stringify(settings[name]);
-  throw new ConfigError('bad-setting', `Cannot start: ${origin[name] ?? name} is ${value}: ${issue.message}`);
+  const config: Record<string, unknown> = {};
+  for (const [name, { read, fallback }] of Object.entries(SETTINGS)) {
+    const value = Object.hasOwn(given, name) ? checkValue(read, given[name], origin[name] ?? name) : fallback();
+    if (value !== undefined) config[name] = value;
+  }
+  // The table has every key of the configuration, with a reader for its type.
+  return config as unknown as NodeConfig;
+}
+
+function checkValue(read: ReadValue<unknown>, given: unknown, name: string): unknown {
+  try {
+    return read(given);
+  } catch (error) {
+    if (!(error instanceof BadValue)) throw error;
+    throw new ConfigError('bad-setting', `Cannot start: ${name} is ${JSON.stringify(given)}: ${error.message}`);
+  }
 }
 
 /**
@@ -142,6 +165,8 @@ function isLoopbackName(host: string): boolean {
 function readConfigFile(file: string): Record<string, unknown> {
   let parsed: unknown;
   try {
+    // Loaded here: a node without a file need not keep a YAML parser, 8 MB, for all its life.
+    const { parse: parseYaml } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
     parsed = parseYaml(readFileSync(file, 'utf8'));
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
