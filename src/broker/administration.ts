@@ -1,4 +1,5 @@
 import { BrokerError } from './errors.js';
+import { MAX_OFFLINE_REASON_CHARACTERS } from './limits.js';
 import type { OwnedPartition } from './owned-partition.js';
 import type { PartitionOwner } from './partition-owner.js';
 import type { PartitionStateReport } from './ports.js';
@@ -19,7 +20,7 @@ export function describePartition(partition: OwnedPartition, shard: number): Par
     ready: cursor?.ready ?? 0,
     unacknowledged: cursor?.unacknowledged ?? 0,
     consumers: partition.consumerCount,
-    offlineReason: log.offline?.message ?? '',
+    offlineReason: log.offline?.message.slice(0, MAX_OFFLINE_REASON_CHARACTERS) ?? '',
   };
 }
 

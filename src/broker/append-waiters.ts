@@ -28,6 +28,10 @@ export function fromStorage(error: StorageError): BrokerError {
     case 'offset-out-of-range':
     case 'too-large':
       return new BrokerError(error.code, error.message, error);
+    case 'corrupt':
+      return new BrokerError('corrupt-batch', error.message, error);
+    case 'log-not-found':
+      return new BrokerError('not-found', error.message, error);
     default:
       return new BrokerError('log-offline', error.message, error);
   }
@@ -50,13 +54,12 @@ export class AppendWaiters {
 
   /** What was appended to a log from `fromOffset` on could not be written: its offsets go to later messages. */
   failed(logId: number, fromOffset: number, error: StorageError): void {
-    const stillWaiting: AppendWaiter[] = [];
-    for (const waiter of this.appended) {
-      const isLost = waiter.partition.log.logId === logId && waiter.nextOffset > fromOffset;
-      if (isLost) fail(waiter, error);
-      else stillWaiting.push(waiter);
-    }
-    this.appended = stillWaiting;
+    const isLost = (waiter: AppendWaiter): boolean =>
+      waiter.partition.log.logId === logId && waiter.nextOffset > fromOffset;
+    const lost = this.appended.filter(isLost);
+    // Before anybody is told: who answers with another append gets an offset that was lost, and must not be told so, too.
+    this.appended = this.appended.filter((waiter) => !isLost(waiter));
+    for (const waiter of lost) fail(waiter, error);
   }
 
   /** The turn's write is done: what was appended exists now. Confirms what has reached its level. */

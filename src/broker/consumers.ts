@@ -43,18 +43,17 @@ export class Consumers {
     if (queue.settings.kind !== 'queue') {
       throw new BrokerError('wrong-kind', `Cannot consume from "${queue.name}": it is a topic, not a queue`);
     }
-    const subscription = new QueueSubscription(queue, options, consumer, (partition, credit, sink) =>
-      this.openSlice(queue.partitions[partition]!, options.automaticAck, credit, sink),
+    const subscription = new QueueSubscription(
+      queue,
+      options,
+      consumer,
+      (partition, credit, sink) => this.openSlice(queue.partitions[partition]!, options.automaticAck, credit, sink),
+      (ended) => this.spread.delete(ended),
     );
     if (queue.partitions.length > 1) {
       this.spread.add(subscription);
       this.scheduleRebalance();
     }
-    const cancel = subscription.cancel.bind(subscription);
-    subscription.cancel = () => {
-      this.spread.delete(subscription);
-      cancel();
-    };
     return subscription;
   }
 

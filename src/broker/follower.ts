@@ -25,6 +25,9 @@ export class TopicFollower implements FollowHandle {
   private readonly topic: TopicEntry;
   private readonly follower: BatchFollower;
   private readonly positions = new Map<number, number>();
+  private readonly partitions: readonly number[];
+  /** Place in `partitions` of the one to be read next. */
+  private nextIndex = 0;
   private readonly stopWatching: () => void;
   private readonly ended: () => void;
   private paused = false;
@@ -43,6 +46,7 @@ export class TopicFollower implements FollowHandle {
     this.topic = topic;
     this.follower = follower;
     for (const { partition, offset } of positions) this.positions.set(partition, offset);
+    this.partitions = [...this.positions.keys()];
     const slots = positions.map((position) => topic.partitions[position.partition]!.slot);
     this.stopWatching = context.watch.add(slots, () => this.schedule());
     this.schedule();
@@ -88,34 +92,50 @@ export class TopicFollower implements FollowHandle {
     });
   }
 
-  /** One read per partition. Returns whether there is more to read at once. */
+  /** Reads one share of a turn, going on with the partition behind the one that was read last. Returns whether there is more to read at once. */
   private advance(): boolean {
+    const { length } = this.partitions;
+    let bytes = 0;
     let more = false;
-    for (const [partition, position] of this.positions) {
+    for (let step = 0; step < length; step++) {
+      if (bytes >= FOLLOW_READ_BYTES) return true;
+      const partition = this.partitions[this.nextIndex]!;
+      this.nextIndex = (this.nextIndex + 1) % length;
+      bytes += this.advancePartition(partition);
       if (this.cancelled || this.paused) return false;
-      more = this.advancePartition(partition, position) || more;
+      more ||= this.isBehind(partition);
     }
     return more;
   }
 
-  private advancePartition(partition: number, position: number): boolean {
+  private isBehind(partition: number): boolean {
+    return this.positions.get(partition)! < this.context.table.read(this.topic.partitions[partition]!.slot).end;
+  }
+
+  /** Reads on in one partition. Returns how many bytes there were. */
+  private advancePartition(partition: number): number {
     const entry = this.topic.partitions[partition]!;
     const { logStart, end } = this.context.table.read(entry.slot);
     // Retention may have overtaken a paused follower: it goes on at the log's start, and sees the gap in the offsets.
-    const offset = Math.max(position, logStart);
-    if (offset >= end) return false;
+    const offset = Math.max(this.positions.get(partition)!, logStart);
+    if (offset >= end) return 0;
     try {
       const batches = this.context.files.read(entry.logId, entry.slot, offset, FOLLOW_READ_BYTES, end);
       const nextOffset = nextBatchOffset(batches, end);
       this.positions.set(partition, nextOffset);
-      if (batches.length > 0) {
-        this.paused = !this.follower.batches({ partition, batches, nextOffset, logStart, end });
-      }
-      return nextOffset < end;
+      if (batches.length === 0) return 0;
+      this.paused = !this.follower.batches({ partition, batches, nextOffset, logStart, end });
+      return batches.length;
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
-      this.close(fromStorage(error));
-      return false;
+      this.failed(partition, offset, error);
+      return 0;
     }
+  }
+
+  /** Damage whose end is known is passed over like any gap in the offsets; anything else ends the follower. */
+  private failed(partition: number, offset: number, error: StorageError): void {
+    if (error.resumeOffset > offset) this.positions.set(partition, error.resumeOffset);
+    else this.close(fromStorage(error));
   }
 }

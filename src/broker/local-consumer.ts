@@ -6,6 +6,7 @@ import type { StoredRecord } from './push-reader.js';
 /** The owner's way to a consumer whose session lives on the same shard. */
 export class LocalConsumer implements DeliverySink {
   readonly writable = true;
+  readonly maxRecordBytes = Number.POSITIVE_INFINITY;
   private readonly consumer: QueueConsumer;
   private readonly partition: number;
 

@@ -21,7 +21,7 @@ export interface LogBoundsTable {
   setInterest(slot: number, interested: boolean): void;
 }
 
-/** Reads logs by their files. Throws StorageError: `corrupt`, `offset-out-of-range`, `io`. */
+/** Reads logs by their files. Throws StorageError: `corrupt`, `offset-out-of-range`, and `no-space` while too many files are open. */
 export interface LogFiles {
   /**
    * Whole batches, from the one that holds `offset` (or the first after it) up to `end`: at most `maxBytes`, but at least one batch where there is

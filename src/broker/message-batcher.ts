@@ -4,7 +4,7 @@
  */
 import { BatchBuilder, maxRecordSize } from '../record/batch-builder.js';
 import type { BrokerError } from './errors.js';
-import { MAX_GATHERED_BATCH_BYTES } from './limits.js';
+import { KEPT_BUILDER_BYTES, MAX_GATHERED_BATCH_BYTES, MAX_SPARE_BUILDERS } from './limits.js';
 import type { DurabilityLevel, OutgoingMessage, ProducerStamp, PublishListener } from './ports.js';
 
 /** Where finished batches go. The bytes are borrowed. */
@@ -111,8 +111,10 @@ export class MessageBatcher {
   /** Submits what was gathered; called at the end of the turn, and before anything that must not overtake it. */
   flush(): void {
     if (this.gatherings.size === 0) return;
-    for (const gathering of this.gatherings.values()) this.finish(gathering);
+    const finished = [...this.gatherings.values()];
+    // Before anybody hears of an outcome: who answers with another publish begins another batch.
     this.gatherings.clear();
+    for (const gathering of finished) this.finish(gathering);
   }
 
   private gatheringFor(partition: number, logId: number, level: DurabilityLevel, message: OutgoingMessage): Gathering {
@@ -121,8 +123,8 @@ export class MessageBatcher {
     // A batch has one level; mixing them in two open batches would change the order of one publisher's messages.
     const fits = gathering?.level === level && gathering.builder.sizeBytes + size <= MAX_GATHERED_BATCH_BYTES;
     if (gathering !== undefined && !fits) {
-      this.finish(gathering);
       this.gatherings.delete(logId);
+      this.finish(gathering);
       gathering = undefined;
     }
     if (gathering === undefined) {
@@ -136,11 +138,14 @@ export class MessageBatcher {
   private finish(gathering: Gathering): void {
     const { partition, logId, level, builder, shares } = gathering;
     const [only] = shares;
-    if (shares.length === 1 && only !== undefined) {
+    // The first message was refused by the builder, and its publisher has been told.
+    if (only === undefined) return;
+    if (shares.length === 1) {
       this.submit(partition, logId, builder.finish(), level, only.token, only.listener);
     } else {
       this.submit(partition, logId, builder.finish(), level, 0, new SharedOutcome(shares));
     }
-    this.spareBuilders.push(builder);
+    const isWorthKeeping = this.spareBuilders.length < MAX_SPARE_BUILDERS && builder.bytes.length <= KEPT_BUILDER_BYTES;
+    if (isWorthKeeping) this.spareBuilders.push(builder);
   }
 }

@@ -2,10 +2,12 @@
  * One partition on the shard that owns it: its log, its cursor and its consumers. It decides which message goes to which consumer, and when.
  */
 import { Deque } from '../base/deque.js';
+import { RecordError } from '../record/errors.js';
+import { StorageError } from '../storage/errors.js';
 import type { PartitionLog } from '../storage/partition-log.js';
 import type { PartitionCompanion } from './companion.js';
 import type { QueueCursor } from './cursor/queue-cursor.js';
-import type { BrokerError } from './errors.js';
+import { BrokerError } from './errors.js';
 import { MAX_DELIVERIES_PER_TURN, MAX_DELIVERY_BYTES_PER_TURN, MAX_UNACKNOWLEDGED } from './limits.js';
 import type { DurabilityLevel, SettleOutcome, TopicSettings } from './ports.js';
 import type { PushReader, StoredRecord } from './push-reader.js';
@@ -14,6 +16,8 @@ import type { PushReader, StoredRecord } from './push-reader.js';
 export interface DeliverySink {
   /** False while the way to the consumer is full: it gets nothing until `OwnedPartition.wake`. */
   readonly writable: boolean;
+  /** The largest record, as stored, that the way to the consumer can carry. */
+  readonly maxRecordBytes: number;
   deliver(record: StoredRecord, redelivered: boolean, deliveryCount: number): void;
   /** The deliveries of this turn are complete. */
   flush(): void;
@@ -34,6 +38,15 @@ export interface PartitionConsumer {
   queued: boolean;
 }
 
+/** What all partitions of a shard may still hand out in this turn. */
+export interface TurnBudget {
+  deliveries: number;
+  bytes: number;
+}
+
+/** `done`: nothing to hand out, or nobody to hand it to. `more`: the turn's share is used up. `blocked`: the log cannot be read just now. */
+export type DispatchOutcome = 'done' | 'more' | 'blocked';
+
 /** See the top of this file. */
 export class OwnedPartition {
   readonly partition: number;
@@ -41,6 +54,10 @@ export class OwnedPartition {
   readonly log: PartitionLog;
   readonly companion: PartitionCompanion;
   settings: TopicSettings;
+  /** Hears of damaged messages that the queue has passed over. */
+  onDamage: (error: StorageError) => void = () => undefined;
+  private publishedReady = false;
+  private isBlocked = false;
   private readonly reader: PushReader;
   private readonly consumers = new Map<number, PartitionConsumer>();
   /** Consumers that can take a message, in turn. */
@@ -65,6 +82,18 @@ export class OwnedPartition {
   /** The queue's cursor; undefined for a plain topic. */
   get cursor(): QueueCursor | undefined {
     return this.companion.cursor;
+  }
+
+  /** How many messages wait, for the shared partition table. */
+  readyToPublish(): number {
+    const ready = this.cursor?.ready ?? 0;
+    this.publishedReady = ready > 0;
+    return ready;
+  }
+
+  /** Whether the shared partition table is wrong about whether anything waits here at all: consumers' credit follows that. */
+  get isReadyStale(): boolean {
+    return this.cursor !== undefined && this.cursor.ready > 0 !== this.publishedReady;
   }
 
   get consumerCount(): number {
@@ -97,35 +126,49 @@ export class OwnedPartition {
     for (const consumer of this.consumers.values()) this.wake(consumer);
   }
 
-  /** Hands messages to consumers in turn. Returns true when it stopped at its share of the turn, so that it must be called again. */
-  dispatch(): boolean {
-    const cursor = this.cursor;
-    if (cursor === undefined) return false;
-    let deliveries = 0;
-    let bytes = 0;
-    let more = false;
+  /** Hands messages to consumers in turn, as far as the turn's budget and this partition's share of it go. */
+  dispatch(budget: TurnBudget): DispatchOutcome {
+    const { cursor } = this;
+    if (cursor === undefined || this.log.offline !== undefined) return 'done';
+    this.isBlocked = false;
+    const outcome = this.handOut(cursor, budget);
+    this.flushTouched();
+    if (this.consumers.size === 0) this.reader.forget();
+    return this.isBlocked ? 'blocked' : outcome;
+  }
+
+  private handOut(cursor: QueueCursor, budget: TurnBudget): DispatchOutcome {
+    const endDeliveries = budget.deliveries - MAX_DELIVERIES_PER_TURN;
+    const endBytes = budget.bytes - MAX_DELIVERY_BYTES_PER_TURN;
     for (;;) {
       const consumer = this.nextInLine();
-      if (consumer === undefined) break;
-      if (deliveries >= MAX_DELIVERIES_PER_TURN || bytes >= MAX_DELIVERY_BYTES_PER_TURN) {
-        more = true;
-        this.line.pushFront(consumer);
-        consumer.queued = true;
-        break;
-      }
-      const record = this.nextRecord(cursor);
+      if (consumer === undefined) return 'done';
+      const isSpent = budget.deliveries <= Math.max(0, endDeliveries) || budget.bytes <= Math.max(0, endBytes);
+      const record = isSpent ? undefined : this.nextRecord(cursor);
       if (record === undefined) {
-        this.line.pushFront(consumer);
-        consumer.queued = true;
-        break;
+        // It stays the next one, unless the log went offline and nobody is left.
+        if (this.consumers.get(consumer.id) === consumer) {
+          this.line.pushFront(consumer);
+          consumer.queued = true;
+        }
+        return isSpent ? 'more' : 'done';
       }
+      if (record.sizeBytes > consumer.sink.maxRecordBytes) {
+        this.refuse(consumer, record);
+        continue;
+      }
+      budget.deliveries--;
+      budget.bytes -= record.sizeBytes;
       this.hand(cursor, consumer, record);
-      deliveries++;
-      bytes += record.sizeBytes;
       this.wake(consumer);
     }
-    this.flushTouched();
-    return more;
+  }
+
+  /** The record cannot reach this consumer, and skipping it would break the queue's order: the consumer ends. */
+  private refuse(consumer: PartitionConsumer, record: StoredRecord): void {
+    const reason = `Cannot deliver the message at offset ${record.offset} of log ${this.log.logId} to another shard: it has ${record.sizeBytes} bytes, ${consumer.sink.maxRecordBytes} are possible`;
+    this.cancel(consumer.id);
+    consumer.sink.closed(new BrokerError('too-large', reason));
   }
 
   /** Settles deliveries that the consumer holds; others are ignored. */
@@ -179,16 +222,45 @@ export class OwnedPartition {
     if (cursor.unacknowledged >= MAX_UNACKNOWLEDGED) return undefined;
     for (;;) {
       const offset = cursor.nextOffset(this.log.visibleEnd);
-      if (offset < 0) return undefined;
-      const record = this.reader.read(offset, this.log.visibleEnd);
+      if (offset < 0) {
+        // Thousands of queues that have run empty must not each keep a piece of their log in memory.
+        if (cursor.ready === 0) this.reader.forget();
+        return undefined;
+      }
+      let record: StoredRecord | undefined;
+      try {
+        record = this.reader.read(offset, this.log.visibleEnd);
+      } catch (error) {
+        if (!(error instanceof StorageError)) throw error;
+        if (this.passDamage(cursor, offset, error)) continue;
+        return undefined;
+      }
       if (record === undefined) {
         // Everything from here to the end is control records, was cleaned away or was lost; after power loss the log goes on above the cursor's end.
         cursor.skip(offset, Math.min(this.log.visibleEnd, cursor.end));
         continue;
       }
       if (record.offset === offset) return record;
-      cursor.skip(offset, record.offset);
+      cursor.skip(offset, Math.min(record.offset, cursor.end));
     }
+  }
+
+  /** Passes over messages that cannot be read, if it is known where they end. Otherwise the log stops serving, or is tried again later. */
+  private passDamage(cursor: QueueCursor, offset: number, error: StorageError): boolean {
+    if (error.code === 'no-space') {
+      this.isBlocked = true;
+      return false;
+    }
+    if (error.resumeOffset <= offset) {
+      this.log.goOffline(error);
+      return false;
+    }
+    const end = Math.min(error.resumeOffset, cursor.end);
+    // What recovery had found damaged was never counted as messages; what is found only now was.
+    const counted = error.cause instanceof RecordError ? Math.max(0, end - Math.max(offset, cursor.head)) : 0;
+    cursor.skip(offset, end, counted);
+    this.onDamage(error);
+    return true;
   }
 
   private hand(cursor: QueueCursor, consumer: PartitionConsumer, record: StoredRecord): void {

@@ -9,9 +9,15 @@ import type { ShardStorage } from '../storage/shard-storage.js';
 import { AppendWaiters, fromStorage } from './append-waiters.js';
 import { BrokerError } from './errors.js';
 import { LatencyHistogram } from './latency-histogram.js';
-import { MAX_CONSUMERS_PER_PARTITION } from './limits.js';
+import {
+  MAX_CONSUMERS_PER_PARTITION,
+  MAX_OWNER_DELIVERIES_PER_TURN,
+  MAX_OWNER_DELIVERY_BYTES_PER_TURN,
+  READ_RETRY_MS,
+} from './limits.js';
 import type { DeliverySink, OwnedPartition } from './owned-partition.js';
 import { DurabilityLevel, type PublishListener, type SettleOutcome } from './ports.js';
+import type { Revoked } from './queue-subscription.js';
 import type { Turn } from './turn.js';
 
 /** Told when what somebody asked for is durable, or failed. */
@@ -27,6 +33,8 @@ export class PartitionOwner {
   readonly shard: number;
   /** From the end of a turn until the group commit that covers it is done: what a confirm at `disk` waits for. */
   readonly commitLatency = new LatencyHistogram();
+  /** Hears of damaged messages that a queue has passed over. */
+  onDamage: (logId: number, error: StorageError) => void = () => undefined;
   private readonly storage: ShardStorage;
   private readonly clock: Clock;
   private readonly turn: Turn;
@@ -50,7 +58,9 @@ export class PartitionOwner {
   }
 
   add(partition: OwnedPartition): void {
-    this.partitions.set(partition.log.logId, partition);
+    const { logId } = partition.log;
+    this.partitions.set(logId, partition);
+    partition.onDamage = (error) => this.onDamage(logId, error);
     this.touch(partition);
   }
 
@@ -124,13 +134,15 @@ export class PartitionOwner {
     this.changeCredit(logId, consumerId, (credit) => credit + count);
   }
 
-  /** Lowers what a consumer may get; returns by how much. */
-  revoke(logId: number, consumerId: number, count: number): number {
+  /** Lowers what a consumer may get by up to `count`. Unsettled deliveries keep what they stand for until they are settled. */
+  revoke(logId: number, consumerId: number, count: number): Revoked {
     const consumer = this.partitions.get(logId)?.consumer(consumerId);
-    if (consumer === undefined) return 0;
+    if (consumer === undefined) return { free: 0, owed: 0 };
+    const inUse = Math.max(consumer.credit, consumer.unsettled);
     const revoked = Math.min(count, consumer.credit);
     consumer.credit -= revoked;
-    return revoked;
+    const free = inUse - Math.max(consumer.credit, consumer.unsettled);
+    return { free, owed: revoked - free };
   }
 
   /** Settles deliveries; `done` runs when the outcome is as durable as the queue. */
@@ -207,18 +219,48 @@ export class PartitionOwner {
     this.touch(partition);
   }
 
-  private endTurn(): void {
+  /** Writes what was appended so far, and tells cursors and publishers of it: for who needs both to agree in the middle of a turn. */
+  finishWrites(): void {
     this.storage.flush();
     this.waiters.afterWrite();
-    const active = this.active;
-    this.active = new Set();
-    for (const partition of active) {
-      if (partition.dispatch()) this.touch(partition);
-      this.journalChanges(partition);
-    }
+  }
+
+  private endTurn(): void {
+    this.finishWrites();
+    // Who asks while deliveries go out waits for the next turn: the journal may have been given its partition's changes of this one already.
+    const settled = this.awaitingOutcome;
+    this.awaitingOutcome = [];
+    const hadWork = this.active.size > 0;
+    this.dispatchAll();
     // The changes go into the journal's file in this turn, too: they survive the death of the process from here on.
-    if (active.size > 0) this.storage.flush();
-    this.commitIfAwaited();
+    if (hadWork) this.storage.flush();
+    this.commitIfAwaited(settled);
+  }
+
+  /** Hands messages out, as many as one turn allows; partitions that did not get their part of it come first in the next. */
+  private dispatchAll(): void {
+    const { active } = this;
+    this.active = new Set();
+    const budget = { deliveries: MAX_OWNER_DELIVERIES_PER_TURN, bytes: MAX_OWNER_DELIVERY_BYTES_PER_TURN };
+    const passedOver: OwnedPartition[] = [];
+    const unfinished: OwnedPartition[] = [];
+    for (const partition of active) {
+      if (budget.deliveries <= 0 || budget.bytes <= 0) passedOver.push(partition);
+      else {
+        const outcome = partition.dispatch(budget);
+        if (outcome === 'more') unfinished.push(partition);
+        else if (outcome === 'blocked') this.turn.after(READ_RETRY_MS, () => this.touchIfHere(partition));
+      }
+      this.journalChanges(partition);
+      if (partition.isReadyStale) this.storage.publish(partition.log);
+    }
+    if (passedOver.length === 0 && unfinished.length === 0) return;
+    this.active = new Set([...passedOver, ...unfinished, ...this.active]);
+    this.turn.mark();
+  }
+
+  private touchIfHere(partition: OwnedPartition): void {
+    if (this.partitions.get(partition.log.logId) === partition) this.touch(partition);
   }
 
   /** What changed beside the log in this turn goes into the journal. */
@@ -234,16 +276,15 @@ export class PartitionOwner {
 
   /** Deliveries beyond the lease go on when it is durable. */
   private confirmLease(partition: OwnedPartition, lease: number): void {
+    // With the log: what became of others in the same commit must not keep this queue waiting for ever.
     this.storage.afterCommit((error) => {
       if (error !== undefined) return;
       partition.companion.leaseDurable(lease);
-      this.touch(partition);
-    });
+      this.touchIfHere(partition);
+    }, partition.log);
   }
 
-  private commitIfAwaited(): void {
-    const settled = this.awaitingOutcome;
-    this.awaitingOutcome = [];
+  private commitIfAwaited(settled: readonly SettledWaiter[]): void {
     const forDisk: SettledWaiter[] = [];
     for (const waiter of settled) {
       if (waiter.partition.durability === DurabilityLevel.memory) waiter.done(offlineError(waiter.partition));

@@ -10,6 +10,8 @@ export type ReplyHandler = (reply: ByteReader) => void;
 /** See the top of this file. */
 export interface PeerLink {
   readonly shard: number;
+  /** The largest body that can be sent. */
+  readonly maxBodyBytes: number;
   /** False while requests wait for room: time to hold back what can be held back, such as deliveries. */
   readonly writable: boolean;
   /** Whether no request waits for room or for its reply. */

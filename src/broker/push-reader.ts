@@ -3,8 +3,17 @@
  * message that was returned) reads a chunk of its own, so that the walk along the log is not disturbed.
  */
 import { copyOf } from '../base/copy.js';
-import { batchIsControl, batchLastOffset, nextBatch } from '../record/batch-header.js';
+import {
+  batchIsControl,
+  batchLastOffset,
+  batchLastOffsetDelta,
+  batchRecordsCount,
+  nextBatch,
+} from '../record/batch-header.js';
+import { RecordError } from '../record/errors.js';
 import { RecordCursor } from '../record/record-reader.js';
+import { verifyBatch } from '../record/verify.js';
+import { StorageError } from '../storage/errors.js';
 import { nextBatchOffset } from './batch-walk.js';
 import { PUSH_READ_BYTES } from './limits.js';
 import type { LogFiles } from './log-views.js';
@@ -24,6 +33,10 @@ class ChunkWalk {
   /** Where the next batch begins. */
   private batchAt = 0;
   private isOpen = false;
+  /** The offset after the batch that was opened last. */
+  private batchEnd = 0;
+  /** Its header says the same twice: damage in there could otherwise make a queue pass over messages that are sound. */
+  private isEndCredible = false;
   /** The record that the cursor stands on has not been passed yet. */
   private onRecord = false;
   /** The smallest offset that can still be found by going on. */
@@ -41,6 +54,10 @@ class ChunkWalk {
     this.chunkEnd = chunkEnd;
   }
 
+  get isEmpty(): boolean {
+    return this.chunk.length === 0;
+  }
+
   /** The offset after the chunk. */
   get end(): number {
     return this.chunkEnd;
@@ -56,7 +73,7 @@ class ChunkWalk {
     this.position = offset;
     for (;;) {
       if (this.onRecord && this.records.offset >= offset) return true;
-      this.onRecord = this.isOpen && this.records.next();
+      this.onRecord = this.isOpen && this.nextRecord();
       if (!this.onRecord && !this.openBatch(offset)) return false;
     }
   }
@@ -86,10 +103,40 @@ class ChunkWalk {
       if (next === -1) return false;
       this.batchAt = next;
       if (batchLastOffset(this.chunk, at) < offset || batchIsControl(this.chunk, at)) continue;
-      this.records.open(this.chunk, at);
+      this.batchEnd = batchLastOffset(this.chunk, at) + 1;
+      this.isEndCredible = batchRecordsCount(this.chunk, at) === batchLastOffsetDelta(this.chunk, at) + 1;
+      this.openRecords(at);
       this.isOpen = true;
       return true;
     }
+  }
+
+  private openRecords(at: number): void {
+    const fault = verifyBatch(this.chunk, at, this.chunk.length - at);
+    try {
+      if (fault !== 'ok') throw new RecordError('corrupt-batch', `the batch is damaged (${fault})`);
+      this.records.open(this.chunk, at);
+    } catch (cause) {
+      throw this.damaged(cause);
+    }
+  }
+
+  private nextRecord(): boolean {
+    try {
+      return this.records.next();
+    } catch (cause) {
+      this.isOpen = false;
+      throw this.damaged(cause);
+    }
+  }
+
+  /** A record's error as storage's, saying where reading can go on; anything else is passed on. */
+  private damaged(cause: unknown): unknown {
+    if (!(cause instanceof RecordError)) return cause;
+    if (!this.isEndCredible)
+      return new StorageError('corrupt', `Cannot deliver offset ${this.position}: ${cause.message}`, cause);
+    const text = `Cannot deliver messages from offset ${this.position} to ${this.batchEnd - 1}: ${cause.message}`;
+    return new StorageError('corrupt', text, cause, this.batchEnd);
   }
 }
 
@@ -105,8 +152,8 @@ export class PushReader {
   private readonly files: LogFiles;
   private readonly logId: number;
   private readonly slot: number;
-  private readonly ahead = new ChunkWalk();
-  private readonly back = new ChunkWalk();
+  private ahead = new ChunkWalk();
+  private back = new ChunkWalk();
   private highest = -1;
 
   constructor(files: LogFiles, logId: number, slot: number) {
@@ -129,10 +176,11 @@ export class PushReader {
     return undefined;
   }
 
-  /** Forgets what was read, because the log's files have changed below the end (a purge, a rewritten segment). */
+  /** Gives back the memory of what was read, for when nothing is to be read soon. */
   forget(): void {
-    this.ahead.load(NO_BYTES, 0, 0);
-    this.back.load(NO_BYTES, 0, 0);
+    if (this.ahead.isEmpty && this.back.isEmpty) return;
+    this.ahead = new ChunkWalk();
+    this.back = new ChunkWalk();
   }
 
   private load(walk: ChunkWalk, offset: number, end: number): void {
@@ -141,5 +189,3 @@ export class PushReader {
     walk.load(chunk, offset, chunk.length === 0 ? end : nextBatchOffset(chunk, end));
   }
 }
-
-const NO_BYTES = new Uint8Array(0);

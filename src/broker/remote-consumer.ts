@@ -22,6 +22,10 @@ export class RemoteConsumer implements DeliverySink {
     return this.link.writable;
   }
 
+  get maxRecordBytes(): number {
+    return this.link.maxBodyBytes;
+  }
+
   deliver(record: StoredRecord, redelivered: boolean, deliveryCount: number): void {
     writeDelivery(this.head.reset(), this.consumer, this.partition, record, redelivered, deliveryCount);
     this.link.request(this.head.view(), record.stored, 0, undefined);

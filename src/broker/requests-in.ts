@@ -10,7 +10,16 @@ import type { PartitionOwner } from './partition-owner.js';
 import type { PeerLink } from './peer-link.js';
 import type { CommittedOffset, DurabilityLevel, PublishListener, SettleOutcome } from './ports.js';
 import { RemoteConsumer } from './remote-consumer.js';
-import { type AdminRequest, CreditKind, Op, ReplyStatus, readOffsets, writeError } from './shard-messages.js';
+import {
+  type AdminRequest,
+  adminJson,
+  CreditKind,
+  Op,
+  parseAdminJson,
+  ReplyStatus,
+  readOffsets,
+  writeError,
+} from './shard-messages.js';
 
 /** Consumers are numbered per session shard; on the owner the shard is part of the number. */
 export const CONSUMERS_PER_SHARD = 2 ** 32;
@@ -58,7 +67,8 @@ export class RequestsIn implements PublishListener {
         this.owner.cancel(reader.u32(), consumerId(this.link.shard, reader.u32()));
         return true;
       case Op.admin:
-        this.admin(wanted(correlation), JSON.parse(reader.utf8(reader.remaining)) as AdminRequest);
+        // A shard sends what its RequestsOut has written.
+        this.admin(wanted(correlation), parseAdminJson(reader.utf8(reader.remaining)) as AdminRequest);
         return true;
       default:
         return false;
@@ -116,9 +126,11 @@ export class RequestsIn implements PublishListener {
     if (kind === CreditKind.grant) this.owner.grant(logId, consumer, count);
     else if (kind === CreditKind.prefetch) this.owner.setPrefetch(logId, consumer, count);
     else {
+      const { free, owed } = this.owner.revoke(logId, consumer, count);
       const writer = this.writer.reset();
-      writer.u8(ReplyStatus.count);
-      writer.u32(this.owner.revoke(logId, consumer, count));
+      writer.u8(ReplyStatus.revoked);
+      writer.u32(free);
+      writer.u32(owed);
       this.link.reply(wanted(correlation), writer.view());
     }
   }
@@ -153,7 +165,7 @@ export class RequestsIn implements PublishListener {
   private replyJson(correlation: number, answer: unknown): void {
     const writer = this.writer.reset();
     writer.u8(ReplyStatus.json);
-    writer.utf8(JSON.stringify(answer));
+    writer.utf8(adminJson(answer));
     this.link.reply(correlation, writer.view());
   }
 

@@ -6,11 +6,21 @@ import { assert } from '../base/assert.js';
 import type { ByteReader } from '../base/byte-reader.js';
 import { ByteWriter } from '../base/byte-writer.js';
 import type { BrokerError } from './errors.js';
-import { ADMIN_REPLY_BYTES, SMALL_REPLY_BYTES } from './limits.js';
+import { ADMIN_REPLY_BYTES, MAX_SETTLED_PER_REQUEST, SMALL_REPLY_BYTES } from './limits.js';
 import type { Settled } from './partition-owner.js';
 import type { PeerLink } from './peer-link.js';
 import type { DurabilityLevel, PublishListener, SettleOutcome } from './ports.js';
-import { type AdminRequest, CreditKind, Op, ReplyStatus, readError, writeOffsets } from './shard-messages.js';
+import type { Revoked } from './queue-subscription.js';
+import {
+  type AdminRequest,
+  adminJson,
+  CreditKind,
+  Op,
+  parseAdminJson,
+  ReplyStatus,
+  readError,
+  writeOffsets,
+} from './shard-messages.js';
 
 /** See the top of this file. One per peer. */
 export class RequestsOut {
@@ -70,14 +80,49 @@ export class RequestsOut {
     this.credit(logId, consumer, CreditKind.grant, count, undefined);
   }
 
-  /** Takes credit back; `done` gets how much the owner gave up. */
-  revoke(logId: number, consumer: number, count: number, done: (revoked: number) => void): void {
+  /** Takes credit back; `done` gets what the owner gave up. */
+  revoke(logId: number, consumer: number, count: number, done: (revoked: Revoked) => void): void {
     this.credit(logId, consumer, CreditKind.revoke, count, (reply) => {
-      done(reply.u8() === ReplyStatus.count ? reply.u32() : 0);
+      assert(reply.u8() === ReplyStatus.revoked, 'A revocation was answered with something else');
+      done({ free: reply.u32(), owed: reply.u32() });
     });
   }
 
+  /** In requests of bounded size; they are carried out in order, so that the answer to the last one stands for all. */
   settle(
+    logId: number,
+    consumer: number,
+    offsets: readonly number[],
+    settleOutcome: SettleOutcome,
+    done: Settled | undefined,
+  ): void {
+    let from = 0;
+    for (; offsets.length - from > MAX_SETTLED_PER_REQUEST; from += MAX_SETTLED_PER_REQUEST) {
+      const part = offsets.slice(from, from + MAX_SETTLED_PER_REQUEST);
+      this.settlePart(logId, consumer, part, settleOutcome, undefined);
+    }
+    this.settlePart(logId, consumer, from === 0 ? offsets : offsets.slice(from), settleOutcome, done);
+  }
+
+  cancel(logId: number, consumer: number): void {
+    const head = this.begin(Op.cancel, logId);
+    head.u32(consumer);
+    this.link.request(head.view(), undefined, 0, undefined);
+  }
+
+  admin(request: AdminRequest): Promise<unknown> {
+    const head = this.head.reset();
+    head.u8(Op.admin);
+    head.utf8(adminJson(request));
+    return new Promise((resolve, reject) => {
+      this.link.request(head.view(), undefined, ADMIN_REPLY_BYTES, (reply) => {
+        if (reply.u8() === ReplyStatus.json) resolve(parseAdminJson(reply.utf8(reply.remaining)));
+        else reject(readError(reply));
+      });
+    });
+  }
+
+  private settlePart(
     logId: number,
     consumer: number,
     offsets: readonly number[],
@@ -90,24 +135,6 @@ export class RequestsOut {
     writeOffsets(head, offsets);
     const onReply = done === undefined ? undefined : (reply: ByteReader) => done(outcome(reply));
     this.link.request(head.view(), undefined, onReply === undefined ? 0 : SMALL_REPLY_BYTES, onReply);
-  }
-
-  cancel(logId: number, consumer: number): void {
-    const head = this.begin(Op.cancel, logId);
-    head.u32(consumer);
-    this.link.request(head.view(), undefined, 0, undefined);
-  }
-
-  admin(request: AdminRequest): Promise<unknown> {
-    const head = this.head.reset();
-    head.u8(Op.admin);
-    head.utf8(JSON.stringify(request));
-    return new Promise((resolve, reject) => {
-      this.link.request(head.view(), undefined, ADMIN_REPLY_BYTES, (reply) => {
-        if (reply.u8() === ReplyStatus.json) resolve(JSON.parse(reply.utf8(reply.remaining)));
-        else reject(readError(reply));
-      });
-    });
   }
 
   private begin(op: number, logId: number): ByteWriter {

@@ -11,6 +11,7 @@ import type { ControlLink } from './control-link.js';
 import { BrokerError } from './errors.js';
 import { Fetcher, type FetchLimits } from './fetcher.js';
 import { TopicFollower } from './follower.js';
+import { MAX_FOLLOWERS_PER_TURN } from './limits.js';
 import type { LogBoundsTable, LogFiles } from './log-views.js';
 import { MessageBatcher } from './message-batcher.js';
 import { PartitionOwner } from './partition-owner.js';
@@ -60,7 +61,7 @@ export class ShardBroker implements ports.Broker {
   private readonly peersOut: (RequestsOut | undefined)[] = [];
   private readonly links: PeerLink[] = [];
   private readonly storage: ShardStorage;
-  private laterWork: (() => void)[] = [];
+  private readonly laterWork: (() => void)[] = [];
   private isStopping = false;
 
   constructor(options: ShardBrokerOptions) {
@@ -117,9 +118,9 @@ export class ShardBroker implements ports.Broker {
     for (const follower of this.followers) {
       if (follower.topicId === topic.topicId) follower.close(error);
     }
+    this.fetcher.topicDeleted(topic.topicId, error);
     for (const entry of topic.partitions) {
       this.files.forget(entry.logId);
-      this.watch.advanced(entry.slot);
     }
   }
 
@@ -363,9 +364,9 @@ export class ShardBroker implements ports.Broker {
   }
 
   private runLaterWork(): void {
-    const works = this.laterWork;
-    this.laterWork = [];
+    const works = this.laterWork.splice(0, MAX_FOLLOWERS_PER_TURN);
     for (const work of works) work();
+    if (this.laterWork.length > 0) this.turn.mark();
   }
 }
 

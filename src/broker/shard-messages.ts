@@ -6,16 +6,16 @@
  * request   op u8, then
  *   append          logId u32, level u8, then as body one RecordBatch v2                                   reply: appended | error
  *   consume         logId u32, consumer u32, automaticAck u8, credit u32                                  reply: done | error
- *   credit          logId u32, consumer u32, kind u8 (0 grant, 1 prefetch, 2 revoke), count u32            reply to revoke: count
+ *   credit          logId u32, consumer u32, kind u8 (0 grant, 1 prefetch, 2 revoke), count u32            reply to revoke: revoked
  *   settle          logId u32, consumer u32, outcome u8, count u32, differences of offsets varlong...    reply (when asked for): done | error
  *   cancel          logId u32, consumer u32
  *   deliver         consumer u32, partition u32, offset i64, timestamp i64, redelivered u8, count u32,
  *                   then as body the record as stored, from its key length to its end
  *   consumerClosed  consumer u32, error code u8, message
- *   admin           JSON of an AdminRequest                                                              reply: JSON | error
+ *   admin           JSON of an AdminRequest (`adminJson`)                                                reply: JSON | error
  * reply     status u8, then
  *   done            nothing
- *   count           u32
+ *   revoked         u32 that was free, u32 that stands for unsettled deliveries
  *   appended        base offset i64, count u32, reached u8, duplicate u8
  *   error           error code u8, message
  *   json            JSON
@@ -40,7 +40,7 @@ export const Op = {
 } as const;
 
 /** First byte of a reply. */
-export const ReplyStatus = { done: 0, appended: 1, error: 2, json: 3, count: 4 } as const;
+export const ReplyStatus = { done: 0, appended: 1, error: 2, json: 3, revoked: 4 } as const;
 
 /** What a credit request does with its count. */
 export const CreditKind = { grant: 0, prefetch: 1, revoke: 2 } as const;
@@ -56,6 +56,23 @@ export type AdminRequest =
       readonly offset: CommittedOffset;
     }
   | { readonly kind: 'fetch-offset'; readonly logId: number; readonly group: string };
+
+/**
+ * JSON for the way between shards. The text that clients keep beside an offset goes as base64: it may hold anything, and escapes would make it up
+ * to six times as long, beyond the room that is reserved.
+ */
+export function adminJson(value: unknown): string {
+  return JSON.stringify(value, (key, part: unknown) =>
+    key === 'metadata' && typeof part === 'string' ? Buffer.from(part, 'utf8').toString('base64') : part,
+  );
+}
+
+/** Reads what `adminJson` wrote. */
+export function parseAdminJson(json: string): unknown {
+  return JSON.parse(json, (key, part: unknown) =>
+    key === 'metadata' && typeof part === 'string' ? Buffer.from(part, 'base64').toString('utf8') : part,
+  );
+}
 
 /** Error codes in the order of their number on the ring. */
 const ERROR_CODES: readonly BrokerErrorCode[] = [

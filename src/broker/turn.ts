@@ -29,4 +29,9 @@ export class Turn {
     this.scheduled = true;
     this.timers.setImmediate(this.run);
   }
+
+  /** Runs `work` after a while; it does not keep the process alive. */
+  after(delayMs: number, work: () => void): void {
+    this.timers.setTimeout(work, delayMs).unref();
+  }
 }

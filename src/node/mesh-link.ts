@@ -18,6 +18,7 @@ interface Waiting {
 /** The broker's way to another shard over the rings in shared memory. */
 export class MeshLink implements PeerLink {
   readonly shard: number;
+  readonly maxBodyBytes: number;
   private readonly channel: PeerChannel;
   private readonly replies = new Map<number, ReplyHandler>();
   private readonly reader = new ByteReader(NO_BYTES);
@@ -26,8 +27,10 @@ export class MeshLink implements PeerLink {
   private head: Uint8Array = NO_BYTES;
   private tail: Uint8Array = NO_BYTES;
 
-  constructor(channel: PeerChannel) {
+  /** `maxBodyBytes`: what an arena of this mesh can hold. */
+  constructor(channel: PeerChannel, maxBodyBytes: number) {
     this.shard = channel.peer;
+    this.maxBodyBytes = maxBodyBytes;
     this.channel = channel;
     this.overflow = new OverflowQueue<Waiting>({
       trySend: (item) => this.trySend(item.head, item.body, item.replyBytes, item.onReply),

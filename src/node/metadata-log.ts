@@ -14,6 +14,7 @@ import { ByteWriter } from '../base/byte-writer.js';
 import { crc32c } from '../base/crc32c.js';
 import { CodedError } from '../base/errors.js';
 import { Catalog, decodeChange, encodeChange, type MetadataChange } from '../broker/catalog.js';
+import { DiskError } from '../io/disk/disk-error.js';
 import type { Disk, DiskFile } from '../io/ports.js';
 
 /** Bytes before a record's version. */
@@ -96,12 +97,24 @@ export class MetadataLog {
     this.file.close();
   }
 
+  /** Replaces the log by a snapshot. Without room for one the log goes on; what it holds is on disk already. */
   private writeSnapshot(): void {
-    const snapshot = frame(new ByteWriter(4096), this.catalog.version, this.catalog.snapshot());
-    this.disk.writeFileAtomic(join(this.folder, 'snapshot'), snapshot);
     const path = join(this.folder, logName(this.catalog.version));
-    const next = this.disk.open(path, 'write');
-    this.disk.syncDirectory(this.folder);
+    let next: DiskFile | undefined;
+    try {
+      next = this.disk.open(path, 'write');
+      this.disk.syncDirectory(this.folder);
+      const snapshot = frame(new ByteWriter(4096), this.catalog.version, this.catalog.snapshot());
+      this.disk.writeFileAtomic(join(this.folder, 'snapshot'), snapshot);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      next?.close();
+      // The snapshot may be in place after all: a start would then read the new log, and miss what is appended to the old one from here on.
+      if (error.code !== 'no-space') {
+        this.failure = new MetadataLogError('failed', `Cannot replace the metadata log ${this.filePath}`, error);
+      }
+      return;
+    }
     this.file.close();
     this.disk.unlink(this.filePath);
     this.file = next;

@@ -8,7 +8,7 @@ export class PartitionPublisher implements PartitionProgress {
   private readonly row: PartitionRow = freePartitionRow();
   private readonly readyOf: (logId: number) => number;
 
-  /** `readyOf` tells how many messages a log's queue could hand out; 0 for topics. */
+  /** `readyOf` tells how many messages a log's queue could hand out; 0 for topics. It is called with every publication. */
   constructor(mesh: ShardMesh, readyOf: (logId: number) => number) {
     this.mesh = mesh;
     this.readyOf = readyOf;

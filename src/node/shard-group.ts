@@ -136,11 +136,17 @@ export class ShardGroup {
 
   private watch(member: Member): Promise<void> {
     return new Promise((resolve) => {
-      member.thread.onError((error) => this.events.died(member.shard, error));
+      let hasFailed = false;
+      member.thread.onError((error) => {
+        hasFailed = true;
+        this.events.died(member.shard, error);
+      });
       member.thread.onExit((code) => {
         member.hasEnded = true;
         resolve();
-        if (!this.isStopping) this.events.died(member.shard, new Error(`its thread ended with code ${code}`));
+        // Its failure has told the reason already.
+        if (!this.isStopping && !hasFailed)
+          this.events.died(member.shard, new Error(`its thread ended with code ${code}`));
       });
     });
   }

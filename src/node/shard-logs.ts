@@ -66,46 +66,55 @@ export class ShardLogs {
       if (topic !== undefined) await this.attachCursor(topic);
     } else if (deleted !== undefined) {
       this.broker.topicDeleted(deleted);
-      await this.delete(deleted);
+      this.delete(deleted);
     }
   }
 
   /** Makes the logs of a new topic that this shard owns. */
   private async create(topic: CatalogTopic): Promise<void> {
     const owned = this.ownedEntries(topic);
-    if (owned.length === 0) return;
     for (const one of owned) {
       this.storage.createLog(this.describe(one));
       this.addToBroker(one);
     }
-    await this.committed();
+    await this.committed(owned.map(({ entry }) => entry.logId));
   }
 
   /** Gives the logs of a topic their queue's cursor; resolves when it is durable where it starts. */
   private async attachCursor(topic: CatalogTopic): Promise<void> {
-    for (const { logId } of topic.partitions) {
-      const partition = this.broker.owner.get(logId);
-      if (partition === undefined) continue;
+    const logIds = topic.partitions.map(({ logId }) => logId).filter((logId) => this.broker.owner.get(logId));
+    // What is in the file by now is counted when the cursor starts, and must not be told to it once more at the end of the turn.
+    this.broker.owner.finishWrites();
+    for (const logId of logIds) {
+      const partition = this.broker.owner.require(logId);
       const cursor = partition.companion.attachCursor();
       partition.settings = topic.settings;
       partition.log.config = logConfig(topic.settings);
       if (!cursor.started) this.startCursorAt(partition.log, partition.companion, topic.start, partition.slot);
       this.broker.owner.touch(partition);
     }
-    await this.committed();
+    // The change goes into the journal first; a commit that began earlier would not cover it.
+    await this.broker.owner.settled();
+    await this.committed(logIds);
   }
 
   /** Removes the logs of a deleted topic that this shard owns. */
-  private async delete(topic: CatalogTopic): Promise<void> {
+  private delete(topic: CatalogTopic): void {
     const error = new BrokerError('not-found', `"${topic.name}" was deleted`);
+    let failure: unknown;
     for (const { logId, slot } of topic.partitions) {
-      const partition = this.broker.owner.remove(logId);
-      if (partition === undefined) continue;
-      partition.closeConsumers(error);
-      this.storage.deleteLog(logId);
+      // A log whose creation failed half-way is known to storage alone.
+      this.broker.owner.remove(logId)?.closeConsumers(error);
+      if (this.storage.log(logId) === undefined) continue;
+      try {
+        this.storage.deleteLog(logId);
+      } catch (thrown) {
+        // The others go all the same: their slots are about to be used again.
+        failure ??= thrown;
+      }
       this.publisher.release(slot);
     }
-    await this.committed();
+    if (failure !== undefined) throw failure;
   }
 
   private ownedEntries(topic: CatalogTopic): OwnedEntry[] {
@@ -153,11 +162,19 @@ export class ShardLogs {
     return log;
   }
 
-  private committed(): Promise<void> {
+  /** Resolves when these logs are durable as they are now. The failure of others in the same commit is none of theirs. */
+  private async committed(logIds: readonly number[]): Promise<void> {
+    const waits = logIds.map(
+      (logId) =>
+        new Promise<void>((resolve, reject) => {
+          this.storage.afterCommit(
+            (error) => (error === undefined ? resolve() : reject(error)),
+            this.requireLog(logId),
+          );
+        }),
+    );
     this.storage.flush();
-    return new Promise((resolve, reject) => {
-      this.storage.afterCommit((error) => (error === undefined ? resolve() : reject(error)));
-    });
+    await Promise.all(waits);
   }
 }
 

@@ -14,6 +14,7 @@ import { installNativeCrc32c } from '../io/native-crc.js';
 import type { TimerHandle } from '../io/ports.js';
 import { RealRandom } from '../io/random/real-random.js';
 import { type InboundMessage, InThreadDoorbells, PortDoorbells, ShardMesh } from '../io/ring/index.js';
+import { ARENA_GRANULE_BYTES } from '../io/ring/layout.js';
 import type { ThreadPort } from '../io/threads.js';
 import type { WsServer } from '../io/ws/port.js';
 import { setCodec } from '../record/codec.js';
@@ -59,6 +60,9 @@ class Shard {
   private readonly door: NativeDoor;
   private readonly meter: ShardMeter;
   private server: WsServer | undefined;
+  /** Settles when the doors are open, or could not be opened. */
+  private opening: Promise<void> = Promise.resolve();
+  private isClosing = false;
   /** What the control thread said last of the whole node. */
   private readiness: Readiness = { ready: false, reasons: ['The node is starting'] };
   private maintenanceTimer: TimerHandle | undefined;
@@ -74,7 +78,7 @@ class Shard {
     const bounds = new SharedBounds(this.mesh);
     const disk = new RealDisk();
     this.files = new SharedLogFiles(disk, setup.dataPath, bounds);
-    const publisher = new PartitionPublisher(this.mesh, (logId) => this.broker.owner.get(logId)?.cursor?.ready ?? 0);
+    const publisher = new PartitionPublisher(this.mesh, (logId) => this.broker.owner.get(logId)?.readyToPublish() ?? 0);
     this.storage = this.openStorage(disk, publisher);
     this.broker = new ShardBroker({
       shard: setup.shard,
@@ -87,6 +91,9 @@ class Shard {
       clock: realClock,
       timers: realTimers,
     });
+    this.broker.owner.onDamage = (logId, error) => {
+      this.log('error', `The queue of log ${logId} passed over damaged messages: ${error.message}`);
+    };
     this.connectPeers();
     this.logs = new ShardLogs({ storage: this.storage, broker: this.broker, files: this.files, publisher });
     this.door = makeDoor(setup, this.broker, this.control);
@@ -182,9 +189,10 @@ class Shard {
   }
 
   private connectPeers(): void {
+    const maxBodyBytes = this.setup.layout.budget.arenaGranules * ARENA_GRANULE_BYTES;
     for (let peer = 0; peer < this.setup.shards; peer++) {
       if (peer === this.setup.shard) continue;
-      const link = new MeshLink(this.mesh.channel(peer));
+      const link = new MeshLink(this.mesh.channel(peer), maxBodyBytes);
       this.links.set(peer, link);
       this.requestHandlers.set(peer, this.broker.connect(link));
     }
@@ -197,7 +205,7 @@ class Shard {
   }
 
   private listen(port: number, sharePort: boolean): void {
-    openServer(
+    this.opening = openServer(
       this.setup,
       port,
       sharePort,
@@ -218,8 +226,13 @@ class Shard {
     const pool = config.shards === 0 ? inlinePool(new RealDisk()) : this.control;
     this.maintenanceTimer = realTimers.setTimeout(() => {
       this.storage.maintain(pool).then(
-        () => this.scheduleMaintenance(),
-        (error: unknown) => this.log('error', `Retention and cleaning stopped: ${textOf(error)}`),
+        () => {
+          if (!this.isClosing) this.scheduleMaintenance();
+        },
+        (error: unknown) => {
+          this.log('error', `Retention and cleaning failed and will be tried again: ${textOf(error)}`);
+          if (!this.isClosing) this.scheduleMaintenance();
+        },
       );
     }, config.maintenanceInterval * 1000);
     this.maintenanceTimer.unref();
@@ -245,6 +258,8 @@ class Shard {
 
   /** Closes the doors, once what sessions have published was confirmed to them. */
   private async drain(reason: string): Promise<void> {
+    // A listener that opened behind our back would hold the port, and the process with it.
+    await this.opening;
     this.server?.stopAccepting();
     this.door.goAway(reason);
     this.broker.stopAccepting();
@@ -255,6 +270,7 @@ class Shard {
   }
 
   private async close(): Promise<void> {
+    this.isClosing = true;
     if (this.maintenanceTimer !== undefined) realTimers.clearTimeout(this.maintenanceTimer);
     this.mesh.close();
     this.broker.stop();
