@@ -307,14 +307,14 @@ export class Workload {
         });
       },
       flush: () => {},
-      closed: () => this.returnOffline(topic, id),
+      closed: () => this.returnHeld(topic, id),
     };
   }
 
-  /** A log that stopped serving takes back what its consumers hold. */
-  private returnOffline(topic: TrackedTopic, consumer: number): void {
-    for (const { queue, entry } of topic.logs) {
-      if (queue === undefined || this.node.storage.log(entry.logId)?.offline === undefined) continue;
+  /** One of a queue's logs stopped serving: it takes back what its consumers hold, and the others may do so, too. */
+  private returnHeld(topic: TrackedTopic, consumer: number): void {
+    for (const { queue } of topic.logs) {
+      if (queue === undefined) continue;
       for (const [value, delivery] of [...queue.held]) if (delivery.consumer === consumer) queue.giveBack(value);
     }
   }
@@ -365,10 +365,7 @@ export class Workload {
   }
 
   private end(consumer: OpenConsumer): void {
-    for (const { queue } of consumer.topic.logs) {
-      if (queue === undefined) continue;
-      for (const [value, delivery] of [...queue.held]) if (delivery.consumer === consumer.id) queue.giveBack(value);
-    }
+    this.returnHeld(consumer.topic, consumer.id);
     consumer.handle.cancel();
   }
 
