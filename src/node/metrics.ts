@@ -1,4 +1,5 @@
 /** The node's metrics in Prometheus' terms. Names are part of the interface: dashboards rely on them. */
+import { getHeapStatistics } from 'node:v8';
 import type { Catalog } from '../broker/catalog.js';
 import { encodePrometheus, type Family, type Sample } from '../doors/http/index.js';
 import type { NodeFacts } from './node-status.js';
@@ -46,6 +47,7 @@ export function nodeMetrics(
 ): string {
   return encodePrometheus([
     ...processFamilies(facts, nowMs),
+    heapFamily(reports),
     ...doorFamilies(reports),
     ...shardFamilies(reports),
     ...partitionFamilies(catalog, reports),
@@ -70,6 +72,13 @@ function processFamilies(facts: NodeFacts, nowMs: number): Family[] {
       samples: [{ value: (cpu.user + cpu.system) / 1e6 }],
     },
   ];
+}
+
+function heapFamily(reports: readonly ShardReport[]): Family {
+  // Without shards of its own the control thread runs the one shard, and both have one heap.
+  const control = { labels: { thread: 'control' }, value: getHeapStatistics().total_heap_size };
+  const shards = reports.map(({ shard, heapBytes }) => ({ labels: { thread: `shard ${shard}` }, value: heapBytes }));
+  return gauge('duolog_heap_committed_bytes', 'V8 heap of each thread', [control, ...shards]);
 }
 
 function doorFamilies(reports: readonly ShardReport[]): Family[] {

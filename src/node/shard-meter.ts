@@ -1,4 +1,5 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
 import type { ShardBroker } from '../broker/shard-broker.js';
 import type { NativeDoor } from '../doors/ws/index.js';
 import type { ShardMesh } from '../io/ring/index.js';
@@ -55,6 +56,8 @@ export class ShardMeter {
       eventLoopLagP99Ms: Math.max(0, this.lag.percentile(99) / NANOSECONDS_PER_MS - LAG_RESOLUTION_MS),
       journalBacklogBytes: storage.journal.backlogBytes,
       openFiles: storage.files.statistics().openFiles,
+      // Of the calling thread alone: each has a heap of its own.
+      heapBytes: getHeapStatistics().total_heap_size,
     };
   }
 

@@ -17,6 +17,8 @@ export interface ShardReport {
   readonly eventLoopLagP99Ms: number;
   readonly journalBacklogBytes: number;
   readonly openFiles: number;
+  /** V8's heap of the shard's thread as far as it is committed; what lies outside of it (buffers, libraries) is not in it. */
+  readonly heapBytes: number;
 }
 
 /** One owned partition. Sizes in bytes. */
