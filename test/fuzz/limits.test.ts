@@ -41,7 +41,7 @@ async function until(isDone: () => boolean, limitMs = 15_000): Promise<void> {
   expect(isDone()).toBe(true);
 }
 
-function valueOf(bytes: number, sequence: number): Buffer {
+function numberedValue(bytes: number, sequence: number): Buffer {
   const value = Buffer.alloc(bytes, sequence & 0xff);
   value.writeUInt32BE(sequence, 0);
   return value;
@@ -50,7 +50,7 @@ function valueOf(bytes: number, sequence: number): Buffer {
 /** Publishes `count` messages of `bytes` each, one publish for each, a few at a time. */
 async function fill(client: WireClient, to: string, count: number, bytes: number): Promise<void> {
   for (let first = 0; first < count; first += 8) {
-    const some = Array.from({ length: Math.min(8, count - first) }, (_, index) => valueOf(bytes, first + index));
+    const some = Array.from({ length: Math.min(8, count - first) }, (_, index) => numberedValue(bytes, first + index));
     await Promise.all(
       some.map((value) => client.ask({ publish: { to, partition: 0, messages: [{ value }], durability: 1 } })),
     );
@@ -178,7 +178,7 @@ describe.each(['uws', 'ws'])('limits of the native door, engine %s', (wsEngine) 
       );
     await until(() => missed() + offsets(skipping.frames).length === 1200);
     expect(missed()).toBeGreaterThan(0);
-    await publisher.ask({ publish: { to: 'live', messages: [{ value: valueOf(8, 1200) }] } });
+    await publisher.ask({ publish: { to: 'live', messages: [{ value: numberedValue(8, 1200) }] } });
     await until(() => offsets(skipping.frames).at(-1) === 1200);
     const seen = offsets(skipping.frames);
     expect(seen).toEqual([...new Set(seen)].sort((one, other) => one - other));

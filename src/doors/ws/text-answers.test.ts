@@ -75,6 +75,7 @@ describe('the text form of answers', () => {
       fc.property(answer, (frame) => {
         // The arbitrary makes frames by the schema file, which this type comes from as well.
         const text = encodeText(frame as WireFrame);
+        // The generated converter reads the fields of any object of this shape.
         const expected = Frame.toObject(frame as unknown as duolog.client.v1.Frame, {
           enums: String,
           longs: String,
