@@ -247,7 +247,7 @@ describe('a subscription of several partitions', () => {
           expect(world.creditOfAll).toBe(world.prefetch);
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 3000 },
     );
   });
 
@@ -290,6 +290,18 @@ describe('a subscription of several partitions', () => {
     world.publish(1, 1);
     for (let tick = 0; tick < 5; tick++) world.tick();
     expect(world.held).toEqual([0]);
+    world.settle(0);
+    world.arrive();
+    expect(world.held).toEqual([1]);
+  });
+
+  test('a delivery that is settled while its share is being taken back gives the share free', () => {
+    const world = new World(2, 1);
+    world.publish(0, 1);
+    world.arrive();
+    world.publish(1, 1);
+    world.subscription.rebalance();
+    world.owners[0]!.move('asked');
     world.settle(0);
     world.arrive();
     expect(world.held).toEqual([1]);

@@ -48,8 +48,8 @@ interface Share {
   owed: number;
   /** A revocation is under way. */
   isMoving: boolean;
-  /** Deliveries settled since it was asked for, which its answer does not know of. */
-  settledSince: number;
+  /** Deliveries settled and credit granted since it was asked for, which its answer does not know of: both lessen what is owed. */
+  paidSince: number;
   /** The owner was told a prefetch of 0 and does not know yet that it is over. */
   isHeld: boolean;
   /** Whether messages waited when somebody looked last. */
@@ -57,7 +57,7 @@ interface Share {
 }
 
 function newShare(slice: PartitionSlice, credit: number): Share {
-  return { slice, credit, owed: 0, isMoving: false, settledSince: 0, isHeld: false, isReady: false };
+  return { slice, credit, owed: 0, isMoving: false, paidSince: 0, isHeld: false, isReady: false };
 }
 
 /** See the top of this file. */
@@ -128,8 +128,7 @@ export class QueueSubscription implements ConsumerHandle {
   ): void {
     const share = this.shares[partition]!;
     share.slice.settle(offsets, outcome, done);
-    if (share.isMoving) share.settledSince += offsets.length;
-    else if (share.owed > 0) this.paid(share, offsets.length);
+    if (share.isMoving || share.owed > 0) this.release(paid(share, offsets.length));
   }
 
   cancel(): void {
@@ -226,7 +225,7 @@ export class QueueSubscription implements ConsumerHandle {
   private revoke(share: Share, count: number): void {
     if (share.isMoving) return;
     share.isMoving = true;
-    share.settledSince = 0;
+    share.paidSince = 0;
     share.slice.revoke(count, (revoked) => this.revoked(share, revoked));
   }
 
@@ -236,20 +235,12 @@ export class QueueSubscription implements ConsumerHandle {
     share.credit -= free + owed;
     share.owed += owed;
     this.unhold(share);
-    this.release(free);
-    this.paid(share, share.settledSince);
-  }
-
-  /** Settled deliveries give back what was owed for them. */
-  private paid(share: Share, settled: number): void {
-    const count = Math.min(share.owed, settled);
-    if (count === 0) return;
-    share.owed -= count;
-    this.release(count);
+    this.release(free + paid(share, share.paidSince));
   }
 
   /** `count` is in no share any more: what the prefetch in force does not need is gone, the rest goes where messages wait. */
   private release(count: number): void {
+    if (count === 0 && this.pool === 0) return;
     this.pool += count;
     if (!this.automaticAck) {
       const surplus = Math.max(0, Math.min(this.pool, this.total - this.wanted));
@@ -280,13 +271,28 @@ export class QueueSubscription implements ConsumerHandle {
     const targets = inTurn.filter((index) => !toReadyOnly || this.shares[index]!.isReady);
     targets.sort((left, right) => this.shares[left]!.credit - this.shares[right]!.credit);
     const grants = evenShares(count, targets.length);
+    let covered = 0;
     for (const [position, index] of targets.entries()) {
       const granted = grants[position]!;
       if (granted === 0) break;
       const share = this.shares[index]!;
       share.credit += granted;
+      // Deliveries that stood for credit taken back stand for this credit now.
+      covered += paid(share, granted);
       this.next = (index + 1) % length;
       share.slice.grant(granted);
     }
+    if (covered > 0) this.release(covered);
   }
+}
+
+/** Lessens what a share owes. Returns by how much; while a revocation is under way that is left to its answer. */
+function paid(share: Share, count: number): number {
+  if (share.isMoving) {
+    share.paidSince += count;
+    return 0;
+  }
+  const returned = Math.min(share.owed, count);
+  share.owed -= returned;
+  return returned;
 }

@@ -22,8 +22,8 @@ interface Delivery {
 }
 
 /** What a queue of competing consumers may never do, kept by text of message. */
-class Ledger implements PublishListener {
-  readonly published = new Map<number, { texts: string[]; confirmed: number; failures: number }>();
+class Ledger {
+  readonly published = new Map<number, { texts: string[]; level: DurabilityLevel; confirmed: number }>();
   readonly held = new Map<string, ModelConsumer>();
   readonly done = new Set<string>();
   readonly pendingSettles = new Set<number>();
@@ -31,9 +31,9 @@ class Ledger implements PublishListener {
   private nextToken = 1;
   private nextSettle = 1;
 
-  newPublish(texts: string[]): number {
+  newPublish(texts: string[], level: DurabilityLevel): number {
     const token = this.nextToken++;
-    this.published.set(token, { texts, confirmed: 0, failures: 0 });
+    this.published.set(token, { texts, level, confirmed: 0 });
     return token;
   }
 
@@ -219,7 +219,7 @@ class Run {
 
   private publish({ shard, partition, count, level }: Step & { do: 'publish' }): void {
     const texts = Array.from({ length: count }, () => `m${this.nextText++}`);
-    const token = this.ledger.newPublish(texts);
+    const token = this.ledger.newPublish(texts, level);
     const messages = texts.map((text) => ({
       key: encoder.encode(text),
       value: encoder.encode(text),
@@ -239,7 +239,12 @@ class Run {
   }
 
   private readonly outcome: PublishListener = {
-    published: (token, _partition, _baseOffset, count) => {
+    published: (token, partition, baseOffset, count, reached) => {
+      const { logId } = this.queue.partitions[partition]!;
+      const { log } = this.world.ownerOf(logId).broker.owner.get(logId)!;
+      const safe = reached === DurabilityLevel.memory ? log.visibleEnd : log.durableEnd;
+      expect(safe).toBeGreaterThanOrEqual(baseOffset + count);
+      expect(reached).toBeGreaterThanOrEqual(this.ledger.published.get(token)!.level);
       this.ledger.published.get(token)!.confirmed += count;
     },
     publishFailed: (_token, error) => {
