@@ -28,6 +28,12 @@ import { VERSION } from './version.js';
 /** Threads of the background pool end after this time without work. */
 const POOL_IDLE_MS = 10_000;
 
+/**
+ * V8's young generation of a shard, in MiB: semi-spaces of 2 MiB stay in the processor's cache. By V8's own choice they grow to 16 MiB and are never
+ * given back; publishing and pushing cost no more CPU time with these, and an idle node takes 4 MiB less per shard.
+ */
+const SHARD_YOUNG_GENERATION_MIB = 6;
+
 /** What a program may decide about its node, besides the settings. */
 export interface StartOptions {
   /** Where log lines go; nowhere by default. */
@@ -205,7 +211,12 @@ class NodeProcess implements RunningNode {
         doorbells: bells,
         catalog,
       };
-      return { name: `shard ${shard}`, setup, transfer: bells?.filter((bell) => bell !== null) ?? [] };
+      return {
+        name: `shard ${shard}`,
+        setup,
+        transfer: bells?.filter((bell) => bell !== null) ?? [],
+        maxYoungGenerationMiB: SHARD_YOUNG_GENERATION_MIB,
+      };
     });
   }
 
