@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest';
+import type { Catalog } from '../broker/catalog.js';
+import { BrokerWorld } from '../broker/fixtures/broker-world.js';
+import { DurabilityLevel, type PublishListener, type TopicEntry } from '../broker/ports.js';
+import { createMeshLayout, InThreadDoorbells, planMeshBudget, ShardMesh } from '../io/ring/index.js';
+import { batchOf } from '../storage/fixtures/harness.js';
+import { PartitionPublisher } from './partition-publisher.js';
+import { ShardLogs } from './shard-logs.js';
+
+const silent: PublishListener = { published: () => undefined, publishFailed: () => undefined };
+
+function publisher(): { publisher: PartitionPublisher; released: number[] } {
+  const layout = createMeshLayout(planMeshBudget(1, 0, 1024), 1024);
+  const quiet = {
+    onRequest: () => undefined,
+    onNotice: () => undefined,
+    onReply: () => undefined,
+    onDirty: () => undefined,
+  };
+  const mesh = ShardMesh.attach(layout, 0, InThreadDoorbells.create(1)[0]!, quiet);
+  const released: number[] = [];
+  const real = new PartitionPublisher(mesh, () => 0);
+  const release = real.release.bind(real);
+  real.release = (slot) => {
+    released.push(slot);
+    release(slot);
+  };
+  return { publisher: real, released };
+}
+
+async function start(): Promise<{
+  world: BrokerWorld;
+  logs: ShardLogs;
+  catalog: Catalog;
+  released: number[];
+  topic: TopicEntry;
+}> {
+  const world = await BrokerWorld.start(1);
+  const { broker, storage } = world.shards[0]!;
+  const { publisher: table, released } = publisher();
+  const logs = new ShardLogs({ storage, broker, files: world.files(), publisher: table });
+  const { catalog } = world;
+  const settings = { ...(await world.declare('settings', 1, { kind: 'topic' })).settings };
+  const partitions = [10, 11, 12].map((logId, partition) => ({ partition, logId, slot: 10 + partition }));
+  return { world, logs, catalog, released, topic: { name: 'orders', topicId: 50, settings, partitions } };
+}
+
+describe('the logs of a shard', () => {
+  test('a queue on an old topic counts what a write in the middle of the turn has put there just once', async () => {
+    const { world, logs, catalog, topic } = await start();
+    const { broker, storage } = world.shards[0]!;
+    await world.settle(logs.apply(catalog, 10, { kind: 'create-topic', topic }));
+    broker.publishBatch(topic, 0, batchOf(['a', 'b']), DurabilityLevel.memory, 1, silent);
+    // As a group commit does that begins while messages come in.
+    storage.flush();
+    const settings = { ...topic.settings, kind: 'queue' as const };
+    const attached = logs.apply(catalog, 11, {
+      kind: 'attach-cursor',
+      topicId: topic.topicId,
+      settings,
+      start: { at: 'beginning' },
+    });
+    broker.publishBatch(topic, 0, batchOf(['c']), DurabilityLevel.memory, 2, silent);
+    await world.settle(attached);
+    const { cursor } = broker.owner.get(10)!;
+    expect([cursor!.ready, cursor!.end]).toEqual([3, 3]);
+    expect(broker.owner.get(10)!.log.companionOffset).toBeGreaterThan(0);
+  });
+
+  test('what could be made only half is removed whole', async () => {
+    const { world, logs, catalog, released, topic } = await start();
+    const { broker, storage } = world.shards[0]!;
+    world.disk.inject({ operation: 'mkdir', path: /\/logs\/11$/, effect: { errno: 'ENOSPC' } });
+    await expect(logs.apply(catalog, 10, { kind: 'create-topic', topic })).rejects.toThrow();
+    await world.settle(logs.apply(catalog, 11, { kind: 'delete-topic', topicId: topic.topicId }));
+    for (const { logId } of topic.partitions) {
+      expect(storage.log(logId)).toBeUndefined();
+      expect(broker.owner.get(logId)).toBeUndefined();
+      expect(world.disk.exists(`/data/logs/${logId}`)).toBe(false);
+    }
+    expect(released).toEqual([10, 11]);
+  });
+
+  test('files that cannot be removed do not keep the other partitions', async () => {
+    const { world, logs, catalog, released, topic } = await start();
+    const { broker, storage } = world.shards[0]!;
+    await world.settle(logs.apply(catalog, 10, { kind: 'create-topic', topic }));
+    world.disk.inject({ operation: 'remove', path: /\/logs\/10$/, effect: { errno: 'EIO' } });
+    await expect(logs.apply(catalog, 11, { kind: 'delete-topic', topicId: topic.topicId })).rejects.toThrow();
+    for (const { logId } of topic.partitions) {
+      expect(storage.log(logId)).toBeUndefined();
+      expect(broker.owner.get(logId)).toBeUndefined();
+    }
+    expect(released).toEqual([10, 11, 12]);
+  });
+
+  test('a declaration does not fail for another log in the same commit', async () => {
+    const { world, logs, catalog, topic } = await start();
+    const { broker } = world.shards[0]!;
+    const sick = await world.declare('sick', 1, { kind: 'topic' });
+    broker.publishBatch(sick, 0, batchOf(['a']), DurabilityLevel.disk, 1, silent);
+    world.disk.inject({
+      operation: 'sync',
+      path: new RegExp(`/logs/${sick.partitions[0]!.logId}/`),
+      effect: { errno: 'EIO' },
+    });
+    broker.owner.finishWrites();
+    await world.settle(logs.apply(catalog, 20, { kind: 'create-topic', topic }));
+    expect(broker.owner.get(sick.partitions[0]!.logId)!.log.offline).toBeDefined();
+  });
+});
