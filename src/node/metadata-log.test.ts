@@ -98,4 +98,33 @@ describe('metadata log', () => {
     await expect(log.append(topic(3))).rejects.toThrow(/Cannot write the metadata log/);
     expect(names(log)).toEqual(['topic-1']);
   });
+
+  test.each(['ENOSPC', 'EIO'] as const)('a snapshot that meets %s loses no change', async (errno) => {
+    const disk = newDisk();
+    const log = MetadataLog.open(disk, FOLDER);
+    const partitions = Array.from({ length: 1024 }, (_, partition) => ({ partition, logId: 0, slot: partition }));
+    let logId = 1;
+    const churn = async (topicId: number): Promise<void> => {
+      const named = partitions.map((entry) => ({ ...entry, logId: logId++ }));
+      const change = { name: `big-${topicId}`, topicId, settings, partitions: named };
+      await log.append({ kind: 'create-topic', topic: change });
+      await log.append({ kind: 'delete-topic', topicId });
+    };
+    disk.inject({ operation: 'write', path: /snapshot/, times: 1, effect: { errno } });
+    let topicId = 1;
+    let refused = false;
+    const lastLog = onlyLog(disk);
+    // Beyond the size at which the log is replaced, and back to a small one where that could be done.
+    for (; topicId < 6000 && !refused && onlyLog(disk) === lastLog; topicId++) {
+      refused = await churn(topicId).then(
+        () => false,
+        () => true,
+      );
+    }
+    expect(refused).toBe(errno === 'EIO');
+    const { version } = log;
+    log.close();
+    disk.clearFaults();
+    expect(MetadataLog.open(disk, FOLDER).version).toBe(version);
+  });
 });

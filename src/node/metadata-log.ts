@@ -112,7 +112,7 @@ export class MetadataLog {
       // The snapshot may be in place after all: a start would then read the new log, and miss what is appended to the old one from here on.
       if (error.code !== 'no-space') {
         this.failure = new MetadataLogError('failed', `Cannot replace the metadata log ${this.filePath}`, error);
-      }
+      } else if (next !== undefined) this.disk.unlink(path);
       return;
     }
     this.file.close();

@@ -67,6 +67,24 @@ describe('the logs of a shard', () => {
     expect(broker.owner.get(10)!.log.companionOffset).toBeGreaterThan(0);
   });
 
+  test('where a cursor starts is on disk before the declaration is answered', async () => {
+    const { world, logs, catalog, topic } = await start();
+    const { storage } = world.shards[0]!;
+    await world.settle(logs.apply(catalog, 10, { kind: 'create-topic', topic }));
+    const before = storage.log(10)!.companionOffset;
+    const settings = { ...topic.settings, kind: 'queue' as const };
+    const attach = { kind: 'attach-cursor', topicId: topic.topicId, settings, start: { at: 'end' } } as const;
+    const { journal } = storage;
+    let synced = -1;
+    await world.settle(
+      logs.apply(catalog, 11, attach).then(() => {
+        synced = journal.syncedSequence;
+      }),
+    );
+    expect(storage.log(10)!.companionOffset).toBe(before + 1);
+    expect(synced).toBe(journal.lastSequence);
+  });
+
   test('what could be made only half is removed whole', async () => {
     const { world, logs, catalog, released, topic } = await start();
     const { broker, storage } = world.shards[0]!;
