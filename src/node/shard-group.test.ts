@@ -56,7 +56,7 @@ class World {
         this.threads.push(thread);
         return thread.handle;
       },
-      // The group starts shards only, whose messages these are.
+      // Through unknown: a group starts shards only, and their messages are all that this fake knows.
     } as unknown as Threads;
     const setups = Array.from({ length: shards }, (_, shard) => ({ name: `shard ${shard}`, setup: {} }));
     // What is in a setup is the shard's business.
