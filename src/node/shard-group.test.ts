@@ -50,13 +50,13 @@ class World {
   readonly group: ShardGroup;
 
   constructor(shards: number) {
+    // Through unknown: a group starts shards only, and their messages are all that this fake knows.
     const spawner = {
       spawn: (_entry: unknown, { name }: { name: string }) => {
         const thread = new FakeThread(name);
         this.threads.push(thread);
         return thread.handle;
       },
-      // Through unknown: a group starts shards only, and their messages are all that this fake knows.
     } as unknown as Threads;
     const setups = Array.from({ length: shards }, (_, shard) => ({ name: `shard ${shard}`, setup: {} }));
     // What is in a setup is the shard's business.
