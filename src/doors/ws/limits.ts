@@ -94,7 +94,7 @@ const defaults: SessionLimits = {
   maxSubscriptions: 256,
   maxCredit: 65_535,
   maxFetchBytes: 8 * 1024 * 1024,
-  idleTimeoutMs: 60_000,
+  idleTimeoutMs: 120_000,
   helloTimeoutMs: 5_000,
   // With one Deliver frame on top, a slow consumer's backlog stays within 1 MiB.
   backlogMarkBytes: 1024 * 1024 - DELIVER_FRAME_BYTES,

@@ -98,6 +98,6 @@ describe('NativeDoor', () => {
     const server = serverLimits(limits);
     expect(server.maxMessageBytes).toBe(limits.maxFrameBytes);
     expect(server.maxBackpressureBytes).toBeGreaterThan(limits.backlogMarkBytes + limits.maxFrameBytes);
-    expect(server.idleTimeoutSeconds).toBe(60);
+    expect(server.idleTimeoutSeconds).toBe(120);
   });
 });

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { Disk, DiskLock, OpenMode } from '../ports.js';
 import { type DiskOperation, toDiskError } from './disk-error.js';
 import { type Libc, loadLibc } from './libc.js';
@@ -44,7 +45,7 @@ export class RealDisk implements Disk {
   }
 
   mkdir(path: string): void {
-    attempt('mkdir', path, () => fs.mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE }));
+    attempt('mkdir', path, () => makeLevels(resolve(path)));
   }
 
   rename(from: string, to: string): void {
@@ -133,5 +134,18 @@ function attempt<Result>(operation: DiskOperation, path: string, action: () => R
     return action();
   } catch (cause) {
     throw toDiskError(cause, operation, path);
+  }
+}
+
+/** Makes a directory and those above it, level by level: Node's own recursion never returns where the file system refuses with ENOENT (/proc). */
+function makeLevels(path: string): void {
+  if (fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  const parent = dirname(path);
+  if (parent !== path) makeLevels(parent);
+  try {
+    fs.mkdirSync(path, { mode: DIRECTORY_MODE });
+  } catch (error) {
+    // Somebody else may have made it in between.
+    if (fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
   }
 }
