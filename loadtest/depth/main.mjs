@@ -182,9 +182,11 @@ async function halfAcknowledged(baseline) {
     odd += offset % 2;
   };
   await compareSpeed('half acknowledged', 'deep', onOffset);
+  await checkGrowth('half acknowledged, after some work', baseline);
   await checkSpace(before, acknowledged / all);
   await compareSpeed('half acknowledged, cleaned', 'deep', onOffset);
   await restart('half acknowledged, restarted', 'SIGTERM');
+  await checkGrowth('half acknowledged, restarted', baseline);
   await restart('half acknowledged, killed', 'SIGKILL');
   await consume(node.port, 'deep', SAMPLE, onOffset);
   checks.add('acknowledged messages that came again', number(odd), '0', odd === 0);
