@@ -61,7 +61,9 @@ describe.each(['uws', 'ws'])('limits of the native door, engine %s', (wsEngine) 
   const node = nodeFor({ wsEngine, shards: 2 });
   const newClient = (): Promise<WireClient> => WireClient.open(node.url);
 
-  it('announces its limits, and closes with 1008 when the publish window is overrun', async () => {
+  // That an overrun window closes with 1008 is shown below by a client that does not read its confirms: one that reads them is confirmed too
+  // soon to overrun anything.
+  it('announces its limits', async () => {
     const client = await WireClient.connect(node.url);
     const { welcome } = await client.request({ hello: { version: 1 } });
     expect(welcome?.limits).toMatchObject({
@@ -69,14 +71,7 @@ describe.each(['uws', 'ws'])('limits of the native door, engine %s', (wsEngine) 
       maxInflightPublishes: 8192,
       maxSubscriptions: 256,
     });
-    await client.ask({ declare: { topic: { name: 'window' } } });
-    // Twice what may be unconfirmed, while the disk has to be waited for: in frames that the node reads within one turn.
-    const value = Buffer.alloc(1_000_000);
-    for (let count = 0; count < 40; count++) client.send({ publish: { to: 'window', messages: [{ value }] } });
-    expect(await client.closed).toMatchObject({
-      code: 1008,
-      reason: expect.stringContaining('Publish window overrun'),
-    });
+    await client.close();
   });
 
   it('refuses the 257th subscription, a number that is taken, and credit beyond 65,535', async () => {
