@@ -141,7 +141,8 @@ function attempt<Result>(operation: DiskOperation, path: string, action: () => R
 function makeLevels(path: string): void {
   if (fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
   const parent = dirname(path);
-  if (parent !== path) makeLevels(parent);
+  // A parent that is a file is left for mkdir to refuse.
+  if (fs.statSync(parent, { throwIfNoEntry: false }) === undefined && parent !== path) makeLevels(parent);
   try {
     fs.mkdirSync(path, { mode: DIRECTORY_MODE });
   } catch (error) {
