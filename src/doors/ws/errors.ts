@@ -3,12 +3,11 @@ import { BrokerError, type BrokerErrorCode } from '../../broker/errors.js';
 import type { duolog } from '../../proto/client.js';
 import { ErrorCode } from '../../proto/client-wire.js';
 
-/** Why a connection is closed: WebSocket close codes of RFC 6455 §7.4.1, and Duolog's own from 4000. docs/protocols/native.md lists them. */
+/**
+ * Why a session closes its connection: WebSocket close codes of RFC 6455 §7.4.1, and Duolog's own from 4000. docs/protocols/native.md lists them,
+ * and 1001, with which the server itself closes all connections when the node stops.
+ */
 export const closeCodes = {
-  /** The client unsubscribed from everything and went, or the node has nothing against it. */
-  normal: 1000,
-  /** The node stops. */
-  goingAway: 1001,
   /** The frame breaks the protocol: a kind that only nodes send, two kinds at once. */
   protocol: 1002,
   /** The frame cannot be decoded: malformed protobuf, JSON or UTF-8. */
@@ -17,8 +16,6 @@ export const closeCodes = {
   policy: 1008,
   /** A frame is longer than its kind may be. */
   tooBig: 1009,
-  /** A defect of the node. */
-  internal: 1011,
   /** The client does not read what it asked for. */
   slowReader: 1013,
   /** No Hello within the time limit. */
