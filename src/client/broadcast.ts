@@ -1,6 +1,7 @@
 import { SlowReader, type WireKind } from '../proto/client-wire.js';
-import { abortError, asClientError, ClientError } from './errors.js';
+import { asClientError, ClientError } from './errors.js';
 import { DEFAULT_BROADCAST_BUFFER } from './limits.js';
+import { Opening } from './opening.js';
 import { PendingItems } from './pending-items.js';
 import type { ReceivedRecord } from './received.js';
 import { eachRecord, type WireRecords } from './record-batches.js';
@@ -34,6 +35,7 @@ export class Broadcast implements AsyncIterable<ReceivedRecord | Missed>, Partic
   private readonly number: number;
   private readonly options: BroadcastOptions;
   private readonly maxBuffered: number;
+  private readonly opening: Opening;
   private readonly items: PendingItems<ReceivedRecord | Missed>;
   /** The next offset to come, per partition. */
   private readonly next = new Map<number, number>();
@@ -41,7 +43,6 @@ export class Broadcast implements AsyncIterable<ReceivedRecord | Missed>, Partic
   private readonly leftOut = new Map<number, number>();
   private channel = 0;
   private isOver = false;
-  private firstOpening: { resolve: () => void; reject: (error: ClientError) => void } | undefined;
 
   /** For `Client.broadcast`. */
   constructor(session: Session, topic: string, options: BroadcastOptions) {
@@ -54,17 +55,12 @@ export class Broadcast implements AsyncIterable<ReceivedRecord | Missed>, Partic
       () => undefined,
       () => this.close(),
     );
-    options.signal?.addEventListener('abort', () => void this.close());
+    this.opening = new Opening(options.signal, () => this.close());
   }
 
   /** For `Client.broadcast`: resolves once the node has agreed. @throws ClientError as rejection. */
   start(): Promise<this> {
-    const { signal } = this.options;
-    if (signal?.aborted) return Promise.reject(abortError(signal));
-    return new Promise((resolve, reject) => {
-      this.firstOpening = { resolve: () => resolve(this), reject };
-      this.session.join(this);
-    });
+    return this.opening.start(this.session, this);
   }
 
   opened(): void {
@@ -73,15 +69,8 @@ export class Broadcast implements AsyncIterable<ReceivedRecord | Missed>, Partic
     const broadcast = { start: { end: true }, slow, decoded: this.options.decoded ?? false };
     const subscribe = { subscription: this.number, from: this.topic, broadcast };
     const answered = (subscribed: WireKind<'subscribed'>): void => this.subscribed(subscribed);
-    this.session.requests.request({ subscribe }, 'subscribed', { answered }).then(
-      () => {
-        this.firstOpening?.resolve();
-        this.firstOpening = undefined;
-      },
-      (error: ClientError) => {
-        if (error.code !== 'connection-lost') this.ended(error);
-      },
-    );
+    const answer = this.session.requests.request({ subscribe }, 'subscribed', { answered });
+    this.opening.follow(answer, (error) => this.ended(error));
   }
 
   /** Runs before the first record can arrive. */
@@ -162,8 +151,7 @@ export class Broadcast implements AsyncIterable<ReceivedRecord | Missed>, Partic
   private finish(error: ClientError | undefined): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.firstOpening?.reject(error ?? new ClientError('closed', 'The client was closed'));
-    this.firstOpening = undefined;
+    this.opening.over(error);
     this.items.end(error);
   }
 
@@ -171,6 +159,7 @@ export class Broadcast implements AsyncIterable<ReceivedRecord | Missed>, Partic
   async close(): Promise<void> {
     if (this.isOver) return;
     this.isOver = true;
+    this.opening.over();
     this.session.leave(this);
     this.items.end();
     this.session.subscriptions.delete(this.number);

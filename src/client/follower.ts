@@ -1,7 +1,8 @@
 import { decodeDeliver } from '../proto/client-wire.js';
 import { type StartPoint, wireStart } from './admin.js';
-import { abortError, asClientError, ClientError, invalidUse } from './errors.js';
+import { asClientError, type ClientError, invalidUse } from './errors.js';
 import { DEFAULT_FOLLOW_CREDIT } from './limits.js';
+import { Opening } from './opening.js';
 import { PendingItems } from './pending-items.js';
 import type { PartitionOffset } from './positions.js';
 import type { ReceivedRecord } from './received.js';
@@ -33,6 +34,7 @@ export class Follower implements AsyncIterable<ReceivedRecord>, Participant, Sub
   private readonly number: number;
   private readonly options: FollowOptions;
   private readonly credit: number;
+  private readonly opening: Opening;
   private readonly items: PendingItems<ReceivedRecord>;
   /** The next offset to come, per partition. */
   private readonly next = new Map<number, number>();
@@ -40,7 +42,6 @@ export class Follower implements AsyncIterable<ReceivedRecord>, Participant, Sub
   private consumed = 0;
   private isSeeking = false;
   private isOver = false;
-  private firstOpening: { resolve: () => void; reject: (error: ClientError) => void } | undefined;
 
   /** For `Client.follow`. */
   constructor(session: Session, topic: string, options: FollowOptions) {
@@ -55,17 +56,12 @@ export class Follower implements AsyncIterable<ReceivedRecord>, Participant, Sub
       () => this.giveBack(1),
       () => this.close(),
     );
-    options.signal?.addEventListener('abort', () => void this.close());
+    this.opening = new Opening(options.signal, () => this.close());
   }
 
   /** For `Client.follow`: resolves once the node has agreed. @throws ClientError as rejection. */
   start(): Promise<this> {
-    const { signal } = this.options;
-    if (signal?.aborted) return Promise.reject(abortError(signal));
-    return new Promise((resolve, reject) => {
-      this.firstOpening = { resolve: () => resolve(this), reject };
-      this.session.join(this);
-    });
+    return this.opening.start(this.session, this);
   }
 
   opened(): void {
@@ -86,15 +82,8 @@ export class Follower implements AsyncIterable<ReceivedRecord>, Participant, Sub
         if (!this.next.has(partition ?? 0)) this.next.set(partition ?? 0, position ?? 0);
       }
     };
-    this.session.requests.request({ subscribe }, 'subscribed', { answered }).then(
-      () => {
-        this.firstOpening?.resolve();
-        this.firstOpening = undefined;
-      },
-      (error: ClientError) => {
-        if (error.code !== 'connection-lost') this.ended(error);
-      },
-    );
+    const answer = this.session.requests.request({ subscribe }, 'subscribed', { answered });
+    this.opening.follow(answer, (error) => this.ended(error));
   }
 
   private wireStart(): object {
@@ -122,8 +111,7 @@ export class Follower implements AsyncIterable<ReceivedRecord>, Participant, Sub
   private finish(error: ClientError | undefined): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.firstOpening?.reject(error ?? new ClientError('closed', 'The client was closed'));
-    this.firstOpening = undefined;
+    this.opening.over(error);
     this.items.end(error);
   }
 
@@ -188,6 +176,7 @@ export class Follower implements AsyncIterable<ReceivedRecord>, Participant, Sub
   async close(): Promise<void> {
     if (this.isOver) return;
     this.isOver = true;
+    this.opening.over();
     this.session.leave(this);
     this.items.clear();
     this.items.end();

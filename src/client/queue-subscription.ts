@@ -1,7 +1,8 @@
 import { ByteReader } from '../base/bytes.js';
 import { Delivery } from './delivery.js';
-import { abortError, ClientError, invalidUse } from './errors.js';
+import { type ClientError, invalidUse } from './errors.js';
 import { DEFAULT_PREFETCH } from './limits.js';
+import { Opening } from './opening.js';
 import { PendingItems } from './pending-items.js';
 import type { Participant, Session, SubscriptionSink } from './session.js';
 import { Settler } from './settler.js';
@@ -31,14 +32,13 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   private readonly session: Session;
   private readonly number: number;
   private readonly isAutomatic: boolean;
-  private readonly signal: AbortSignal | undefined;
+  private readonly opening: Opening;
   private readonly items: PendingItems<Delivery>;
   private settler: Settler;
   private credit: number;
   /** Automatic acknowledgement: taken by the program and not yet given back to the node as credit. */
   private consumed = 0;
   private isOver = false;
-  private firstOpening: { resolve: () => void; reject: (error: ClientError) => void } | undefined;
 
   /** For `Client.subscribe`. */
   constructor(session: Session, queue: string, options: SubscribeOptions) {
@@ -52,17 +52,12 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
       () => this.taken(),
       () => this.close(),
     );
-    this.signal = options.signal;
-    this.signal?.addEventListener('abort', () => void this.close());
+    this.opening = new Opening(options.signal, () => this.close());
   }
 
   /** For `Client.subscribe`: resolves once the node has agreed. @throws ClientError as rejection. */
   start(): Promise<this> {
-    if (this.signal?.aborted) return Promise.reject(abortError(this.signal));
-    return new Promise((resolve, reject) => {
-      this.firstOpening = { resolve: () => resolve(this), reject };
-      this.session.join(this);
-    });
+    return this.opening.start(this.session, this);
   }
 
   /** Deliveries that may be unsettled at once. */
@@ -85,18 +80,8 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
     // What still waits from the last connection takes its part of the credit.
     const credit = Math.max(this.isAutomatic ? 1 : 0, Math.min(this.credit, most) - this.items.length);
     const queue = { credit, automaticAck: this.isAutomatic };
-    this.session.requests
-      .request({ subscribe: { subscription: this.number, from: this.queue, queue } }, 'subscribed')
-      .then(
-        () => {
-          this.firstOpening?.resolve();
-          this.firstOpening = undefined;
-        },
-        (error: ClientError) => {
-          // Without a connection there is no answer; the next connection asks again.
-          if (error.code !== 'connection-lost') this.ended(error);
-        },
-      );
+    const subscribe = { subscription: this.number, from: this.queue, queue };
+    this.opening.follow(this.session.requests.request({ subscribe }, 'subscribed'), (error) => this.ended(error));
   }
 
   lost(): void {
@@ -119,8 +104,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
     if (this.isOver) return;
     this.isOver = true;
     this.settler.retire();
-    this.firstOpening?.reject(error ?? new ClientError('closed', 'The client was closed'));
-    this.firstOpening = undefined;
+    this.opening.over(error);
     this.items.end(error);
   }
 
@@ -161,6 +145,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   async close(): Promise<void> {
     if (this.isOver) return;
     this.isOver = true;
+    this.opening.over();
     this.settler.flush();
     this.session.leave(this);
     this.items.clear();

@@ -37,7 +37,8 @@ export class Reader implements AsyncIterable<ReceivedRecord> {
     this.topics = topics;
     this.topic = topic;
     this.options = options;
-    options.signal?.addEventListener('abort', () => this.close());
+    options.signal?.addEventListener('abort', () => this.close(), { signal: this.stop.signal });
+    if (options.signal?.aborted) this.close();
   }
 
   /** The offset that the program sees next in a partition; undefined before reading has started. */
