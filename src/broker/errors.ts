@@ -19,6 +19,11 @@ export type BrokerErrorCode =
   | 'unsupported'
   | 'timeout'
   | 'resource-locked'
+  /** Exists, and differs from what is declared in the RabbitMQ model; or is in use, or not empty. */
+  | 'precondition-failed'
+  | 'access-refused'
+  /** A queue with `reject-publish` has reached its length. */
+  | 'queue-full'
   | 'internal';
 
 /** An operating error of the broker. The message says what could not be done, to what, and the value that stood in the way. */

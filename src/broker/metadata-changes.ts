@@ -46,7 +46,7 @@ const SETTING = {
   segmentBytes: 5,
   segmentMs: 6,
   lingerMs: 7,
-} as const satisfies Record<keyof TopicSettings, number>;
+} as const satisfies Record<Exclude<keyof TopicSettings, 'queue'>, number>;
 
 /** The bytes of one change; they are the caller's. */
 export function encodeChange(change: MetadataChange): Uint8Array {

@@ -3,6 +3,7 @@
  * borrowed: they are valid only until the call returns.
  */
 import type { BrokerError } from './errors.js';
+import type { Binding, ExchangeDeclaration, ExchangeEntry, QueueDeclaration, QueueSettings, RoutedMessage } from './model.js';
 
 /** How safe a message is; the numbers order the levels. */
 export const DurabilityLevel = { memory: 1, disk: 2, quorum: 3 } as const;
@@ -19,6 +20,8 @@ export interface PartitionEntry {
 /** A declared topic or queue, as every shard knows it. Objects are replaced, never changed, when settings change. */
 export interface TopicEntry {
   readonly name: string;
+  /** Absent = DEFAULT_VHOST. */
+  readonly vhost?: string;
   readonly topicId: number;
   readonly settings: TopicSettings;
   readonly partitions: readonly PartitionEntry[];
@@ -34,6 +37,8 @@ export interface TopicSettings {
   readonly segmentMs: number;
   /** How long acknowledged messages stay readable by offset before the cleaner may take them. */
   readonly lingerMs: number;
+  /** Of a queue that was declared by the RabbitMQ model; absent = durable, shared, without arguments. */
+  readonly queue?: QueueSettings;
 }
 
 /** Gets the outcome of publishes. `token` is the caller's own number. Called in a later turn or, for memory durability, at the end of this one. */
@@ -81,6 +86,8 @@ export interface QueueConsumer {
   deliver(partition: number, record: RecordView, redelivered: boolean, deliveryCount: number): void;
   /** All deliveries of this turn have been handed over: time to send. */
   flush(): void;
+  /** Whether this consumer is the active one of a single-active-consumer queue has changed. */
+  activeChanged?(active: boolean): void;
   /** The broker ended the consumer: its queue was deleted or went offline. */
   closed(error: BrokerError): void;
 }
@@ -103,7 +110,25 @@ export interface ConsumerHandle {
     outcome: SettleOutcome,
     done?: (error?: BrokerError) => void,
   ): void;
-  /** Ends the consumer; what it holds returns to the queue at its original position. */
+  /** Ends the consumer; what it holds returns to the queue at its original position, unless `keepHeld`: then it can be settled until `cancel()`. */
+  cancel(options?: { readonly keepHeld: boolean }): void;
+}
+
+/** The session's hold on a queue that it asks for single messages: no consumer to others, but what it was given is in flight with it. */
+export interface PollHandle {
+  /**
+   * Asks for one message. It comes by `QueueConsumer.deliver` before `done` is called; `done` gets how many messages wait behind it, or -1 when
+   * there was none. `automaticAck`: it is settled by being handed over.
+   */
+  get(automaticAck: boolean, done: (left: number, error?: BrokerError) => void): void;
+  /** As ConsumerHandle's. */
+  settle(
+    partition: number,
+    offsets: readonly number[],
+    outcome: SettleOutcome,
+    done?: (error?: BrokerError) => void,
+  ): void;
+  /** Ends it; what it holds returns to the queue. */
   cancel(): void;
 }
 
@@ -111,6 +136,14 @@ export interface ConsumerHandle {
 export interface ConsumeOptions {
   readonly automaticAck: boolean;
   readonly credit: number;
+  /** Nobody else may consume. @throws BrokerError `access-refused` by `closed` when somebody does. */
+  readonly exclusive?: boolean;
+  /** Higher ones get messages first, as long as they can take them; 0 = normal. */
+  readonly priority?: number;
+  /** The session's connection: exclusive queues are for their owner only. */
+  readonly connection?: string;
+  /** Called once, when every owner has taken the consumer. A refusal comes by `QueueConsumer.closed` instead. */
+  readonly opened?: () => void;
 }
 
 /** Whole record batches from one partition. `batches` is borrowed until the callback returns. */
@@ -182,6 +215,10 @@ export interface PartitionStateReport {
 /** A topic or queue as somebody wants it to be; settings that are left out have defaults, and are not compared with what exists. */
 export type Declaration = {
   readonly name: string;
+  /** Absent = DEFAULT_VHOST. */
+  readonly vhost?: string;
+  /** Absent for a topic, and for a queue without more. */
+  readonly queue?: QueueDeclaration;
   /** 0 = the node's default for topics, one for queues. */
   readonly partitions: number;
   readonly settings: Partial<TopicSettings> & { readonly kind: 'topic' | 'queue' };
@@ -194,7 +231,7 @@ export type Declaration = {
 export interface Broker {
   readonly shard: number;
   /** Looks a name up in this shard's copy of the metadata. */
-  topic(name: string): TopicEntry | undefined;
+  topic(name: string, vhost?: string): TopicEntry | undefined;
   topics(): Iterable<TopicEntry>;
 
   /** Stores one RecordBatch v2 as it came; `bytes` is borrowed (and may be patched in place). */
@@ -241,4 +278,49 @@ export interface Broker {
   purge(name: string): Promise<number>;
   /** False while the way to the disk or to another shard is congested: sessions then hold confirms, and with them window credit, back. */
   readonly accepting: boolean;
+}
+
+/** What is left of a queue after a `get`, or what it holds now. */
+export interface QueueCounts {
+  readonly ready: number;
+  readonly consumers: number;
+}
+
+/** What the RabbitMQ model adds to the broker as a session sees it. Every name is one of a virtual host. */
+export interface RoutingBroker {
+  hasVhost(vhost: string): boolean;
+  exchange(vhost: string, name: string): ExchangeEntry | undefined;
+  exchanges(vhost: string): Iterable<ExchangeEntry>;
+  /** All bindings of a virtual host, or those from one exchange, or those to one destination. */
+  bindings(vhost: string, filter?: { readonly source?: string; readonly destination?: string }): Iterable<Binding>;
+
+  /**
+   * Routes and stores. Returns how many outcomes `listener` will get (each `published` or `publishFailed`, with `token`); 0 = no queue wanted it.
+   * Everything in `message` is borrowed until the call returns.
+   * @throws BrokerError `not-found` for an exchange that does not exist, `access-refused` for an internal one.
+   */
+  publishRouted(vhost: string, message: RoutedMessage, token: number, listener: PublishListener): number;
+
+  declareExchange(declaration: ExchangeDeclaration): Promise<ExchangeEntry>;
+  /** Deleting what does not exist is no error, as in RabbitMQ. @throws BrokerError `precondition-failed` when used and `ifUnused`. */
+  deleteExchange(vhost: string, name: string, ifUnused: boolean): Promise<void>;
+  /** Binding twice is no error. @throws BrokerError `not-found`, `access-refused`. */
+  bind(vhost: string, binding: Binding, connection: string): Promise<void>;
+  unbind(vhost: string, binding: Binding, connection: string): Promise<void>;
+  /** Returns how many messages went with it; 0 when there was no such queue. @throws BrokerError `precondition-failed`, `resource-locked`. */
+  deleteQueue(vhost: string, name: string, options: DeleteQueueOptions): Promise<number>;
+  /** Deletes every exclusive queue of a connection that has ended. */
+  connectionClosed(connection: string): Promise<void>;
+  /** Opens the way for single messages (`basic.get`) from a queue. @throws BrokerError `wrong-kind`. */
+  poll(queue: TopicEntry, connection: string, consumer: QueueConsumer): PollHandle;
+  /** Messages that wait and consumers, over all partitions. */
+  counts(queue: TopicEntry): Promise<QueueCounts>;
+}
+
+/** When a queue may be deleted, and for whom. */
+export interface DeleteQueueOptions {
+  readonly ifUnused: boolean;
+  readonly ifEmpty: boolean;
+  /** Who asks: exclusive queues are for their owner only. */
+  readonly connection: string;
 }

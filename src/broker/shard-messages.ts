@@ -94,6 +94,9 @@ const ERROR_CODES: readonly BrokerErrorCode[] = [
   'unsupported',
   'timeout',
   'resource-locked',
+  'precondition-failed',
+  'access-refused',
+  'queue-full',
 ];
 
 /** Writes an error: code u8, message cut to MAX_PEER_ERROR_BYTES. */

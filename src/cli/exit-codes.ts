@@ -53,6 +53,8 @@ const meanings: Readonly<Record<string, ExitCode>> = {
   'already-exists': ExitCode.conflict,
   'wrong-kind': ExitCode.conflict,
   'resource-locked': ExitCode.conflict,
+  'precondition-failed': ExitCode.conflict,
+  'queue-full': ExitCode.conflict,
   'connect-failed': ExitCode.cannotConnect,
   'connection-lost': ExitCode.cannotConnect,
   timeout: ExitCode.timeout,

@@ -24,6 +24,8 @@ const codesOfNode = {
   [ErrorCode.ERROR_TIMEOUT]: 'timeout',
   [ErrorCode.ERROR_INTERNAL]: 'internal',
   [ErrorCode.ERROR_RESOURCE_LOCKED]: 'resource-locked',
+  [ErrorCode.ERROR_PRECONDITION_FAILED]: 'precondition-failed',
+  [ErrorCode.ERROR_QUEUE_FULL]: 'queue-full',
 } as const;
 
 /**

@@ -52,6 +52,9 @@ const wireCodes: Record<BrokerErrorCode, duolog.client.v1.ErrorCode> = {
   unsupported: ErrorCode.ERROR_UNSUPPORTED,
   timeout: ErrorCode.ERROR_TIMEOUT,
   'resource-locked': ErrorCode.ERROR_RESOURCE_LOCKED,
+  'precondition-failed': ErrorCode.ERROR_PRECONDITION_FAILED,
+  'access-refused': ErrorCode.ERROR_FORBIDDEN,
+  'queue-full': ErrorCode.ERROR_QUEUE_FULL,
   internal: ErrorCode.ERROR_INTERNAL,
 };
 
@@ -60,6 +63,7 @@ const retryAfterMs: Partial<Record<BrokerErrorCode, number>> = {
   'no-space': 1000,
   'shutting-down': 1000,
   timeout: 100,
+  'queue-full': 100,
   'limit-exceeded': 100,
 };
 
