@@ -56,7 +56,7 @@ export interface RunningNode {
 
 /**
  * Starts a node and resolves when every door serves.
- * @throws ConfigError, DataFolderError, MetadataLogError, WsServerError, StorageError or DiskError: nothing is left running then.
+ * @throws ConfigError, DataFolderError, MetadataLogError, ListenError, StorageError or DiskError: nothing is left running then.
  */
 export async function startNode(settings: NodeSettings = {}, options: StartOptions = {}): Promise<RunningNode> {
   const config = checkSettings(settings);

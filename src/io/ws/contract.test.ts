@@ -4,9 +4,9 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { probePort } from './bind.js';
+import { probePort } from '../listen/bind.js';
+import { ListenError } from '../listen/errors.js';
 import { canSharePort, chooseEngine, createWsServer } from './engine.js';
-import { WsServerError } from './errors.js';
 import {
   eventually,
   nextClose,
@@ -608,7 +608,7 @@ describe.each<WsEngine>(['uws', 'ws'])('the WebSocket port on %s', (engine) => {
       const again = startTestServer(engine, { port: server.port });
       await expect(again).rejects.toMatchObject({ code: 'address-in-use' });
       await expect(again).rejects.toThrow(`127.0.0.1 port ${server.port}`);
-      await expect(startTestServer(engine, { host: '192.0.2.1' })).rejects.toBeInstanceOf(WsServerError);
+      await expect(startTestServer(engine, { host: '192.0.2.1' })).rejects.toBeInstanceOf(ListenError);
     });
 
     test.each(['::1', 'localhost'])('listens on %s', async (host) => {

@@ -26,7 +26,7 @@ export async function chooseEngine(requested?: WsEngine): Promise<EngineChoice> 
 
 /**
  * Starts an HTTP and WebSocket server in the calling thread.
- * @throws {WsServerError} with any code but those of bodies.
+ * @throws {ListenError} and {WsServerError} with any code but those of bodies.
  */
 export async function createWsServer(engine: WsEngine, options: WsServerOptions): Promise<WsServer> {
   checkOptions(options);
@@ -38,7 +38,7 @@ export async function createWsServer(engine: WsEngine, options: WsServerOptions)
 /** Whether several threads can listen on one port with this engine here. Where not, one thread must accept for all. */
 export async function canSharePort(engine: WsEngine): Promise<boolean> {
   if (engine === 'uws') return process.platform === 'linux';
-  const { hasNodeReusePort, loadLibc } = await import('./node/shared-listen.js');
+  const { hasNodeReusePort, loadLibc } = await import('../listen/shared-listen.js');
   if (hasNodeReusePort()) return process.platform === 'linux';
   try {
     await loadLibc();

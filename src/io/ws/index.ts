@@ -1,4 +1,5 @@
-export { probePort } from './bind.js';
+export { probePort } from '../listen/bind.js';
+export { ListenError, type ListenErrorCode } from '../listen/errors.js';
 export { canSharePort, chooseEngine, createWsServer, type EngineChoice } from './engine.js';
 export { WsServerError, type WsServerErrorCode } from './errors.js';
 export { prepareFrame } from './frame.js';

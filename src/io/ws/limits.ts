@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.js';
+import { OUTBOX_BYPASS_BYTES, OUTBOX_BYTES } from '../listen/limits.js';
 
 /** Longest request line and headers in bytes. uWebSockets.js has its own: 4,096 unless `UWS_HTTP_MAX_HEADERS_SIZE` says otherwise. */
 export const MAX_HTTP_HEADER_BYTES = 8_192;
@@ -37,18 +38,6 @@ export const CLOSE_GRACE_MS = 500;
 /** `ws` engine: how long a closing handshake may take before the connection is cut. */
 export const CLOSE_HANDSHAKE_TIMEOUT_MS = 8_000;
 
-/** `ws` engine: sends of one event-loop turn are gathered per socket up to this size, then written. */
-export const OUTBOX_BYTES = 32_768;
-
-/** `ws` engine: payloads from this size are not gathered but written on their own, since the copy would cost more than it saves. */
-export const OUTBOX_BYPASS_BYTES = 16_384;
-
-/** `ws` engine: sockets that may gather at a time; one more writes out all of them. Bounds the memory of outboxes. */
-export const MAX_GATHERING_SOCKETS = 64;
-
-/** `ws` engine: spare outbox buffers kept for the next turn. */
-export const SPARE_OUTBOXES = MAX_GATHERING_SOCKETS;
-
 /** `ws` engine: connections above `maxConnections` that are kept long enough to hear 503; those above are cut unheard. */
 export const REFUSAL_SLACK_CONNECTIONS = 64;
 
@@ -57,9 +46,6 @@ export const IDLE_QUARTERS = 4;
 
 /** `uws` engine: how often a free port is looked up again when somebody else takes it in between. */
 export const FREE_PORT_ATTEMPTS = 8;
-
-/** Pending connections in the kernel; the system's `somaxconn` caps it. */
-export const LISTEN_BACKLOG = 1_024;
 
 assert(OUTBOX_BYPASS_BYTES + 10 < OUTBOX_BYTES, 'A gathered frame must fit an empty outbox');
 assert(

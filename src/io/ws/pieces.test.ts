@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { hasNodeReusePort } from '../listen/shared-listen.js';
 import { addressFromBytes, plainAddress } from './address.js';
 import { frameHeaderBytes, prepareFrame } from './frame.js';
 import { fittingReason, handshakeFault, isSendableCloseCode, offeredSubprotocols } from './handshake.js';
 import { HttpBody } from './http-body.js';
-import { hasNodeReusePort } from './node/shared-listen.js';
 
 describe('addresses', () => {
   it('have one spelling, whichever engine tells them', () => {

@@ -3,19 +3,20 @@ import { type AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Server as HandshakeServer, WebSocketServer } from 'ws';
 import { assert } from '../../../base/assert.js';
+import { listenError } from '../../listen/bind.js';
+import { LISTEN_BACKLOG } from '../../listen/limits.js';
+import { OutboxPool } from '../../listen/outbox.js';
+import { hasNodeReusePort, listenShared } from '../../listen/shared-listen.js';
 import { plainAddress } from '../address.js';
-import { listenError } from '../bind.js';
 import { agreedSubprotocol, handshakeFault, offeredSubprotocols } from '../handshake.js';
 import * as limits from '../limits.js';
 import type { UpgradeRequest, WsRoute, WsServer, WsServerOptions } from '../port.js';
 import { headerOf, refuse, refuseUpgrade, serveHttp, splitTarget } from './http.js';
-import { OutboxPool } from './outbox.js';
-import { hasNodeReusePort, listenShared } from './shared-listen.js';
 import { AnnouncingWebSocket, NodeSocket } from './socket.js';
 
 /**
  * Starts a server on `node:http` and the `ws` package in this thread.
- * @throws {WsServerError} `address-in-use`, `address-unavailable` or `reuse-port-unsupported`.
+ * @throws {ListenError}.
  */
 export async function createNodeServer(options: WsServerOptions): Promise<WsServer> {
   const server = new NodeServer(options);
@@ -52,7 +53,7 @@ class NodeServer implements WsServer {
 
   async listen(): Promise<void> {
     const { host, port, reusePort } = this.options;
-    const backlog = limits.LISTEN_BACKLOG;
+    const backlog = LISTEN_BACKLOG;
     const shared = { host, port, backlog, reusePort };
     if (!reusePort) await this.listenOn({ host, port, backlog, exclusive: true });
     else if (hasNodeReusePort()) await this.listenOn(shared);

@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { assert } from '../../../base/assert.js';
+import { OUTBOX_BYPASS_BYTES, OUTBOX_BYTES } from '../../listen/limits.js';
+import type { Gathering, OutboxPool } from '../../listen/outbox.js';
 import { frameHeaderBytes, MAX_FRAME_HEADER_BYTES, writeFrameHeader } from '../frame.js';
 import { fittingReason, isSendableCloseCode } from '../handshake.js';
-import { IDLE_QUARTERS, OUTBOX_BYPASS_BYTES, OUTBOX_BYTES } from '../limits.js';
+import { IDLE_QUARTERS } from '../limits.js';
 import type { PreparedFrame, SendResult, WsSocket, WsSocketEvents } from '../port.js';
-import type { Gathering, OutboxPool } from './outbox.js';
 
 /** A `ws` WebSocket that tells before it writes a close frame, whether we close or it answers the peer or a fault by itself. */
 export class AnnouncingWebSocket extends WebSocket {

@@ -7,7 +7,7 @@ import type {
   WebSocket,
   WebSocketBehavior,
 } from 'uWebSockets.js';
-import { listenError, probePort } from '../bind.js';
+import { listenError, probePort } from '../../listen/bind.js';
 import { agreedSubprotocol, handshakeFault, offeredSubprotocols } from '../handshake.js';
 import { CLOSE_GRACE_MS, FREE_PORT_ATTEMPTS, UWS_OVERSIZE_FACTOR } from '../limits.js';
 import type { UpgradeRequest, WsRoute, WsServer, WsServerOptions } from '../port.js';
@@ -32,7 +32,7 @@ const FAULT_CODES: ReadonlyMap<string, number> = new Map([
 
 /**
  * Starts a server on uWebSockets.js in this thread.
- * @throws {WsServerError} `address-in-use` or `address-unavailable`.
+ * @throws {ListenError} `address-in-use` or `address-unavailable`.
  */
 export async function createUwsServer(uws: UwsModule, options: WsServerOptions): Promise<WsServer> {
   const server = new UwsServer(uws, options);

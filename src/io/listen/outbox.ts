@@ -1,4 +1,4 @@
-import { MAX_GATHERING_SOCKETS, OUTBOX_BYTES, SPARE_OUTBOXES } from '../limits.js';
+import { MAX_GATHERING_SOCKETS, OUTBOX_BYTES, SPARE_OUTBOXES } from './limits.js';
 
 /** Something that gathers output until the end of the event-loop turn. */
 export interface Gathering {

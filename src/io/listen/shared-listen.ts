@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
-import { listenError } from '../bind.js';
-import { WsServerError } from '../errors.js';
-import { LISTEN_BACKLOG } from '../limits.js';
+import { listenError } from './bind.js';
+import { ListenError } from './errors.js';
+import { LISTEN_BACKLOG } from './limits.js';
 
 /** Linux on x64 and arm64, `asm-generic/socket.h` and `bits/socket.h`. */
 const AF_INET = 2;
@@ -35,7 +35,7 @@ interface Libc {
 /**
  * A listening socket with SO_REUSEPORT, made with libc's own calls for Node versions whose `listen` cannot; to be given to
  * `server.listen({fd})`, which then owns it. Linux only.
- * @throws {WsServerError} `reuse-port-unsupported`, `address-in-use` or `address-unavailable`.
+ * @throws {ListenError} `reuse-port-unsupported`, `address-in-use` or `address-unavailable`.
  */
 export async function listenShared(host: string, port: number): Promise<number> {
   const libc = await loadLibc();
@@ -100,15 +100,11 @@ async function resolve(host: string, port: number): Promise<{ address: string; f
   }
 }
 
-function systemError(host: string, port: number, call: string, errno: number): WsServerError {
+function systemError(host: string, port: number, call: string, errno: number): ListenError {
   const code = errno === EADDRINUSE ? 'EADDRINUSE' : `${call} failed with errno ${errno}`;
   return listenError(host, port, Object.assign(new Error(code), { code }));
 }
 
-function unsupported(why: string, cause?: unknown): WsServerError {
-  return new WsServerError(
-    'reuse-port-unsupported',
-    `Cannot share a port among threads with the ws engine: ${why}`,
-    cause,
-  );
+function unsupported(why: string, cause?: unknown): ListenError {
+  return new ListenError('reuse-port-unsupported', `Cannot share a port among threads: ${why}`, cause);
 }

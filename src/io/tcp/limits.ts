@@ -1,0 +1,5 @@
+/** How long a peer may take for what was written before `end()`, in milliseconds. */
+export const END_GRACE_MS = 5_000;
+
+/** Node tells that a socket has drained only once it held this much, by its own default (64 KiB from Node 22, less before). */
+export const MIN_HIGH_WATER_BYTES = 65_536;

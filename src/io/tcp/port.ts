@@ -1,0 +1,66 @@
+/**
+ * The port of a plain TCP listener. Doors see only these types.
+ *
+ * - **Received bytes are borrowed** until `data()` returns. Keep a copy, not the view.
+ * - **Small writes of one event-loop turn leave together**, at its end at the latest.
+ * - **`close()` comes exactly once**, from within `destroy()` itself, or when the connection has ended. Nothing comes after it, and every method
+ *   of a closed socket is a harmless no-op.
+ */
+
+/** Settings of one server. Times in milliseconds, sizes in bytes. */
+export interface TcpServerOptions {
+  /** Address or name. `127.0.0.1` and `localhost` listen on `::1` as well, where there is IPv6. */
+  readonly host: string;
+  /** 0 takes any free one, which `TcpServer.port` then tells. */
+  readonly port: number;
+  /** Allow several threads to accept on the same port. Run `probePort` once before, since this hides that another process has it. */
+  readonly sharePort: boolean;
+  /** Connections beyond this many are cut at once. */
+  readonly maxConnections: number;
+  /** `write` answers false while more than this waits for the peer. */
+  readonly highWaterBytes: number;
+  /** When the kernel begins to probe a silent peer; 0 = never. */
+  readonly keepAliveMs: number;
+}
+
+/** One open connection. */
+export interface TcpSocket {
+  /** Numeric; IPv4 peers of an IPv6 listener show as IPv4. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly isOpen: boolean;
+  /** The bytes may be reused on return. False: more than the high-water mark waits, and `drain()` will come. */
+  write(bytes: Uint8Array): boolean;
+  /** Like `write`, but gives the bytes away: they must never change again. Saves a copy of large ones. */
+  writeOwned(bytes: Uint8Array): boolean;
+  /** Hands over what was gathered now rather than at the end of the turn. */
+  flush(): void;
+  /** Bytes written that the kernel has not taken yet. */
+  bufferedBytes(): number;
+  /** Stops reading: the peer is pushed back by TCP. Bytes that are here already may still come. */
+  pause(): void;
+  resume(): void;
+  /** Closes after everything written has left; the peer is cut off when it does not take that in time. */
+  end(): void;
+  /** Cuts the connection. */
+  destroy(): void;
+}
+
+/** What a session does with its socket's events. */
+export interface TcpSocketEvents {
+  data(bytes: Uint8Array): void;
+  /** What `write` answered false for has left. */
+  drain(): void;
+  /** The connection is gone. */
+  close(): void;
+}
+
+/** A listening server. */
+export interface TcpServer {
+  readonly port: number;
+  connections(): number;
+  /** Frees the port for new connections; open ones go on. */
+  stopAccepting(): void;
+  /** Stops accepting and cuts every connection. Repeated calls return the same promise. */
+  close(): Promise<void>;
+}
