@@ -1,0 +1,204 @@
+/**
+ * What AMQP says about a message and a record cannot: the value of the reserved record header, drawn in docs/formats/envelope.md.
+ */
+import { ByteReader, ByteWriter } from '../../base/bytes.js';
+import { DecodeError } from '../../base/errors.js';
+import { encodeUtf8, utf8Size } from '../../base/utf8.js';
+import { isReservedHeaderName, RESERVED_HEADER_NAME } from '../message.js';
+import type { RecordHeader } from '../records.js';
+import { decodeValueAt, type FieldValue } from './field-table.js';
+import { MAX_ENVELOPE_BYTES, TABLE_INITIAL_BYTES, WRITER_KEEP_BYTES } from './limits.js';
+import { headersOf, verifyProperties } from './properties.js';
+import { FieldTag, TableCursor } from './table-cursor.js';
+
+/** Name of the record header that holds the envelope; it is always the record's first header. */
+export const ENVELOPE_HEADER = RESERVED_HEADER_NAME;
+
+/** What a record from an AMQP door, or from the dead letters of such, carries beside key, value and headers. */
+export interface Envelope {
+  readonly exchange: string;
+  readonly routingKey: string;
+  /** The basic class's property flags and list as published, verified: a view. */
+  readonly properties: Uint8Array;
+  readonly origin?: MessageOrigin;
+}
+
+/** Where a dead letter comes from, so that it can be sent back there. */
+export interface MessageOrigin {
+  readonly vhost: string;
+  readonly queue: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** `rejected`, `expired`, `maxlen` or `delivery_limit`. */
+  readonly reason: string;
+}
+
+const VERSION = 1;
+const NO_FLAGS = 0;
+const ORIGIN_SECTION = 1;
+
+/** Makes the headers of records. One writer serves a session: what it returns is borrowed until the next call. */
+export class EnvelopeWriter {
+  private writer = newWriter();
+  private readonly list: RecordHeader[] = [];
+  private readonly cursor = new TableCursor();
+
+  /**
+   * The envelope, and behind it the AMQP headers that a record header can express: strings verbatim, numbers, booleans and timestamps as
+   * text, void as null; arrays and tables are in the properties only. Values are views of `properties`, which have been verified.
+   * @throws EncodeError `too-large`.
+   */
+  headers(
+    exchange: string,
+    routingKey: string,
+    properties: Uint8Array,
+    origin?: MessageOrigin,
+  ): readonly RecordHeader[] {
+    if (this.writer.bytes.length > WRITER_KEEP_BYTES) this.writer = newWriter();
+    const writer = this.writer.reset();
+    writer.u8(VERSION);
+    writer.u8(NO_FLAGS);
+    writeText(writer, exchange);
+    writeText(writer, routingKey);
+    writer.uvarint(properties.length);
+    writer.raw(properties);
+    if (origin !== undefined) writeOrigin(writer, origin);
+    this.list.length = 0;
+    this.list.push([ENVELOPE_HEADER, writer.view()]);
+    const table = headersOf(properties);
+    if (table !== undefined) this.addHeaders(table);
+    return this.list;
+  }
+
+  private addHeaders(table: Uint8Array): void {
+    const cursor = this.cursor.open(table);
+    while (cursor.next()) {
+      if (isReservedHeaderName(table, cursor.nameStart, cursor.nameEnd)) continue;
+      const value = recordValue(cursor);
+      if (value !== undefined) this.list.push([cursor.name(), value]);
+    }
+  }
+}
+
+function newWriter(): ByteWriter {
+  return new ByteWriter(TABLE_INITIAL_BYTES, MAX_ENVELOPE_BYTES);
+}
+
+function writeText(writer: ByteWriter, text: string): void {
+  writer.uvarint(utf8Size(text));
+  writer.utf8(text);
+}
+
+function writeOrigin(writer: ByteWriter, origin: MessageOrigin): void {
+  const content = new ByteWriter(TABLE_INITIAL_BYTES, MAX_ENVELOPE_BYTES);
+  writeText(content, origin.vhost);
+  writeText(content, origin.queue);
+  content.uvarint(origin.partition);
+  content.uvarint(origin.offset);
+  writeText(content, origin.reason);
+  writer.u8(ORIGIN_SECTION);
+  writer.uvarint(content.at);
+  writer.raw(content.view());
+}
+
+/** The field's value as that of a record header; undefined when none can express it. */
+function recordValue(field: TableCursor): Uint8Array | null | undefined {
+  switch (field.tag) {
+    case FieldTag.longstr:
+    case FieldTag.bytes:
+      return field.value();
+    case FieldTag.array:
+    case FieldTag.table:
+      return undefined;
+    case FieldTag.void:
+      return null;
+    default:
+      return encodeUtf8(scalarText(decodeValueAt(field.bytes, field.nameEnd)));
+  }
+}
+
+function scalarText(field: FieldValue): string {
+  if (field.type === 'decimal') return `${field.value}e-${field.scale}`;
+  return 'value' in field ? String(field.value) : '';
+}
+
+const reader = new ByteReader(new Uint8Array(0));
+
+/**
+ * The envelope of a record, whose headers are given in Kafka's encoding; undefined for records of other doors, and for what a Kafka producer
+ * wrote under the reserved name unless it is an envelope. The properties are a view, and verified.
+ */
+export function readEnvelope(headers: Uint8Array): Envelope | undefined {
+  // Most records of other doors have no headers: that is one zero byte.
+  if (headers.length < 2) return undefined;
+  try {
+    return tryRead(headers);
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}
+
+function tryRead(headers: Uint8Array): Envelope | undefined {
+  reader.reset(headers);
+  if (reader.varint() < 1) return undefined;
+  const nameStart = reader.skip(reader.varint());
+  if (!isReservedHeaderName(headers, nameStart, reader.at)) return undefined;
+  const length = reader.varint();
+  reader.end = reader.skip(length) + length;
+  reader.at -= length;
+  if (reader.u8() !== VERSION || reader.u8() !== NO_FLAGS) return undefined;
+  const exchange = readText();
+  const routingKey = readText();
+  const properties = reader.view(reader.uvarint());
+  // A Kafka producer may forge an envelope: what it calls properties must not break the framing of those who get them.
+  verifyProperties(properties);
+  if (reader.remaining === 0) return { exchange, routingKey, properties };
+  const origin = readSections();
+  return origin === undefined ? { exchange, routingKey, properties } : { exchange, routingKey, properties, origin };
+}
+
+function readText(): string {
+  return reader.utf8(reader.uvarint());
+}
+
+/** Sections that are not known are passed over: a later version may have written them. */
+function readSections(): MessageOrigin | undefined {
+  let origin: MessageOrigin | undefined;
+  const { end } = reader;
+  while (reader.remaining > 0) {
+    const tag = reader.u8();
+    const length = reader.uvarint();
+    const sectionEnd = reader.skip(length) + length;
+    if (tag === ORIGIN_SECTION) {
+      reader.at = sectionEnd - length;
+      reader.end = sectionEnd;
+      origin = readOrigin();
+      reader.end = end;
+    }
+    reader.at = sectionEnd;
+  }
+  return origin;
+}
+
+function readOrigin(): MessageOrigin {
+  const vhost = readText();
+  const queue = readText();
+  const partition = reader.uvarint();
+  const offset = reader.uvarlong();
+  return { vhost, queue, partition, offset, reason: readText() };
+}
+
+/** The record's headers without the envelope, in order; values are views. @throws DecodeError unless the headers were verified. */
+export function* otherHeaders(headers: Uint8Array): Iterable<[string, Uint8Array | null]> {
+  if (headers.length === 0) return;
+  const walk = new ByteReader(headers);
+  for (let left = walk.varint(); left > 0; left--) {
+    const nameStart = walk.skip(walk.varint());
+    const nameEnd = walk.at;
+    const length = walk.varint();
+    const value = length < 0 ? null : walk.view(length);
+    if (isReservedHeaderName(headers, nameStart, nameEnd)) continue;
+    yield [new ByteReader(headers, nameStart, nameEnd).utf8(nameEnd - nameStart), value];
+  }
+}
