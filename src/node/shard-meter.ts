@@ -68,7 +68,7 @@ export class ShardMeter {
       logEnd: log.logEnd,
       durableEnd: log.durableEnd,
       sizeBytes: log.sizeBytes,
-      segments: log.segments.length,
+      segments: log.segmentCount,
       isQueue: cursor !== undefined,
       ready: cursor?.ready ?? 0,
       unacknowledged: cursor?.unacknowledged ?? 0,

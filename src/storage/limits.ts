@@ -92,6 +92,15 @@ export const CLEAN_RATIO = 0.5;
 /** Offsets that are looked at to guess how much of a segment is done with, before all are. */
 export const CLEAN_SAMPLES = 256;
 
+/** The smallest block of a memory log: what a queue that was used once keeps. */
+export const MEMORY_BLOCK_MIN_BYTES = 1024;
+
+/** The largest block of a memory log, unless a single batch is larger: what one unsettled message may keep from being freed. */
+export const MEMORY_BLOCK_MAX_BYTES = 64 * 1024;
+
+/** Blocks in the middle of a memory log that are looked at in one turn, to see whether they can be freed. */
+export const MEMORY_RELEASE_LOOKS = 2;
+
 /**
  * Checks how limits relate.
  * @throws BugError when they do not fit together.

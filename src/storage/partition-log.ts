@@ -10,7 +10,8 @@ import { RecordKind } from './journal/format.js';
 import type { Journal, JournalTenant } from './journal/journal.js';
 import type { StorageLimits } from './limits.js';
 import { countRecordsBelow } from './log-lookup.js';
-import type { Companion, LogConfig, LogDescription, LogProgress } from './ports.js';
+import type { OwnerLog } from './owner-log.js';
+import type { Companion, LogConfig, LogDescription } from './ports.js';
 import { ProducerState } from './producer-state.js';
 import { Segment } from './segment.js';
 import { SegmentWriter } from './segment-writer.js';
@@ -41,7 +42,8 @@ export interface LogHost {
  * One partition's log, at its owner. Offsets are given away at once; the bytes follow at the end of the turn, and become visible when they
  * are in the file and below the journaled offset lease. Made by ShardStorage only.
  */
-export class PartitionLog implements LogProgress, JournalTenant {
+export class PartitionLog implements OwnerLog, JournalTenant {
+  readonly isVolatile = false;
   readonly logId: number;
   readonly slot: number;
   readonly directory: string;
@@ -125,6 +127,10 @@ export class PartitionLog implements LogProgress, JournalTenant {
   /** Number of records in the files. */
   get recordCount(): number {
     return this.segments.reduce((sum, segment) => sum + segment.records, 0);
+  }
+
+  get segmentCount(): number {
+    return this.segments.length;
   }
 
   /** Bytes of all segments. */
@@ -283,6 +289,9 @@ export class PartitionLog implements LogProgress, JournalTenant {
     };
   }
 
+  /** Files give their space back with maintenance. */
+  release(): void {}
+
   /** Stops serving for good. */
   goOffline(error: StorageError): void {
     if (this.offline !== undefined) return;
@@ -291,7 +300,7 @@ export class PartitionLog implements LogProgress, JournalTenant {
   }
 
   /** Gives all files back; nothing is appended any more. */
-  release(): void {
+  releaseFiles(): void {
     for (const segment of this.segments) {
       segment.isRemoved = true;
       segment.settle(this.host.files);

@@ -10,9 +10,10 @@ import { replayJournal } from './journal/reader.js';
 import { checkStorageLimits, DEFAULT_STORAGE_LIMITS, JOURNAL_BACKLOG_BYTES, type StorageLimits } from './limits.js';
 import { LogRecovery, type LogRecoveryReport } from './log-recovery.js';
 import { type BackgroundPool, Maintenance } from './maintenance.js';
+import { MemoryLogs } from './memory-log.js';
 import { PartitionLog } from './partition-log.js';
 import { journalsDirectory, logDirectory, logsDirectory } from './paths.js';
-import type { LogDescription, PartitionProgress } from './ports.js';
+import type { LogDescription, LogProgress, PartitionProgress } from './ports.js';
 import type { Segment } from './segment.js';
 import { TurnBuffers } from './turn-buffers.js';
 
@@ -59,6 +60,8 @@ export class ShardStorage {
   readonly files: FileCache;
   readonly buffers: TurnBuffers;
   readonly journal: Journal;
+  /** Logs that end with this start. */
+  readonly memory: MemoryLogs;
   /** `close` was called: nothing is appended any more. */
   isClosed = false;
   /** Why the whole shard stopped, if it did. */
@@ -83,6 +86,7 @@ export class ShardStorage {
     this.timers = options.timers;
     this.limits = limits;
     this.journal = journal;
+    this.memory = new MemoryLogs(options.table);
     this.files = new FileCache(options.disk, limits.openFiles);
     this.buffers = new TurnBuffers(limits.turnBufferBytes);
     this.commit = new GroupCommit(this);
@@ -213,7 +217,7 @@ export class ShardStorage {
     this.unnoted.delete(log);
     for (const segment of log.segments) this.unsynced.delete(segment);
     this.journal.forget(log);
-    log.release();
+    log.releaseFiles();
     for (const segment of log.segments) {
       for (const kind of ['log', 'index'] as const) this.files.forget(segment.path(kind));
     }
@@ -234,6 +238,7 @@ export class ShardStorage {
   flush(): void {
     if (this.isFlushing) return;
     this.isFlushing = true;
+    this.memory.flush();
     const { turn } = this;
     this.turn = [];
     for (const log of turn) {
@@ -287,7 +292,7 @@ export class ShardStorage {
     const isClean = [...this.logs.values()].every((log) => log.offline === undefined && !log.needsCheckpoint);
     if (isClean && this.shardFailure === undefined) this.journal.markClean();
     this.journal.close();
-    for (const log of this.logs.values()) log.release();
+    for (const log of this.logs.values()) log.releaseFiles();
     this.files.closeAll();
   }
 
@@ -308,7 +313,7 @@ export class ShardStorage {
     this.commit.want();
   }
 
-  publish(log: PartitionLog): void {
+  publish(log: LogProgress): void {
     this.options.table.publish(log);
   }
 
