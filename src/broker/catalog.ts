@@ -1,46 +1,61 @@
 /**
- * The image of the metadata log: topics, queues, their partitions and log ids. The same code runs on the control thread, which validates
- * against its image, and on every shard, which only applies. No I/O.
+ * The image of the metadata log: virtual hosts, topics and queues with their partitions and log ids, exchanges, bindings. The same code runs on the
+ * control thread, which validates against its image, and on every shard, which only applies. No I/O.
+ *
+ * What is volatile (docs/design/queue-model.md) is part of the image, and of no snapshot.
  */
 import { assert, unreachable } from '../base/assert.js';
 import { ByteReader, ByteWriter } from '../base/bytes.js';
 import { DecodeError } from '../base/errors.js';
+import type { CatalogListener } from './catalog/listener.js';
+import { isPredeclared } from './catalog/predeclared.js';
+import { VolatileIds } from './catalog/volatile-ids.js';
+import { type CatalogTopic, VhostImage } from './catalog/vhost-image.js';
 import { decodeChange, encodeChange, type MetadataChange } from './metadata-changes.js';
-import { PRODUCER_EPOCHS_MAX } from './metadata-limits.js';
-import type { StartAt, TopicEntry } from './ports.js';
+import { PRODUCER_EPOCHS_MAX, VOLATILE_ID_FIRST } from './metadata-limits.js';
+import { type Binding, DEFAULT_VHOST, type ExchangeEntry } from './model.js';
+import type { TopicEntry } from './ports.js';
 
-export { decodeChange, encodeChange, type MetadataChange } from './metadata-changes.js';
+export type { CatalogListener } from './catalog/listener.js';
+export type { CatalogTopic } from './catalog/vhost-image.js';
+export { decodeChange, encodeChange, type MetadataChange, type MetadataStep } from './metadata-changes.js';
 
 const SNAPSHOT_VERSION = 1;
 
-/** A topic, and where the cursors of a queue begin on logs that existed before the queue. */
-export interface CatalogTopic extends TopicEntry {
-  readonly start: StartAt;
-}
-
 /** See the top of this file. */
 export class Catalog {
-  private readonly byName = new Map<string, CatalogTopic>();
+  /** Ids for what is volatile. Only whoever validates asks it for new ones. */
+  readonly volatileIds = new VolatileIds();
+  private readonly vhosts = new Map<string, VhostImage>([[DEFAULT_VHOST, new VhostImage(DEFAULT_VHOST)]]);
   private readonly byId = new Map<number, CatalogTopic>();
   private readonly byLog = new Map<number, CatalogTopic>();
+  /** Topic ids of exclusive queues, by the connection that owns them. */
+  private readonly byOwner = new Map<string, Set<number>>();
   private readonly epochs = new Map<number, number>();
   private readonly usedSlots = new Set<number>();
+  private readonly listeners: CatalogListener[] = [];
+  /** All slots below are used. */
+  private slotsUsedBelow = 0;
   private lastVersion = 0;
   private unusedTopicId = 1;
   private unusedLogId = 1;
   private reservedProducerIds = 0;
+  private exchangeTotal = 0;
+  private bindingTotal = 0;
+  /** What takes back what was applied since `record`, in order; undefined while nothing is recorded. */
+  private undo: (() => void)[] | undefined;
 
-  /** Version that the change applied last has made. */
+  /** Version of the step that was applied last. */
   get version(): number {
     return this.lastVersion;
   }
 
-  /** The smallest topic id that was never used. */
+  /** The smallest topic id that was never used by what is written. */
   get nextTopicId(): number {
     return this.unusedTopicId;
   }
 
-  /** The smallest log id that was never used. */
+  /** The smallest log id that was never used by what is written. */
   get nextLogId(): number {
     return this.unusedLogId;
   }
@@ -57,11 +72,33 @@ export class Catalog {
 
   /** Topics and queues. */
   get topicCount(): number {
-    return this.byName.size;
+    return this.byId.size;
   }
 
-  topic(name: string): CatalogTopic | undefined {
-    return this.byName.get(name);
+  get vhostCount(): number {
+    return this.vhosts.size;
+  }
+
+  /** Exchanges of all virtual hosts, without the predeclared ones. */
+  get exchangeCount(): number {
+    return this.exchangeTotal;
+  }
+
+  /** Bindings of all virtual hosts. */
+  get bindingCount(): number {
+    return this.bindingTotal;
+  }
+
+  hasVhost(vhost: string): boolean {
+    return this.vhosts.has(vhost);
+  }
+
+  vhostNames(): IterableIterator<string> {
+    return this.vhosts.keys();
+  }
+
+  topic(name: string, vhost: string = DEFAULT_VHOST): CatalogTopic | undefined {
+    return this.vhosts.get(vhost)?.topics.get(name);
   }
 
   topicById(topicId: number): CatalogTopic | undefined {
@@ -73,8 +110,56 @@ export class Catalog {
     return this.byLog.get(logId);
   }
 
+  /** Topics and queues of all virtual hosts. */
   topics(): IterableIterator<CatalogTopic> {
-    return this.byName.values();
+    return this.byId.values();
+  }
+
+  /** The exclusive queues of a connection. */
+  exclusiveQueues(connection: string): CatalogTopic[] {
+    return [...(this.byOwner.get(connection) ?? [])].flatMap((topicId) => this.byId.get(topicId) ?? []);
+  }
+
+  exchange(vhost: string, name: string): ExchangeEntry | undefined {
+    return this.vhosts.get(vhost)?.exchanges.get(name);
+  }
+
+  /** Exchanges of a virtual host, predeclared ones first. */
+  exchanges(vhost: string): Iterable<ExchangeEntry> {
+    return this.vhosts.get(vhost)?.exchanges.values() ?? [];
+  }
+
+  /** One virtual host, for what looks at all its parts; undefined when it does not exist. Not to be changed. */
+  vhost(vhost: string): VhostImage | undefined {
+    return this.vhosts.get(vhost);
+  }
+
+  hasBinding(vhost: string, binding: Binding): boolean {
+    return this.vhosts.get(vhost)?.hasBinding(binding) ?? false;
+  }
+
+  /** Bindings of a virtual host, or those from one exchange, or those to one destination. */
+  *bindings(vhost: string, filter: { readonly source?: string; readonly destination?: string } = {}): Iterable<Binding> {
+    const image = this.vhosts.get(vhost);
+    if (image === undefined) return;
+    const { source, destination } = filter;
+    if (destination === undefined) {
+      yield* source === undefined ? image.bindings() : image.bindingsFrom(source);
+      return;
+    }
+    for (const kind of ['queue', 'exchange'] as const) {
+      for (const binding of image.bindingsTo(kind, destination)) {
+        if (source === undefined || binding.source === source) yield binding;
+      }
+    }
+  }
+
+  /** Whether a binding ends with this start of the node: one of its ends does. */
+  isVolatileBinding(vhost: string, binding: Binding): boolean {
+    const isTransient = (exchange: string): boolean => this.exchange(vhost, exchange)?.durable === false;
+    if (isTransient(binding.source)) return true;
+    if (binding.destinationKind === 'exchange') return isTransient(binding.destination);
+    return isVolatileTopic(this.topic(binding.destination, vhost));
   }
 
   /** The last epoch that was given to a producer id. */
@@ -84,18 +169,61 @@ export class Catalog {
 
   /** The `count` smallest slots that are free, ascending. */
   freeSlots(count: number): number[] {
+    while (this.usedSlots.has(this.slotsUsedBelow)) this.slotsUsedBelow++;
     const slots: number[] = [];
-    for (let slot = 0; slots.length < count; slot++) if (!this.usedSlots.has(slot)) slots.push(slot);
+    for (let slot = this.slotsUsedBelow; slots.length < count; slot++) if (!this.usedSlots.has(slot)) slots.push(slot);
     return slots;
   }
 
+  /** Adds a listener and tells it of all exchanges and bindings that are there already. */
+  listen(listener: CatalogListener): void {
+    for (const image of this.vhosts.values()) {
+      for (const exchange of image.exchanges.values()) listener.exchangeDeclared(exchange);
+      for (const binding of image.bindings()) listener.bound(image.name, binding);
+    }
+    this.listeners.push(listener);
+  }
+
   /**
-   * Applies the change that makes `version`. Shards may see versions skipped, since what concerns the control thread alone is not sent to them.
+   * Applies a step of one change. Shards may see versions skipped, since what concerns the control thread alone is not sent to them, and the metadata
+   * log has gaps where steps were volatile.
    * @throws BugError when the change does not follow from the image.
    */
   apply(version: number, change: MetadataChange): void {
+    this.applyStep(version, [change]);
+  }
+
+  /** Applies all changes of the step `version`. @throws BugError when one does not follow from the image. */
+  applyStep(version: number, changes: readonly MetadataChange[]): void {
     assert(version > this.lastVersion, `Cannot apply version ${version} to a catalog of version ${this.lastVersion}`);
     this.lastVersion = version;
+    for (const change of changes) this.applyChange(change);
+  }
+
+  /** From now on what is applied can be taken back by `rollBack`, until `keep`. For an image without listeners. */
+  record(): void {
+    assert(this.listeners.length === 0 && this.undo === undefined, 'A catalog is recorded once, and without listeners');
+    const version = this.lastVersion;
+    this.undo = [
+      () => {
+        this.lastVersion = version;
+      },
+    ];
+  }
+
+  /** Keeps what was applied since `record`. */
+  keep(): void {
+    this.undo = undefined;
+  }
+
+  /** Takes back what was applied since `record`. Ids that it has used stay used. */
+  rollBack(): void {
+    const undo = this.undo ?? [];
+    this.undo = undefined;
+    for (let index = undo.length - 1; index >= 0; index--) undo[index]!();
+  }
+
+  private applyChange(change: MetadataChange): void {
     switch (change.kind) {
       case 'create-topic':
         this.create(change.topic);
@@ -105,6 +233,24 @@ export class Catalog {
         break;
       case 'delete-topic':
         this.delete(change.topicId);
+        break;
+      case 'create-exchange':
+        this.createExchange(change.exchange);
+        break;
+      case 'delete-exchange':
+        this.deleteExchange(change.vhost, change.name);
+        break;
+      case 'bind':
+        this.bind(change.vhost, change.binding);
+        break;
+      case 'unbind':
+        this.unbind(change.vhost, change.binding);
+        break;
+      case 'create-vhost':
+        this.createVhost(change.vhost);
+        break;
+      case 'delete-vhost':
+        this.deleteVhost(change.vhost);
         break;
       case 'reserve-producer-ids':
         this.reservedProducerIds = Math.max(this.reservedProducerIds, change.below);
@@ -120,7 +266,7 @@ export class Catalog {
     }
   }
 
-  /** The whole image, for a checkpoint of the metadata log. */
+  /** The image without what is volatile, for a checkpoint of the metadata log. */
   snapshot(): Uint8Array {
     const writer = new ByteWriter();
     writer.u8(SNAPSHOT_VERSION);
@@ -166,59 +312,184 @@ export class Catalog {
   /** The shortest changes that make this image; topics keep their order. */
   private asChanges(): MetadataChange[] {
     const changes: MetadataChange[] = [];
-    for (const { topicId, name, settings, partitions, start } of this.byName.values()) {
-      changes.push({ kind: 'create-topic', topic: { topicId, name, settings, partitions } });
+    for (const vhost of this.vhosts.keys()) {
+      if (vhost !== DEFAULT_VHOST) changes.push({ kind: 'create-vhost', vhost });
+    }
+    for (const { start, ...topic } of this.byId.values()) {
+      if (isVolatileTopic(topic)) continue;
+      changes.push({ kind: 'create-topic', topic });
+      const { topicId, settings } = topic;
       if (start.at !== 'beginning') changes.push({ kind: 'attach-cursor', topicId, settings, start });
+    }
+    for (const { name: vhost, exchanges } of this.vhosts.values()) {
+      for (const exchange of exchanges.values()) {
+        if (exchange.durable && !isPredeclared(exchange.name)) changes.push({ kind: 'create-exchange', exchange });
+      }
+      for (const binding of this.bindings(vhost)) {
+        if (!this.isVolatileBinding(vhost, binding)) changes.push({ kind: 'bind', vhost, binding });
+      }
     }
     for (const [producerId, epoch] of this.epochs) changes.push({ kind: 'producer-epoch', producerId, epoch });
     return changes;
   }
 
   private create(topic: TopicEntry): void {
-    const { topicId, name, settings, partitions } = topic;
-    assert(!this.byName.has(name), `Cannot create "${name}": it exists`);
+    const { topicId, name, partitions } = topic;
+    const image = this.require(topic.vhost ?? DEFAULT_VHOST);
+    assert(!image.topics.has(name), `Cannot create "${name}": it exists`);
     assert(!this.byId.has(topicId), `Cannot create "${name}": topic id ${topicId} is used`);
     for (const { logId, slot } of partitions) {
       assert(!this.byLog.has(logId), `Cannot create "${name}": log id ${logId} is used`);
       assert(!this.usedSlots.has(slot), `Cannot create "${name}": slot ${slot} is used`);
-      this.usedSlots.add(slot);
-      this.unusedLogId = Math.max(this.unusedLogId, logId + 1);
+      if (logId < VOLATILE_ID_FIRST) this.unusedLogId = Math.max(this.unusedLogId, logId + 1);
+      else this.volatileIds.logIdUsed(logId);
     }
-    this.unusedTopicId = Math.max(this.unusedTopicId, topicId + 1);
-    this.put({ topicId, name, settings, partitions, start: { at: 'beginning' } });
+    if (topicId < VOLATILE_ID_FIRST) this.unusedTopicId = Math.max(this.unusedTopicId, topicId + 1);
+    else this.volatileIds.topicIdUsed(topicId);
+    const entry: CatalogTopic = { ...topic, start: { at: 'beginning' } };
+    this.put(entry);
+    this.undo?.push(() => this.forget(entry));
   }
 
   private attach(change: MetadataChange & { kind: 'attach-cursor' }): void {
     const topic = this.byId.get(change.topicId);
     assert(topic !== undefined, `Cannot attach a cursor to topic ${change.topicId}: it does not exist`);
     this.put({ ...topic, settings: change.settings, start: change.start });
+    this.undo?.push(() => this.put(topic));
   }
 
   private put(topic: CatalogTopic): void {
-    this.byName.set(topic.name, topic);
+    const vhost = topic.vhost ?? DEFAULT_VHOST;
+    this.require(vhost).topics.set(topic.name, topic);
     this.byId.set(topic.topicId, topic);
-    for (const { logId } of topic.partitions) this.byLog.set(logId, topic);
+    for (const { logId, slot } of topic.partitions) {
+      this.byLog.set(logId, topic);
+      this.usedSlots.add(slot);
+    }
+    const owner = topic.settings.queue?.exclusiveOwner ?? '';
+    if (owner !== '') this.byOwner.set(owner, (this.byOwner.get(owner) ?? new Set()).add(topic.topicId));
+    for (const listener of this.listeners) listener.topicChanged(vhost, topic.name);
   }
 
   private delete(topicId: number): void {
     const topic = this.byId.get(topicId);
     assert(topic !== undefined, `Cannot delete topic ${topicId}: it does not exist`);
-    this.byName.delete(topic.name);
-    this.byId.delete(topicId);
+    const left = this.require(topic.vhost ?? DEFAULT_VHOST).countTo('queue', topic.name);
+    assert(left === 0, `Cannot delete topic ${topicId}: ${left} bindings lead to it`);
+    this.forget(topic);
+    this.undo?.push(() => this.put(topic));
+  }
+
+  private forget(topic: CatalogTopic): void {
+    const vhost = topic.vhost ?? DEFAULT_VHOST;
+    this.require(vhost).topics.delete(topic.name);
+    this.byId.delete(topic.topicId);
     for (const { logId, slot } of topic.partitions) {
       this.byLog.delete(logId);
       this.usedSlots.delete(slot);
+      this.slotsUsedBelow = Math.min(this.slotsUsedBelow, slot);
     }
+    const owner = topic.settings.queue?.exclusiveOwner ?? '';
+    const owned = this.byOwner.get(owner);
+    if (owned?.delete(topic.topicId) && owned.size === 0) this.byOwner.delete(owner);
+    for (const listener of this.listeners) listener.topicChanged(vhost, topic.name);
+  }
+
+  private createExchange(exchange: ExchangeEntry): void {
+    const { exchanges } = this.require(exchange.vhost);
+    assert(!exchanges.has(exchange.name), `Cannot create exchange "${exchange.name}": it exists`);
+    exchanges.set(exchange.name, exchange);
+    this.exchangeTotal++;
+    this.undo?.push(() => {
+      exchanges.delete(exchange.name);
+      this.exchangeTotal--;
+    });
+    for (const listener of this.listeners) listener.exchangeDeclared(exchange);
+  }
+
+  private deleteExchange(vhost: string, name: string): void {
+    const image = this.require(vhost);
+    const exchange = image.exchanges.get(name);
+    assert(exchange !== undefined && !isPredeclared(name), `Cannot delete exchange "${name}": it was not declared`);
+    const left = image.countFrom(name) + image.countTo('exchange', name);
+    assert(left === 0, `Cannot delete exchange "${name}": it has ${left} bindings`);
+    image.exchanges.delete(name);
+    this.exchangeTotal--;
+    this.undo?.push(() => {
+      image.exchanges.set(name, exchange);
+      this.exchangeTotal++;
+    });
+    for (const listener of this.listeners) listener.exchangeDeleted(vhost, name);
+  }
+
+  private bind(vhost: string, binding: Binding): void {
+    const image = this.require(vhost);
+    const { source, destination, destinationKind } = binding;
+    assert(image.exchanges.has(source), `Cannot bind to exchange "${source}": it does not exist`);
+    const destinations = destinationKind === 'queue' ? image.topics : image.exchanges;
+    assert(destinations.has(destination), `Cannot bind ${destinationKind} "${destination}": it does not exist`);
+    image.bind(binding);
+    this.bindingTotal++;
+    this.undo?.push(() => {
+      image.unbind(binding);
+      this.bindingTotal--;
+    });
+    for (const listener of this.listeners) listener.bound(vhost, binding);
+  }
+
+  private unbind(vhost: string, binding: Binding): void {
+    const image = this.require(vhost);
+    image.unbind(binding);
+    this.bindingTotal--;
+    this.undo?.push(() => {
+      image.bind(binding);
+      this.bindingTotal++;
+    });
+    for (const listener of this.listeners) listener.unbound(vhost, binding);
+  }
+
+  private createVhost(vhost: string): void {
+    assert(!this.vhosts.has(vhost), `Cannot create virtual host "${vhost}": it exists`);
+    const image = new VhostImage(vhost);
+    this.vhosts.set(vhost, image);
+    this.undo?.push(() => this.vhosts.delete(vhost));
+    for (const listener of this.listeners) {
+      for (const exchange of image.exchanges.values()) listener.exchangeDeclared(exchange);
+    }
+  }
+
+  private deleteVhost(vhost: string): void {
+    const image = this.require(vhost);
+    const isEmpty = image.topics.size + image.bindingCount === 0 && [...image.exchanges.keys()].every(isPredeclared);
+    assert(vhost !== DEFAULT_VHOST && isEmpty, `Cannot delete virtual host "${vhost}": it is not empty`);
+    this.vhosts.delete(vhost);
+    this.undo?.push(() => this.vhosts.set(vhost, image));
+    for (const listener of this.listeners) {
+      for (const name of image.exchanges.keys()) listener.exchangeDeleted(vhost, name);
+    }
+  }
+
+  private require(vhost: string): VhostImage {
+    const image = this.vhosts.get(vhost);
+    assert(image !== undefined, `Virtual host "${vhost}" does not exist`);
+    return image;
   }
 
   /** Remembers the epochs that were raised last; a producer forgotten here is fenced by its logs and takes a new id. */
   private setEpoch(producerId: number, epoch: number): void {
+    const before = this.epochs.get(producerId);
     this.epochs.delete(producerId);
     this.epochs.set(producerId, epoch);
+    this.undo?.push(() => (before === undefined ? this.epochs.delete(producerId) : this.epochs.set(producerId, before)));
     if (this.epochs.size <= PRODUCER_EPOCHS_MAX) return;
     for (const oldest of this.epochs.keys()) {
       this.epochs.delete(oldest);
       break;
     }
   }
+}
+
+/** Whether a topic ends with this start of the node. */
+export function isVolatileTopic(topic: TopicEntry | undefined): boolean {
+  return topic !== undefined && topic.topicId >= VOLATILE_ID_FIRST;
 }

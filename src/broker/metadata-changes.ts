@@ -1,27 +1,61 @@
 /** The entries of the metadata log and their bytes; drawn in docs/formats/metadata.md. */
+import { assert } from '../base/assert.js';
 import { ByteReader, ByteWriter } from '../base/bytes.js';
 import { DecodeError } from '../base/errors.js';
-import { utf8Size } from '../base/utf8.js';
-import { PARTITIONS_PER_TOPIC_MAX, TOPIC_NAME_BYTES_MAX } from './metadata-limits.js';
-import type { DurabilityLevel, PartitionEntry, StartAt, TopicEntry, TopicSettings } from './ports.js';
+import {
+  readBinding,
+  readExchange,
+  readPartitions,
+  readSettings,
+  readStart,
+  readText,
+  writeBinding,
+  writeExchange,
+  writePartitions,
+  writeSettings,
+  writeStart,
+  writeText,
+} from './catalog/change-fields.js';
+import { type Binding, DEFAULT_VHOST, type ExchangeEntry } from './model.js';
+import type { StartAt, TopicEntry, TopicSettings } from './ports.js';
+
+/** Must not be written: what it is about ends with this start of the node. */
+interface MaybeVolatile {
+  readonly volatile?: true;
+}
 
 /** One change of the metadata. Plain data: it goes to the shards as a structured clone. */
 export type MetadataChange =
-  | { readonly kind: 'create-topic'; readonly topic: TopicEntry }
+  | ({ readonly kind: 'create-topic'; readonly topic: TopicEntry } & MaybeVolatile)
   /** Makes a queue of a topic. Each partition's cursor begins at `start`. */
-  | {
+  | ({
       readonly kind: 'attach-cursor';
       readonly topicId: number;
       readonly settings: TopicSettings;
       readonly start: StartAt;
-    }
-  | { readonly kind: 'delete-topic'; readonly topicId: number }
+    } & MaybeVolatile)
+  /** Its bindings are gone before. */
+  | ({ readonly kind: 'delete-topic'; readonly topicId: number } & MaybeVolatile)
+  | ({ readonly kind: 'create-exchange'; readonly exchange: ExchangeEntry } & MaybeVolatile)
+  /** Its bindings are gone before. */
+  | ({ readonly kind: 'delete-exchange'; readonly vhost: string; readonly name: string } & MaybeVolatile)
+  | ({ readonly kind: 'bind'; readonly vhost: string; readonly binding: Binding } & MaybeVolatile)
+  | ({ readonly kind: 'unbind'; readonly vhost: string; readonly binding: Binding } & MaybeVolatile)
+  | ({ readonly kind: 'create-vhost'; readonly vhost: string } & MaybeVolatile)
+  /** What was in it is gone before. */
+  | ({ readonly kind: 'delete-vhost'; readonly vhost: string } & MaybeVolatile)
   /** Producer ids below `below` may have been given away. */
-  | { readonly kind: 'reserve-producer-ids'; readonly below: number }
+  | ({ readonly kind: 'reserve-producer-ids'; readonly below: number } & MaybeVolatile)
   /** A producer id was initialised again: older epochs are fenced. */
-  | { readonly kind: 'producer-epoch'; readonly producerId: number; readonly epoch: number }
+  | ({ readonly kind: 'producer-epoch'; readonly producerId: number; readonly epoch: number } & MaybeVolatile)
   /** Log ids below `below` may have been given away outside the metadata log. */
-  | { readonly kind: 'reserve-log-ids'; readonly below: number };
+  | ({ readonly kind: 'reserve-log-ids'; readonly below: number } & MaybeVolatile);
+
+/** Changes that are made together or not at all, and the version that they make. */
+export interface MetadataStep {
+  readonly version: number;
+  readonly changes: readonly MetadataChange[];
+}
 
 const VERSION = 1;
 const KIND = {
@@ -31,34 +65,51 @@ const KIND = {
   'reserve-producer-ids': 4,
   'producer-epoch': 5,
   'reserve-log-ids': 6,
-} as const;
+  'create-exchange': 7,
+  'delete-exchange': 8,
+  bind: 9,
+  unbind: 10,
+  'create-vhost': 11,
+  'delete-vhost': 12,
+} as const satisfies Record<MetadataChange['kind'], number>;
+/** A topic of a virtual host that is not the default one, which is what a topic of kind 1 is in. */
+const KIND_CREATE_TOPIC_IN_VHOST = 13;
+/** Several changes of one step. */
+const KIND_STEP = 14;
 
-const START_BEGINNING = 0;
-const START_END = 1;
-const START_TIMESTAMP = 2;
-
-/** Numbers of the settings in a list of pairs, so that later versions may add some. */
-const SETTING = {
-  kind: 1,
-  durability: 2,
-  retentionMs: 3,
-  retentionBytes: 4,
-  segmentBytes: 5,
-  segmentMs: 6,
-  lingerMs: 7,
-} as const satisfies Record<Exclude<keyof TopicSettings, 'queue'>, number>;
-
-/** The bytes of one change; they are the caller's. */
+/** The bytes of one change; they are the caller's. @throws BugError for what must not be written. */
 export function encodeChange(change: MetadataChange): Uint8Array {
   const writer = new ByteWriter(128);
+  writeChange(writer, change);
+  return writer.copy();
+}
+
+/** The bytes of a step's changes; at least one. @throws BugError for what must not be written. */
+export function encodeStep(changes: readonly MetadataChange[]): Uint8Array {
+  const [first] = changes;
+  assert(first !== undefined, 'A step without changes is not written');
+  if (changes.length === 1) return encodeChange(first);
+  const writer = new ByteWriter(1024);
   writer.u8(VERSION);
-  writer.u8(KIND[change.kind]);
+  writer.u8(KIND_STEP);
+  writer.uvarint(changes.length);
+  for (const change of changes) {
+    const bytes = encodeChange(change);
+    writer.uvarint(bytes.length);
+    writer.raw(bytes);
+  }
+  return writer.copy();
+}
+
+function writeChange(writer: ByteWriter, change: MetadataChange): void {
+  assert(change.volatile !== true, `A volatile change is never written: ${change.kind}`);
+  const inVhost = change.kind === 'create-topic' && (change.topic.vhost ?? DEFAULT_VHOST) !== DEFAULT_VHOST;
+  writer.u8(VERSION);
+  writer.u8(inVhost ? KIND_CREATE_TOPIC_IN_VHOST : KIND[change.kind]);
   switch (change.kind) {
     case 'create-topic':
-      writer.uvarint(change.topic.topicId);
-      writeText(writer, change.topic.name);
-      writeSettings(writer, change.topic.settings);
-      writePartitions(writer, change.topic.partitions);
+      if (inVhost) writeText(writer, change.topic.vhost ?? DEFAULT_VHOST);
+      writeTopic(writer, change.topic);
       break;
     case 'attach-cursor':
       writer.uvarint(change.topicId);
@@ -68,6 +119,22 @@ export function encodeChange(change: MetadataChange): Uint8Array {
     case 'delete-topic':
       writer.uvarint(change.topicId);
       break;
+    case 'create-exchange':
+      writeExchange(writer, change.exchange);
+      break;
+    case 'delete-exchange':
+      writeText(writer, change.vhost);
+      writeText(writer, change.name);
+      break;
+    case 'bind':
+    case 'unbind':
+      writeText(writer, change.vhost);
+      writeBinding(writer, change.binding);
+      break;
+    case 'create-vhost':
+    case 'delete-vhost':
+      writeText(writer, change.vhost);
+      break;
     case 'producer-epoch':
       writer.uvarint(change.producerId);
       writer.uvarint(change.epoch);
@@ -75,12 +142,35 @@ export function encodeChange(change: MetadataChange): Uint8Array {
     default:
       writer.uvarint(change.below);
   }
-  return writer.copy();
+}
+
+function writeTopic(writer: ByteWriter, topic: TopicEntry): void {
+  writer.uvarint(topic.topicId);
+  writeText(writer, topic.name);
+  writeSettings(writer, topic.settings);
+  writePartitions(writer, topic.partitions);
 }
 
 /** @throws DecodeError unless `bytes` are one change of a known version. */
 export function decodeChange(bytes: Uint8Array): MetadataChange {
   const reader = new ByteReader(bytes);
+  const change = readChange(reader, readKind(reader));
+  refuseRest(reader);
+  return change;
+}
+
+/** The changes of a step. @throws DecodeError unless `bytes` are one step of a known version. */
+export function decodeStep(bytes: Uint8Array): MetadataChange[] {
+  const reader = new ByteReader(bytes);
+  if (readKind(reader) !== KIND_STEP) return [decodeChange(bytes)];
+  const changes: MetadataChange[] = [];
+  const count = reader.uvarint();
+  for (let index = 0; index < count; index++) changes.push(decodeChange(reader.view(reader.uvarint())));
+  refuseRest(reader);
+  return changes;
+}
+
+function readKind(reader: ByteReader): number {
   const version = reader.u8();
   if (version !== VERSION) {
     throw new DecodeError(
@@ -88,16 +178,22 @@ export function decodeChange(bytes: Uint8Array): MetadataChange {
       `Cannot read a metadata change of version ${version}: version ${VERSION} is known`,
     );
   }
-  const change = readChange(reader, reader.u8());
+  return reader.u8();
+}
+
+function refuseRest(reader: ByteReader): void {
   if (reader.remaining > 0)
     throw new DecodeError('invalid', `A metadata change has ${reader.remaining} bytes too many`);
-  return change;
 }
 
 function readChange(reader: ByteReader, kind: number): MetadataChange {
   switch (kind) {
     case KIND['create-topic']:
       return { kind: 'create-topic', topic: readTopic(reader) };
+    case KIND_CREATE_TOPIC_IN_VHOST: {
+      const vhost = readText(reader);
+      return { kind: 'create-topic', topic: { vhost, ...readTopic(reader) } };
+    }
     case KIND['attach-cursor']:
       return {
         kind: 'attach-cursor',
@@ -107,6 +203,18 @@ function readChange(reader: ByteReader, kind: number): MetadataChange {
       };
     case KIND['delete-topic']:
       return { kind: 'delete-topic', topicId: reader.uvarlong() };
+    case KIND['create-exchange']:
+      return { kind: 'create-exchange', exchange: readExchange(reader) };
+    case KIND['delete-exchange']:
+      return { kind: 'delete-exchange', vhost: readText(reader), name: readText(reader) };
+    case KIND.bind:
+      return { kind: 'bind', vhost: readText(reader), binding: readBinding(reader) };
+    case KIND.unbind:
+      return { kind: 'unbind', vhost: readText(reader), binding: readBinding(reader) };
+    case KIND['create-vhost']:
+      return { kind: 'create-vhost', vhost: readText(reader) };
+    case KIND['delete-vhost']:
+      return { kind: 'delete-vhost', vhost: readText(reader) };
     case KIND['reserve-producer-ids']:
       return { kind: 'reserve-producer-ids', below: reader.uvarlong() };
     case KIND['producer-epoch']:
@@ -125,106 +233,4 @@ function readTopic(reader: ByteReader): TopicEntry {
     settings: readSettings(reader),
     partitions: readPartitions(reader),
   };
-}
-
-/** Writes a text with its length in bytes before it. */
-function writeText(writer: ByteWriter, text: string): void {
-  writer.uvarint(utf8Size(text));
-  writer.utf8(text);
-}
-
-function readText(reader: ByteReader): string {
-  const length = reader.uvarint();
-  if (length > TOPIC_NAME_BYTES_MAX) {
-    throw new DecodeError(
-      'invalid',
-      `A metadata change has a name of ${length} bytes: the limit is ${TOPIC_NAME_BYTES_MAX}`,
-    );
-  }
-  return reader.utf8Strict(length);
-}
-
-function writeSettings(writer: ByteWriter, settings: TopicSettings): void {
-  const pairs: (readonly [number, number])[] = [
-    [SETTING.kind, settings.kind === 'queue' ? 1 : 0],
-    [SETTING.durability, settings.durability],
-    [SETTING.retentionMs, settings.retentionMs],
-    [SETTING.retentionBytes, settings.retentionBytes],
-    [SETTING.segmentBytes, settings.segmentBytes],
-    [SETTING.segmentMs, settings.segmentMs],
-    [SETTING.lingerMs, settings.lingerMs],
-  ];
-  writer.uvarint(pairs.length);
-  for (const [setting, value] of pairs) {
-    writer.uvarint(setting);
-    writer.varlong(value);
-  }
-}
-
-/** A setting that a newer version added is an error: it may change what must happen to the messages. */
-function readSettings(reader: ByteReader): TopicSettings {
-  const values = new Map<number, number>();
-  const count = reader.uvarint();
-  for (let index = 0; index < count; index++) {
-    const setting = reader.uvarint();
-    if (setting < SETTING.kind || setting > SETTING.lingerMs) {
-      throw new DecodeError('invalid', `A metadata change has an unknown setting: ${setting}`);
-    }
-    values.set(setting, reader.varlong());
-  }
-  const value = (setting: keyof typeof SETTING): number => {
-    const found = values.get(SETTING[setting]);
-    if (found === undefined) throw new DecodeError('invalid', `A metadata change lacks the setting ${setting}`);
-    return found;
-  };
-  return {
-    kind: value('kind') === 1 ? 'queue' : 'topic',
-    durability: durabilityOf(value('durability')),
-    retentionMs: value('retentionMs'),
-    retentionBytes: value('retentionBytes'),
-    segmentBytes: value('segmentBytes'),
-    segmentMs: value('segmentMs'),
-    lingerMs: value('lingerMs'),
-  };
-}
-
-function durabilityOf(value: number): DurabilityLevel {
-  if (value === 1 || value === 2 || value === 3) return value;
-  throw new DecodeError('invalid', `A metadata change has an unknown durability: ${value}`);
-}
-
-function writePartitions(writer: ByteWriter, partitions: readonly PartitionEntry[]): void {
-  writer.uvarint(partitions.length);
-  for (const { logId, slot } of partitions) {
-    writer.uvarint(logId);
-    writer.uvarint(slot);
-  }
-}
-
-function readPartitions(reader: ByteReader): PartitionEntry[] {
-  const count = reader.uvarint();
-  if (count > PARTITIONS_PER_TOPIC_MAX) {
-    throw new DecodeError(
-      'invalid',
-      `A metadata change has ${count} partitions: the limit is ${PARTITIONS_PER_TOPIC_MAX}`,
-    );
-  }
-  const partitions: PartitionEntry[] = [];
-  for (let partition = 0; partition < count; partition++) {
-    partitions.push({ partition, logId: reader.uvarlong(), slot: reader.uvarint() });
-  }
-  return partitions;
-}
-
-function writeStart(writer: ByteWriter, start: StartAt): void {
-  writer.u8(start.at === 'beginning' ? START_BEGINNING : start.at === 'end' ? START_END : START_TIMESTAMP);
-  if (start.at === 'timestamp') writer.varlong(start.timestampMs);
-}
-
-function readStart(reader: ByteReader): StartAt {
-  const at = reader.u8();
-  if (at === START_BEGINNING) return { at: 'beginning' };
-  if (at === START_END) return { at: 'end' };
-  if (at === START_TIMESTAMP) return { at: 'timestamp', timestampMs: reader.varlong() };
-  throw new DecodeError('invalid', `A metadata change starts a cursor at an unknown place: ${at}`);
 }

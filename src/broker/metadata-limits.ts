@@ -11,6 +11,20 @@ export const TOPICS_MAX = 100_000;
 export const PARTITIONS_MAX = 131_072;
 /** Log ids and topic ids are unsigned 32-bit numbers and never used again. */
 export const LOG_ID_MAX = 0xffff_ffff;
+/** Ids from here on are those of what ends with this start of the node; those below are written, and never used again. */
+export const VOLATILE_ID_FIRST = 0x8000_0000;
+/** Names of virtual hosts and exchanges, and routing keys of bindings, in UTF-8: AMQP's short string. */
+export const SHORT_STRING_BYTES_MAX = 255;
+/** The argument table of a queue, an exchange or a binding: what fits the largest frame that a client may negotiate. */
+export const ARGUMENTS_BYTES_MAX = 128 * 1024;
+/** Virtual hosts of a node. */
+export const VHOSTS_MAX = 10_000;
+/** Exchanges of all virtual hosts together, without the predeclared ones. */
+export const EXCHANGES_MAX = 100_000;
+/** Bindings of all virtual hosts together. */
+export const BINDINGS_MAX = 1_000_000;
+/** Steps that the control thread carries out together: one write, one sync and one message to each shard. */
+export const STEPS_PER_GROUP = 4_096;
 /** Producer ids handed out by one entry of the metadata log, so that few entries are needed. */
 export const PRODUCER_ID_BLOCK = 1_000;
 /** Producers whose raised epoch is remembered; the oldest go first. */
