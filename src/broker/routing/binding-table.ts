@@ -1,0 +1,76 @@
+import type { ExchangeEntry } from '../model.js';
+import { BindingList, type BindingVisitor, type BoundBinding } from './bound-binding.js';
+import type { HeaderValues } from './header-values.js';
+import { HeadersTable } from './headers-table.js';
+import { TopicTrie } from './topic-trie.js';
+
+/** The bindings of one exchange, kept so that those which a message matches are found fast. */
+export interface BindingTable {
+  add(bound: BoundBinding): void;
+  /** `bound` has been added. */
+  remove(bound: BoundBinding): void;
+  /** Hands the matching bindings to `visitor`. `headers` gives the message's headers; only a headers exchange asks for them. */
+  match(routingKey: string, headers: HeaderSource, visitor: BindingVisitor): void;
+}
+
+/** The headers of the message that is routed: decoded when first asked for. */
+export interface HeaderSource {
+  values(): HeaderValues;
+}
+
+/** A table for an exchange that routes as `type` says. */
+export function createBindingTable(type: ExchangeEntry['routesAs']): BindingTable {
+  switch (type) {
+    case 'direct':
+      return new DirectTable();
+    case 'fanout':
+      return new FanoutTable();
+    case 'topic':
+      return new TopicTrie();
+    case 'headers':
+      return new HeadersTable();
+  }
+}
+
+/** Type direct, AMQP 0-9-1 §3.1.3.1: the keys are equal. */
+class DirectTable implements BindingTable {
+  private readonly byKey = new Map<string, BindingList>();
+
+  add(bound: BoundBinding): void {
+    const { routingKey } = bound.binding;
+    let list = this.byKey.get(routingKey);
+    if (list === undefined) {
+      list = new BindingList();
+      this.byKey.set(routingKey, list);
+    }
+    list.add(bound);
+  }
+
+  remove(bound: BoundBinding): void {
+    const { routingKey } = bound.binding;
+    const list = this.byKey.get(routingKey);
+    list?.remove(bound);
+    if (list?.isEmpty) this.byKey.delete(routingKey);
+  }
+
+  match(routingKey: string, _headers: HeaderSource, visitor: BindingVisitor): void {
+    this.byKey.get(routingKey)?.visit(visitor);
+  }
+}
+
+/** Type fanout, AMQP 0-9-1 §3.1.3.2: keys do not matter. */
+class FanoutTable implements BindingTable {
+  private readonly all = new BindingList();
+
+  add(bound: BoundBinding): void {
+    this.all.add(bound);
+  }
+
+  remove(bound: BoundBinding): void {
+    this.all.remove(bound);
+  }
+
+  match(_routingKey: string, _headers: HeaderSource, visitor: BindingVisitor): void {
+    this.all.visit(visitor);
+  }
+}

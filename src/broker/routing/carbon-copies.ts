@@ -1,0 +1,77 @@
+/**
+ * The headers CC and BCC (RabbitMQ's sender-selected distribution): arrays of long strings, each a further routing key of the message. A
+ * consumer sees CC, but not BCC.
+ */
+
+import { readUtf8 } from '../../base/utf8.js';
+import { decodeValueAt } from '../../record/amqp/field-table.js';
+import { headersOf, replaceHeaders } from '../../record/amqp/properties.js';
+import { FieldTag, TableCursor } from '../../record/amqp/table-cursor.js';
+import { BrokerError } from '../errors.js';
+
+const LETTER_B = 0x42;
+const LETTER_C = 0x43;
+
+const fields = new TableCursor();
+const elements = new TableCursor();
+
+/**
+ * The further routing keys in `properties`, which have been verified; undefined without any. Elements that are no long strings are passed
+ * over, as in RabbitMQ.
+ * @throws BrokerError `precondition-failed` when CC or BCC is no array.
+ */
+export function carbonCopies(properties: Uint8Array): readonly string[] | undefined {
+  const table = headersOf(properties);
+  if (table === undefined) return undefined;
+  let keys: string[] | undefined;
+  fields.open(table);
+  while (fields.next()) {
+    if (!isCarbonCopy(fields)) continue;
+    if (fields.tag !== FieldTag.array) throw malformed(fields);
+    keys ??= [];
+    addKeys(fields, keys);
+  }
+  return keys === undefined || keys.length === 0 ? undefined : keys;
+}
+
+function addKeys(array: TableCursor, keys: string[]): void {
+  elements.openArray(array.bytes, array.valueStart, array.valueEnd);
+  while (elements.next()) {
+    if (elements.tag !== FieldTag.longstr) continue;
+    keys.push(readUtf8(elements.bytes, elements.valueStart, elements.valueEnd));
+  }
+}
+
+function isCarbonCopy({ bytes, nameStart, nameEnd }: TableCursor): boolean {
+  if (nameEnd - nameStart === 2) return bytes[nameStart] === LETTER_C && bytes[nameStart + 1] === LETTER_C;
+  return nameEnd - nameStart === 3 && isBlind(bytes, nameStart);
+}
+
+function isBlind(bytes: Uint8Array, nameStart: number): boolean {
+  return bytes[nameStart] === LETTER_B && bytes[nameStart + 1] === LETTER_C && bytes[nameStart + 2] === LETTER_C;
+}
+
+function malformed(field: TableCursor): BrokerError {
+  const { type } = decodeValueAt(field.bytes, field.nameEnd);
+  return new BrokerError(
+    'precondition-failed',
+    `invalid message: the header ${field.name()} must be an array of strings, not of type ${type}`,
+  );
+}
+
+/** The same properties without the header BCC; the given bytes when there is none. */
+export function withoutBcc(properties: Uint8Array): Uint8Array {
+  const table = headersOf(properties);
+  if (table === undefined) return properties;
+  fields.open(table);
+  while (fields.next()) {
+    if (fields.nameEnd - fields.nameStart !== 3 || !isBlind(table, fields.nameStart)) continue;
+    const { nameStart, valueEnd } = fields;
+    const rest = new Uint8Array(table.length - (valueEnd - nameStart + 1));
+    rest.set(table.subarray(0, nameStart - 1));
+    rest.set(table.subarray(valueEnd), nameStart - 1);
+    // Another of that name may follow.
+    return withoutBcc(replaceHeaders(properties, rest));
+  }
+  return properties;
+}

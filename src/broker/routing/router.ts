@@ -1,0 +1,167 @@
+/**
+ * Where messages go: exchanges, bindings and their types as RabbitMQ has them, from the routing key and the headers to topics and queues. One per
+ * shard, fed by the changes of the catalog; no I/O.
+ */
+import type { CatalogListener } from '../catalog/listener.js';
+import { isPredeclared } from '../catalog/predeclared.js';
+import { BrokerError } from '../errors.js';
+import type { Binding, ExchangeEntry } from '../model.js';
+import type { TopicEntry } from '../ports.js';
+import { carbonCopies } from './carbon-copies.js';
+import { type Destinations, UNROUTABLE } from './destinations.js';
+import { explainRoute, type RouteStep } from './explanation.js';
+import { RouteCache } from './route-cache.js';
+import { RouteWalk } from './route-walk.js';
+import { type ExchangeRoutes, VhostRoutes } from './vhost-routes.js';
+
+export type { Destinations } from './destinations.js';
+export type { RouteMatch, RouteStep } from './explanation.js';
+
+/** See the top of this file. */
+export class Router implements CatalogListener {
+  private readonly find: (vhost: string, name: string) => TopicEntry | undefined;
+  private readonly vhosts = new Map<string, VhostRoutes>();
+  private readonly cache: RouteCache;
+  private readonly walk: RouteWalk;
+  private readonly oneKey = [''];
+  /** Counts changes: a cached route knows the time at which it was found. */
+  private time = 0;
+
+  /** `find` looks a topic or queue up by name; what it returns is kept until `topicChanged` names it. */
+  constructor(find: (vhost: string, name: string) => TopicEntry | undefined, cache: RouteCache = new RouteCache()) {
+    this.find = find;
+    this.cache = cache;
+    this.walk = new RouteWalk(find);
+  }
+
+  /** An exchange is there, or is there with other settings. Bindings to an exchange may come before and after it. */
+  exchangeDeclared(exchange: ExchangeEntry): void {
+    this.vhostOf(exchange.vhost).declare(exchange, ++this.time);
+  }
+
+  /** An exchange has gone, and what was bound from it. The last one takes the virtual host along. */
+  exchangeDeleted(vhost: string, name: string): void {
+    const routes = this.vhosts.get(vhost);
+    if (routes === undefined) return;
+    const deleted = routes.delete(name, ++this.time);
+    if (deleted !== undefined) this.cache.delete(deleted);
+    if (routes.exchanges.size === 0) this.vhosts.delete(vhost);
+  }
+
+  /** A binding is there; its source was declared before. */
+  bound(vhost: string, binding: Binding): void {
+    this.vhostOf(vhost).bind(binding, ++this.time);
+  }
+
+  /** A binding has gone. */
+  unbound(vhost: string, binding: Binding): void {
+    this.vhosts.get(vhost)?.unbind(binding, ++this.time);
+  }
+
+  /** A topic or queue was declared, deleted or replaced. */
+  topicChanged(vhost: string, name: string): void {
+    this.vhosts.get(vhost)?.topicChanged(name, ++this.time);
+  }
+
+  private vhostOf(name: string): VhostRoutes {
+    let routes = this.vhosts.get(name);
+    if (routes === undefined) {
+      routes = new VhostRoutes(name);
+      this.vhosts.set(name, routes);
+    }
+    return routes;
+  }
+
+  /**
+   * Where a message goes, after alternate exchanges. `properties` are verified; they are looked at for CC and BCC, and where an exchange on the
+   * way is of type headers. The result is shared: only its `cached` may be written.
+   * @throws BrokerError `not-found`: no such exchange; `precondition-failed`: CC or BCC is no array.
+   */
+  route(vhost: string, exchange: string, routingKey: string, properties: Uint8Array): Destinations {
+    if (exchange === '') return this.routeByName(vhost, routingKey, properties);
+    const routes = this.vhosts.get(vhost);
+    const source = routes?.exchanges.get(exchange);
+    if (routes === undefined || source === undefined) return this.routeUnknown(vhost, exchange);
+    return this.routeFrom(vhost, routes, source, routingKey, properties);
+  }
+
+  /**
+   * As `route`, for what clients publish.
+   * @throws BrokerError as `route`, and `access-refused` for an internal exchange.
+   */
+  routePublished(vhost: string, exchange: string, routingKey: string, properties: Uint8Array): Destinations {
+    if (exchange === '') return this.routeByName(vhost, routingKey, properties);
+    const routes = this.vhosts.get(vhost);
+    const source = routes?.exchanges.get(exchange);
+    if (routes === undefined || source === undefined) return this.routeUnknown(vhost, exchange);
+    if (source.entry.internal) throw internalExchange(vhost, exchange);
+    return this.routeFrom(vhost, routes, source, routingKey, properties);
+  }
+
+  /** Which exchanges a message meets, which of their bindings match, and why: for people. @throws BrokerError as `route`. */
+  explain(vhost: string, exchange: string, routingKey: string, properties: Uint8Array): readonly RouteStep[] {
+    const routes = this.vhosts.get(vhost) ?? new VhostRoutes(vhost);
+    if (!routes.exchanges.has(exchange)) throw noExchange(vhost, exchange);
+    const keys = [routingKey, ...(carbonCopies(properties) ?? [])];
+    return explainRoute(routes, exchange, keys, properties, (name) => this.find(vhost, name) !== undefined);
+  }
+
+  /** The predeclared exchanges of a virtual host of which nothing was heard are there, and have no bindings. */
+  private routeUnknown(vhost: string, exchange: string): Destinations {
+    if (!this.vhosts.has(vhost) && isPredeclared(exchange)) return UNROUTABLE;
+    throw noExchange(vhost, exchange);
+  }
+
+  /** The default exchange: the routing key is the name of the topic or queue. */
+  private routeByName(vhost: string, name: string, properties: Uint8Array): Destinations {
+    const copies = carbonCopies(properties);
+    if (copies !== undefined) return this.routeByNames(vhost, [name, ...copies]);
+    const known = this.vhosts.get(vhost)?.byName;
+    const route = known?.get(name);
+    if (route !== undefined) return route;
+    const topic = this.find(vhost, name);
+    if (topic === undefined) return UNROUTABLE;
+    const found: Destinations = { topics: [topic] };
+    known?.set(name, found);
+    return found;
+  }
+
+  private routeByNames(vhost: string, names: readonly string[]): Destinations {
+    const topics: TopicEntry[] = [];
+    for (const name of new Set(names)) {
+      const topic = this.find(vhost, name);
+      if (topic !== undefined) topics.push(topic);
+    }
+    return { topics };
+  }
+
+  private routeFrom(
+    vhost: string,
+    routes: VhostRoutes,
+    source: ExchangeRoutes,
+    routingKey: string,
+    properties: Uint8Array,
+  ): Destinations {
+    const copies = carbonCopies(properties);
+    if (copies !== undefined) {
+      return { topics: this.walk.run(vhost, routes, source, [...new Set([routingKey, ...copies])], properties) };
+    }
+    // A fanout exchange from which no way leads on has one route for all keys.
+    const key = source.isLast && source.entry.routesAs === 'fanout' ? '' : routingKey;
+    const known = this.cache.get(source, key, routes.validFrom(source));
+    if (known !== undefined) return known;
+    this.oneKey[0] = routingKey;
+    const topics = this.walk.run(vhost, routes, source, this.oneKey, properties);
+    const found = topics.length === 0 ? UNROUTABLE : { topics };
+    if (!this.walk.usedHeaders) this.cache.set(source, key, found, this.time);
+    return found;
+  }
+}
+
+function noExchange(vhost: string, exchange: string): BrokerError {
+  return new BrokerError('not-found', `no exchange '${exchange}' in vhost '${vhost}'`);
+}
+
+function internalExchange(vhost: string, exchange: string): BrokerError {
+  return new BrokerError('access-refused', `cannot publish to internal exchange '${exchange}' in vhost '${vhost}'`);
+}

@@ -1,0 +1,136 @@
+import type { BindingTable, HeaderSource } from './binding-table.js';
+import { BindingList, type BindingVisitor, type BoundBinding } from './bound-binding.js';
+
+/** A word of a pattern, and with the nodes above it the beginning of some patterns. */
+class TrieNode {
+  readonly parent: TrieNode | undefined;
+  readonly word: string;
+  /** Whether the word is `#`: then the node stays in the walk whatever word comes. */
+  readonly matchesRest: boolean;
+  /** Next words, but for the wildcards. */
+  words: Map<string, TrieNode> | undefined;
+  /** The next word is `*`. */
+  one: TrieNode | undefined;
+  /** The next word is `#`. */
+  rest: TrieNode | undefined;
+  /** Bindings whose pattern ends here. */
+  readonly bindings = new BindingList();
+  /** The last step that put the node into its set. */
+  step = 0;
+
+  constructor(parent: TrieNode | undefined, word: string) {
+    this.parent = parent;
+    this.word = word;
+    this.matchesRest = word === '#';
+  }
+
+  get isEmpty(): boolean {
+    return (
+      this.bindings.isEmpty &&
+      this.one === undefined &&
+      this.rest === undefined &&
+      (this.words === undefined || this.words.size === 0)
+    );
+  }
+}
+
+/**
+ * Type topic, AMQP 0-9-1 §3.1.3.3: words between dots, `*` stands for one word, `#` for none or more. The key's words move a set of nodes
+ * through the trie, so that no pattern, however many `#` it has, makes a match take more than words times nodes; what other bindings there
+ * are does not matter. An empty key has no words, as in RabbitMQ: `*` does not match it, `#` does.
+ */
+export class TopicTrie implements BindingTable {
+  private readonly root = new TrieNode(undefined, '');
+  private current: TrieNode[] = [];
+  private next: TrieNode[] = [];
+  private step = 0;
+
+  add(bound: BoundBinding): void {
+    let node = this.root;
+    for (const word of wordsOf(bound.binding.routingKey)) node = child(node, word) ?? addChild(node, word);
+    node.bindings.add(bound);
+  }
+
+  remove(bound: BoundBinding): void {
+    let node = this.root;
+    for (const word of wordsOf(bound.binding.routingKey)) {
+      const below = child(node, word);
+      if (below === undefined) return;
+      node = below;
+    }
+    node.bindings.remove(bound);
+    for (let empty = node; empty.parent !== undefined && empty.isEmpty; empty = empty.parent) {
+      removeChild(empty.parent, empty.word);
+    }
+  }
+
+  match(routingKey: string, _headers: HeaderSource, visitor: BindingVisitor): void {
+    this.next.length = 0;
+    this.step++;
+    this.enter(this.root);
+    this.swap();
+    if (routingKey !== '') this.walk(routingKey);
+    for (const node of this.current) node.bindings.visit(visitor);
+  }
+
+  private walk(routingKey: string): void {
+    let start = 0;
+    while (this.current.length > 0) {
+      const dot = routingKey.indexOf('.', start);
+      const word = routingKey.slice(start, dot < 0 ? routingKey.length : dot);
+      this.step++;
+      for (const node of this.current) this.move(node, word);
+      this.swap();
+      if (dot < 0) return;
+      start = dot + 1;
+    }
+  }
+
+  private move(node: TrieNode, word: string): void {
+    const named = node.words?.get(word);
+    if (named !== undefined) this.enter(named);
+    if (node.one !== undefined) this.enter(node.one);
+    if (node.matchesRest) this.enter(node);
+  }
+
+  /** Puts the node into the next set, and with it what `#` for no word leads to. */
+  private enter(node: TrieNode): void {
+    for (let at: TrieNode | undefined = node; at !== undefined && at.step !== this.step; at = at.rest) {
+      at.step = this.step;
+      this.next.push(at);
+    }
+  }
+
+  private swap(): void {
+    const { current } = this;
+    this.current = this.next;
+    this.next = current;
+    current.length = 0;
+  }
+}
+
+function wordsOf(pattern: string): readonly string[] {
+  return pattern === '' ? [] : pattern.split('.');
+}
+
+function child(node: TrieNode, word: string): TrieNode | undefined {
+  if (word === '*') return node.one;
+  return word === '#' ? node.rest : node.words?.get(word);
+}
+
+function addChild(node: TrieNode, word: string): TrieNode {
+  const added = new TrieNode(node, word);
+  if (word === '*') node.one = added;
+  else if (word === '#') node.rest = added;
+  else {
+    node.words ??= new Map();
+    node.words.set(word, added);
+  }
+  return added;
+}
+
+function removeChild(node: TrieNode, word: string): void {
+  if (word === '*') node.one = undefined;
+  else if (word === '#') node.rest = undefined;
+  else node.words?.delete(word);
+}
