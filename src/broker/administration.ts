@@ -2,7 +2,7 @@ import { BrokerError } from './errors.js';
 import { MAX_OFFLINE_REASON_CHARACTERS } from './limits.js';
 import type { OwnedPartition } from './owned-partition.js';
 import type { PartitionOwner } from './partition-owner.js';
-import type { PartitionStateReport } from './ports.js';
+import type { PartitionStateReport, QueueCounts } from './ports.js';
 
 /** What an operator sees of one partition. */
 export function describePartition(partition: OwnedPartition, shard: number): PartitionStateReport {
@@ -16,12 +16,19 @@ export function describePartition(partition: OwnedPartition, shard: number): Par
     durableEnd: log.durableEnd,
     leaderEpoch: log.leaderEpoch,
     sizeBytes: log.sizeBytes,
-    segments: log.segments.length,
+    segments: log.segmentCount,
     ready: cursor?.ready ?? 0,
     unacknowledged: cursor?.unacknowledged ?? 0,
     consumers: partition.consumerCount,
     offlineReason: log.offline?.message.slice(0, MAX_OFFLINE_REASON_CHARACTERS) ?? '',
   };
+}
+
+/** What waits in a queue's partition, and who waits for more. Messages that were appended in this turn count. */
+export function countPartition(owner: PartitionOwner, logId: number): QueueCounts {
+  const partition = owner.require(logId);
+  owner.finishWrites();
+  return { ready: partition.cursor?.ready ?? 0, consumers: partition.consumerCount };
 }
 
 /** Removes what waits in a queue's partition (deliveries stay with their consumers), durably. Returns how many messages. */
@@ -30,6 +37,8 @@ export async function purgePartition(owner: PartitionOwner, logId: number): Prom
   if (partition.cursor === undefined) {
     throw new BrokerError('wrong-kind', `Cannot purge log ${logId}: it is a topic without a queue's cursor`);
   }
+  // Messages of this turn go with the others.
+  owner.finishWrites();
   let count = 0;
   await owner.changeDurably(logId, ({ cursor, log }) => {
     // What is not visible yet was appended since the start, so there are no gaps in it.

@@ -39,8 +39,16 @@ export function fromStorage(error: StorageError): BrokerError {
 
 /** See the top of this file. */
 export class AppendWaiters {
+  private readonly onRevealed: (partition: OwnedPartition) => void;
   private appended: AppendWaiter[] = [];
   private written: AppendWaiter[] = [];
+  /** Partitions with messages beyond their lease, which the next commit shows. */
+  private hidden = new Set<OwnedPartition>();
+
+  /** `onRevealed` hears of partitions that show, after a commit, what the turn's write alone could not. */
+  constructor(onRevealed: (partition: OwnedPartition) => void = () => undefined) {
+    this.onRevealed = onRevealed;
+  }
 
   /** A batch was appended and not written yet. */
   add(waiter: AppendWaiter): void {
@@ -68,10 +76,15 @@ export class AppendWaiters {
     if (waiters.length === 0) return;
     this.appended = [];
     for (const waiter of waiters) {
-      const { log, cursor } = waiter.partition;
-      if (!waiter.duplicate) cursor?.appended(waiter.baseOffset, waiter.count, waiter.nextOffset);
+      const { log, cursor, policies } = waiter.partition;
+      if (!waiter.duplicate) {
+        cursor?.appended(waiter.baseOffset, waiter.count, waiter.nextOffset);
+        policies?.visible(waiter.nextOffset);
+      }
+      const isShown = log.visibleEnd >= waiter.nextOffset;
+      if (!isShown) this.hidden.add(waiter.partition);
       if (log.offline !== undefined) fail(waiter, log.offline);
-      else if (waiter.level === DurabilityLevel.memory && log.visibleEnd >= waiter.nextOffset) {
+      else if (isShown && (log.isVolatile || waiter.level === DurabilityLevel.memory)) {
         confirm(waiter, DurabilityLevel.memory);
       } else this.written.push(waiter);
     }
@@ -81,7 +94,10 @@ export class AppendWaiters {
   takeForCommit(): (error?: StorageError) => void {
     const waiters = this.written;
     this.written = [];
+    const { hidden } = this;
+    if (hidden.size > 0) this.hidden = new Set();
     return (error) => {
+      for (const partition of hidden) this.onRevealed(partition);
       for (const waiter of waiters) {
         // A commit covers many logs: the error of another one is none of this waiter's.
         const failure = waiter.partition.log.offline ?? (error?.code === 'shard-offline' ? error : undefined);

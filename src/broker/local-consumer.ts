@@ -1,5 +1,5 @@
 import type { BrokerError } from './errors.js';
-import type { DeliverySink } from './owned-partition.js';
+import type { DeliverySink, PollSink } from './owned-partition.js';
 import type { QueueConsumer } from './ports.js';
 import type { StoredRecord } from './push-reader.js';
 
@@ -25,5 +25,19 @@ export class LocalConsumer implements DeliverySink {
 
   closed(error: BrokerError): void {
     this.consumer.closed(error);
+  }
+}
+
+/** The owner's way to who asks for single messages, on the same shard. */
+export class LocalPoll extends LocalConsumer implements PollSink {
+  private readonly answered: (left: number, error?: BrokerError) => void;
+
+  constructor(consumer: QueueConsumer, partition: number, answered: (left: number, error?: BrokerError) => void) {
+    super(consumer, partition);
+    this.answered = answered;
+  }
+
+  got(left: number, error?: BrokerError): void {
+    this.answered(left, error);
   }
 }

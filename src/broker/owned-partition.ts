@@ -4,13 +4,15 @@
 import { Deque } from '../base/deque.js';
 import { RecordError } from '../record/errors.js';
 import { StorageError } from '../storage/errors.js';
-import type { PartitionLog } from '../storage/partition-log.js';
+import type { OwnerLog } from '../storage/owner-log.js';
 import type { PartitionCompanion } from './companion.js';
+import { ConsumerLine } from './consumer-line.js';
 import type { QueueCursor } from './cursor/queue-cursor.js';
 import { BrokerError } from './errors.js';
 import { MAX_DELIVERIES_PER_TURN, MAX_DELIVERY_BYTES_PER_TURN, MAX_UNACKNOWLEDGED } from './limits.js';
-import type { DurabilityLevel, SettleOutcome, TopicSettings } from './ports.js';
+import { DurabilityLevel, SettleOutcome, type TopicSettings } from './ports.js';
 import type { PushReader, StoredRecord } from './push-reader.js';
+import type { QueuePolicyEngine } from './queue-policies.js';
 
 /** Where the deliveries of one consumer go: a session of this shard, or another shard. */
 export interface DeliverySink {
@@ -24,19 +26,61 @@ export interface DeliverySink {
   closed(error: BrokerError): void;
 }
 
-/** A consumer as the owner counts it. */
-export interface PartitionConsumer {
+/** Where the messages go that somebody asks for one by one. */
+export interface PollSink extends DeliverySink {
+  /** The answer to one request, after its delivery if there was one: how many messages wait behind it, or -1 when there was none. */
+  got(left: number, error?: BrokerError): void;
+}
+
+/** How a consumer wants its messages. */
+export interface ConsumerTerms {
+  readonly automaticAck: boolean;
+  readonly credit: number;
+  /** Nobody else may consume. */
+  readonly isExclusive: boolean;
+  /** Higher ones get messages first, as long as they can take them. */
+  readonly priority: number;
+}
+
+/** Who holds deliveries: a consumer, somebody who asks for single messages, or a consumer that was cancelled and may settle what it got. */
+interface Holder {
   /** Unique on this node: the session's shard and its number there. */
   readonly id: number;
-  readonly automaticAck: boolean;
   readonly sink: DeliverySink;
-  /** Manual acknowledgement: deliveries that may be unsettled at once. Automatic: deliveries still granted. */
-  credit: number;
+  /** It asks for single messages. */
+  readonly isPoller: boolean;
   /** Deliveries not settled yet; always 0 with automatic acknowledgement. */
   unsettled: number;
+}
+
+/** Somebody who asks for single messages. */
+interface Poller extends Holder {
+  readonly sink: PollSink;
+}
+
+/** A consumer as the owner counts it. */
+export interface PartitionConsumer extends Holder {
+  readonly automaticAck: boolean;
+  readonly isExclusive: boolean;
+  readonly priority: number;
+  /** Manual acknowledgement: deliveries that may be unsettled at once. Automatic: deliveries still granted. */
+  credit: number;
   /** Whether it stands in the line of those who can take a message. */
   queued: boolean;
+  /** Whether it got something in this turn. */
+  isTouched: boolean;
 }
+
+/** One message that was asked for. */
+interface PendingGet {
+  readonly poller: Poller;
+  readonly automaticAck: boolean;
+}
+
+/** Whether a log was sealed, and how many messages wait in it; or why not. */
+export type SealOutcome =
+  | { readonly sealed: true; readonly ready: number }
+  | { readonly sealed: false; readonly reason: 'in-use' | 'not-empty' };
 
 /** What all partitions of a shard may still hand out in this turn. */
 export interface TurnBudget {
@@ -51,22 +95,33 @@ export type DispatchOutcome = 'done' | 'more' | 'blocked';
 export class OwnedPartition {
   readonly partition: number;
   readonly slot: number;
-  readonly log: PartitionLog;
+  readonly log: OwnerLog;
   readonly companion: PartitionCompanion;
   settings: TopicSettings;
   /** Hears of damaged messages that the queue has passed over. */
   onDamage: (error: StorageError) => void = () => undefined;
   private publishedReady = false;
   private isBlocked = false;
+  /** The rules of a declared queue; undefined for a plain log. */
+  policies: QueuePolicyEngine | undefined;
+  /** About to be deleted: takes no consumers, no messages, and gives none. */
+  isSealed = false;
   private readonly reader: PushReader;
-  private readonly consumers = new Map<number, PartitionConsumer>();
+  /** Made with the first consumer: there may be many thousands of queues without one. */
+  private consumers: Map<number, PartitionConsumer> | undefined;
   /** Consumers that can take a message, in turn. */
-  private readonly line = new Deque<PartitionConsumer>();
-  private readonly touched = new Set<PartitionConsumer>();
+  private line: ConsumerLine | undefined;
+  private exclusive: PartitionConsumer | undefined;
+  /** Who holds deliveries and is no consumer. */
+  private holders: Map<number, Holder> | undefined;
+  /** Who waits for a single message. */
+  private gets: Deque<PendingGet> | undefined;
+  /** Consumers that got something in this turn. */
+  private touched: PartitionConsumer[] = [];
 
   constructor(
     identity: { readonly partition: number; readonly slot: number },
-    log: PartitionLog,
+    log: OwnerLog,
     companion: PartitionCompanion,
     settings: TopicSettings,
     reader: PushReader,
@@ -96,34 +151,87 @@ export class OwnedPartition {
     return this.cursor !== undefined && this.cursor.ready > 0 !== this.publishedReady;
   }
 
+  /** Consumers, without those who ask for single messages. */
   get consumerCount(): number {
-    return this.consumers.size;
+    return this.consumers?.size ?? 0;
   }
 
   /** The level that a settled delivery's outcome must reach before it is confirmed. */
   get durability(): DurabilityLevel {
-    return this.settings.durability;
+    return this.log.isVolatile ? DurabilityLevel.memory : this.settings.durability;
   }
 
-  addConsumer(consumer: PartitionConsumer): void {
-    this.consumers.set(consumer.id, consumer);
+  /** @throws BrokerError `access-refused` when somebody has the queue for himself, or is to have it although others are here. */
+  addConsumer(id: number, terms: ConsumerTerms, sink: DeliverySink): void {
+    const { automaticAck, credit, isExclusive, priority } = terms;
+    if (this.exclusive !== undefined || (isExclusive && this.consumerCount > 0)) {
+      throw new BrokerError('access-refused', `Cannot consume from log ${this.log.logId}: it is in exclusive use`);
+    }
+    const consumer: PartitionConsumer = {
+      id,
+      isPoller: false,
+      automaticAck,
+      isExclusive,
+      priority,
+      sink,
+      credit,
+      unsettled: 0,
+      queued: false,
+      isTouched: false,
+    };
+    this.consumers ??= new Map();
+    this.consumers.set(id, consumer);
+    if (isExclusive) this.exclusive = consumer;
+    this.policies?.consumersChanged();
     this.wake(consumer);
   }
 
   consumer(id: number): PartitionConsumer | undefined {
-    return this.consumers.get(id);
+    return this.consumers?.get(id);
   }
 
   /** Puts a consumer that can take a message into the line. */
   wake(consumer: PartitionConsumer): void {
     if (consumer.queued || !canTake(consumer)) return;
     consumer.queued = true;
+    this.line ??= new ConsumerLine();
     this.line.pushBack(consumer);
   }
 
   /** Puts every consumer that can take a message into the line; for when ways that were full have room again. */
   wakeAll(): void {
+    if (this.consumers === undefined) return;
     for (const consumer of this.consumers.values()) this.wake(consumer);
+  }
+
+  /**
+   * Asks for one message; the answer comes from `dispatch`, when what was appended before is in the log. `open` makes the way to who asks for the first
+   * time.
+   */
+  poll(id: number, automaticAck: boolean, open: () => PollSink): void {
+    this.holders ??= new Map();
+    // Whoever polls under this number has done so from the beginning.
+    let poller = this.holders.get(id) as Poller | undefined;
+    if (poller === undefined) {
+      poller = { id, sink: open(), isPoller: true, unsettled: 0 };
+      this.holders.set(id, poller);
+    }
+    this.gets ??= new Deque();
+    this.gets.pushBack({ poller, automaticAck });
+  }
+
+  /** Takes no consumers and no messages from now on, if the conditions hold: to be deleted. */
+  seal(conditions: { readonly ifUnused: boolean; readonly ifEmpty: boolean }): SealOutcome {
+    const ready = this.cursor?.ready ?? 0;
+    if (conditions.ifUnused && this.consumerCount > 0) return { sealed: false, reason: 'in-use' };
+    if (conditions.ifEmpty && ready > 0) return { sealed: false, reason: 'not-empty' };
+    this.isSealed = true;
+    return { sealed: true, ready };
+  }
+
+  /** The deletion did not come about. */
+  unseal(): void {
+    this.isSealed = false;
   }
 
   /** Hands messages to consumers in turn, as far as the turn's budget and this partition's share of it go. */
@@ -131,24 +239,59 @@ export class OwnedPartition {
     const { cursor } = this;
     if (cursor === undefined || this.log.offline !== undefined) return 'done';
     this.isBlocked = false;
-    const outcome = this.handOut(cursor, budget);
+    const isGetWaiting = this.gets !== undefined && this.gets.length > 0 && !this.answerGets(cursor);
+    const outcome = isGetWaiting || this.line === undefined ? 'done' : this.handOut(cursor, this.line, budget);
     this.flushTouched();
-    if (this.consumers.size === 0) this.reader.forget();
+    if (this.consumerCount === 0 && this.holders === undefined) this.reader.forget();
     return this.isBlocked ? 'blocked' : outcome;
   }
 
-  private handOut(cursor: QueueCursor, budget: TurnBudget): DispatchOutcome {
+  /** Answers those who asked for a message. False while there are messages that cannot be shown yet: the rest waits for them. */
+  private answerGets(cursor: QueueCursor): boolean {
+    for (let get = this.gets?.popFront(); get !== undefined; get = this.gets?.popFront()) {
+      // Whoever has been cancelled meanwhile waits for nothing.
+      if (this.holders?.get(get.poller.id) !== get.poller) continue;
+      const record = this.nextRecord(cursor);
+      if (record !== undefined) this.handTo(cursor, get, record);
+      else if (this.log.offline === undefined && cursor.ready > 0 && cursor.unacknowledged < MAX_UNACKNOWLEDGED) {
+        this.gets?.pushFront(get);
+        return false;
+      } else get.poller.sink.got(-1);
+    }
+    return true;
+  }
+
+  private handTo(cursor: QueueCursor, { poller, automaticAck }: PendingGet, record: StoredRecord): void {
+    const { sink } = poller;
+    if (record.sizeBytes > sink.maxRecordBytes) {
+      sink.got(-1, this.tooLarge(sink, record));
+      return;
+    }
+    const deliveryCount = cursor.deliveryCount(record.offset);
+    const redelivered = cursor.isRedelivered(record.offset);
+    if (automaticAck) cursor.deliveredAutomatically(record.offset);
+    else {
+      cursor.delivered(record.offset, poller.id);
+      poller.unsettled++;
+    }
+    this.policies?.delivered(record);
+    sink.deliver(record, redelivered, deliveryCount);
+    sink.flush();
+    sink.got(cursor.ready);
+  }
+
+  private handOut(cursor: QueueCursor, line: ConsumerLine, budget: TurnBudget): DispatchOutcome {
     const endDeliveries = budget.deliveries - MAX_DELIVERIES_PER_TURN;
     const endBytes = budget.bytes - MAX_DELIVERY_BYTES_PER_TURN;
     for (;;) {
-      const consumer = this.nextInLine();
+      const consumer = nextInLine(line);
       if (consumer === undefined) return 'done';
       const isSpent = budget.deliveries <= Math.max(0, endDeliveries) || budget.bytes <= Math.max(0, endBytes);
       const record = isSpent ? undefined : this.nextRecord(cursor);
       if (record === undefined) {
         // It stays the next one, unless the log went offline and nobody is left.
-        if (this.consumers.get(consumer.id) === consumer) {
-          this.line.pushFront(consumer);
+        if (this.consumer(consumer.id) === consumer) {
+          line.pushFront(consumer);
           consumer.queued = true;
         }
         return isSpent ? 'more' : 'done';
@@ -166,55 +309,81 @@ export class OwnedPartition {
 
   /** The record cannot reach this consumer, and skipping it would break the queue's order: the consumer ends. */
   private refuse(consumer: PartitionConsumer, record: StoredRecord): void {
-    const reason = `Cannot deliver the message at offset ${record.offset} of log ${this.log.logId} to another shard: it has ${record.sizeBytes} bytes, ${consumer.sink.maxRecordBytes} are possible`;
     this.cancel(consumer.id);
-    consumer.sink.closed(new BrokerError('too-large', reason));
+    consumer.sink.closed(this.tooLarge(consumer.sink, record));
+  }
+
+  private tooLarge(sink: DeliverySink, record: StoredRecord): BrokerError {
+    const reason = `Cannot deliver the message at offset ${record.offset} of log ${this.log.logId} to another shard: it has ${record.sizeBytes} bytes, ${sink.maxRecordBytes} are possible`;
+    return new BrokerError('too-large', reason);
   }
 
   /** Settles deliveries that the consumer holds; others are ignored. */
   settle(consumerId: number, offsets: readonly number[], outcome: SettleOutcome): void {
-    const consumer = this.consumers.get(consumerId);
+    const consumer = this.consumer(consumerId);
+    const holder = consumer ?? this.holders?.get(consumerId);
     const cursor = this.cursor;
-    if (consumer === undefined || cursor === undefined) return;
+    if (holder === undefined || cursor === undefined) return;
     for (let index = 0; index < offsets.length; index++) {
-      if (cursor.settle(consumerId, offsets[index]!, outcome)) consumer.unsettled--;
+      if (this.settleOne(cursor, consumerId, offsets[index]!, outcome)) holder.unsettled--;
     }
-    this.wake(consumer);
+    this.policies?.settled();
+    if (consumer !== undefined) this.wake(consumer);
+    else if (holder.unsettled === 0 && !holder.isPoller) this.holders?.delete(consumerId);
   }
 
-  /** Removes a consumer; what it holds goes back to its original position. */
-  cancel(consumerId: number): void {
-    const consumer = this.consumers.get(consumerId);
-    if (consumer === undefined) return;
-    this.consumers.delete(consumerId);
+  private settleOne(cursor: QueueCursor, consumerId: number, offset: number, outcome: SettleOutcome): boolean {
+    if (this.policies !== undefined && outcome !== SettleOutcome.acknowledge) {
+      const taken = this.policies.takeBack(consumerId, offset, outcome);
+      if (taken !== undefined) return taken;
+    }
+    return cursor.settle(consumerId, offset, outcome);
+  }
+
+  /**
+   * Removes a consumer, or who asked for single messages; what it holds goes back to its original position. With `keepHeld` it gets nothing more, and
+   * can still settle what it has got, until it is removed for good.
+   */
+  cancel(consumerId: number, keepHeld = false): void {
+    const consumer = this.consumer(consumerId);
+    if (consumer === undefined) {
+      if (!keepHeld && this.holders?.delete(consumerId) === true) this.cursor?.releaseConsumer(consumerId);
+      return;
+    }
+    this.consumers?.delete(consumerId);
+    if (this.exclusive === consumer) this.exclusive = undefined;
     // It may still stand in the line: without credit it is passed over there.
     consumer.credit = 0;
-    this.cursor?.releaseConsumer(consumerId);
+    if (!keepHeld) this.cursor?.releaseConsumer(consumerId);
+    else if (consumer.unsettled > 0) {
+      this.holders ??= new Map();
+      this.holders.set(consumerId, consumer);
+    }
+    this.policies?.consumersChanged();
   }
 
   /** Ends every consumer, for a queue that was deleted or went offline. */
   closeConsumers(error: BrokerError): void {
-    for (const consumer of this.consumers.values()) consumer.sink.closed(error);
+    const ended: DeliverySink[] = [];
+    for (const { sink } of this.consumers?.values() ?? []) ended.push(sink);
+    // A consumer that was cancelled and has kept its deliveries is over for its session.
+    for (const holder of this.holders?.values() ?? []) if (holder.isPoller) ended.push(holder.sink);
     this.releaseConsumers();
+    for (const sink of ended) sink.closed(error);
   }
 
   /** Forgets every consumer without a word; what they hold goes back. */
   releaseConsumers(): void {
-    for (const consumer of this.consumers.values()) {
+    for (const consumer of this.consumers?.values() ?? []) {
       consumer.credit = 0;
       this.cursor?.releaseConsumer(consumer.id);
     }
-    this.consumers.clear();
-    this.line.clear();
-  }
-
-  private nextInLine(): PartitionConsumer | undefined {
-    for (;;) {
-      const consumer = this.line.popFront();
-      if (consumer === undefined) return undefined;
-      consumer.queued = false;
-      if (canTake(consumer)) return consumer;
-    }
+    for (const { id } of this.holders?.values() ?? []) this.cursor?.releaseConsumer(id);
+    this.consumers = undefined;
+    this.holders = undefined;
+    this.gets = undefined;
+    this.line = undefined;
+    this.exclusive = undefined;
   }
 
   /** The next record that may be delivered; offsets that hold none are skipped in the cursor. */
@@ -240,7 +409,10 @@ export class OwnedPartition {
         cursor.skip(offset, Math.min(this.log.visibleEnd, cursor.end));
         continue;
       }
-      if (record.offset === offset) return record;
+      if (record.offset === offset) {
+        if (this.policies === undefined || this.policies.mayDeliver(record)) return record;
+        continue;
+      }
       cursor.skip(offset, Math.min(record.offset, cursor.end));
     }
   }
@@ -273,14 +445,31 @@ export class OwnedPartition {
       cursor.delivered(record.offset, consumer.id);
       consumer.unsettled++;
     }
-    this.touched.add(consumer);
+    this.policies?.delivered(record);
+    if (!consumer.isTouched) {
+      consumer.isTouched = true;
+      this.touched.push(consumer);
+    }
     consumer.sink.deliver(record, redelivered, deliveryCount);
   }
 
   private flushTouched(): void {
-    if (this.touched.size === 0) return;
-    for (const consumer of this.touched) consumer.sink.flush();
-    this.touched.clear();
+    const { touched } = this;
+    if (touched.length === 0) return;
+    this.touched = [];
+    for (const consumer of touched) {
+      consumer.isTouched = false;
+      consumer.sink.flush();
+    }
+  }
+}
+
+function nextInLine(line: ConsumerLine): PartitionConsumer | undefined {
+  for (;;) {
+    const consumer = line.popFront();
+    if (consumer === undefined) return undefined;
+    consumer.queued = false;
+    if (canTake(consumer)) return consumer;
   }
 }
 

@@ -15,7 +15,8 @@ import {
   MAX_OWNER_DELIVERY_BYTES_PER_TURN,
   READ_RETRY_MS,
 } from './limits.js';
-import type { DeliverySink, OwnedPartition } from './owned-partition.js';
+import { ManyAppends } from './many-appends.js';
+import type { ConsumerTerms, DeliverySink, OwnedPartition, PollSink, SealOutcome } from './owned-partition.js';
 import { DurabilityLevel, type PublishListener, type SettleOutcome } from './ports.js';
 import type { Revoked } from './queue-subscription.js';
 import type { Turn } from './turn.js';
@@ -39,7 +40,7 @@ export class PartitionOwner {
   private readonly clock: Clock;
   private readonly turn: Turn;
   private readonly partitions = new Map<number, OwnedPartition>();
-  private readonly waiters = new AppendWaiters();
+  private readonly waiters: AppendWaiters;
   /** Partitions whose cursor or end may have moved in this turn. */
   private active = new Set<OwnedPartition>();
   private awaitingOutcome: SettledWaiter[] = [];
@@ -49,11 +50,13 @@ export class PartitionOwner {
     this.storage = storage;
     this.clock = clock;
     this.turn = turn;
+    this.waiters = new AppendWaiters((partition) => this.touchIfHere(partition));
     turn.addStep(() => this.endTurn());
   }
 
   /** Storage could not write what was appended to a log from `fromOffset` on. */
   appendFailed(logId: number, fromOffset: number, error: StorageError): void {
+    this.partitions.get(logId)?.policies?.withdrawn(fromOffset);
     this.waiters.failed(logId, fromOffset, error);
   }
 
@@ -88,8 +91,13 @@ export class PartitionOwner {
   /** Appends one verified batch, borrowed and patched in place. The outcome comes at the end of the turn or with a commit. */
   append(logId: number, bytes: Uint8Array, level: DurabilityLevel, token: number, listener: PublishListener): void {
     const partition = this.partitions.get(logId);
-    if (partition === undefined) {
+    if (partition === undefined || partition.isSealed) {
       listener.publishFailed(token, gone(logId));
+      return;
+    }
+    const refusal = partition.policies?.admit(bytes);
+    if (refusal !== undefined) {
+      listener.publishFailed(token, refusal);
       return;
     }
     try {
@@ -97,6 +105,7 @@ export class PartitionOwner {
       const count = batchRecordsCount(bytes, 0);
       const baseOffset = log.append(bytes, 0, bytes.length, this.clock.nowMs());
       const duplicate = log.lastAppendWasDuplicate;
+      if (!duplicate) partition.policies?.appended(bytes, baseOffset, count);
       // A duplicate waits like a new batch, which covers a first one that is still on its way.
       const nextOffset = baseOffset + batchLastOffsetDelta(bytes, 0) + 1;
       this.waiters.add({ partition, level, baseOffset, count, nextOffset, duplicate, token, listener });
@@ -107,21 +116,52 @@ export class PartitionOwner {
     this.touch(partition);
   }
 
-  /** Adds a consumer to a queue's partition. */
-  consume(logId: number, consumerId: number, automaticAck: boolean, credit: number, sink: DeliverySink): void {
-    const partition = this.require(logId);
-    if (partition.cursor === undefined) {
-      throw new BrokerError('wrong-kind', `Cannot consume from log ${logId}: it is a topic without a queue's cursor`);
-    }
-    if (partition.log.offline !== undefined) throw fromStorage(partition.log.offline);
+  /** Appends the same batch to several logs. One outcome, when all of them have reached their level: a failure if one of them failed. */
+  appendMany(
+    logIds: readonly number[],
+    bytes: Uint8Array,
+    level: DurabilityLevel,
+    token: number,
+    listener: PublishListener,
+  ): void {
+    const outcome = new ManyAppends(logIds.length, token, listener);
+    for (let index = 0; index < logIds.length; index++) this.append(logIds[index]!, bytes, level, 0, outcome);
+  }
+
+  /** Adds a consumer to a queue's partition. @throws BrokerError */
+  consume(logId: number, consumerId: number, terms: ConsumerTerms, sink: DeliverySink): void {
+    const partition = this.requireQueue(logId);
     if (partition.consumerCount >= MAX_CONSUMERS_PER_PARTITION) {
       throw new BrokerError(
         'limit-exceeded',
         `Cannot consume from log ${logId}: it has ${partition.consumerCount} consumers`,
       );
     }
-    partition.addConsumer({ id: consumerId, automaticAck, sink, credit, unsettled: 0, queued: false });
+    partition.addConsumer(consumerId, terms, sink);
     this.touch(partition);
+  }
+
+  /** Asks a queue's partition for one message; the answer comes at the end of the turn, by `PollSink.got`. @throws BrokerError */
+  poll(logId: number, consumerId: number, automaticAck: boolean, open: () => PollSink): void {
+    const partition = this.requireQueue(logId);
+    partition.poll(consumerId, automaticAck, open);
+    this.touch(partition);
+  }
+
+  /**
+   * Before a queue is deleted: its partition takes no consumers and no messages any more, if the conditions hold. Answers for the moment of the call.
+   * @throws BrokerError `not-found`
+   */
+  seal(logId: number, conditions: { readonly ifUnused: boolean; readonly ifEmpty: boolean }): SealOutcome {
+    const partition = this.require(logId);
+    // Messages of this turn count.
+    this.finishWrites();
+    return partition.seal(conditions);
+  }
+
+  /** The deletion did not come about. */
+  unseal(logId: number): void {
+    this.partitions.get(logId)?.unseal();
   }
 
   /** Manual acknowledgement: sets how many deliveries may be unsettled. */
@@ -157,10 +197,11 @@ export class PartitionOwner {
     this.touch(partition);
   }
 
-  cancel(logId: number, consumerId: number): void {
+  /** Ends a consumer; with `keepHeld` it may still settle what it was given, until it is cancelled once more without. */
+  cancel(logId: number, consumerId: number, keepHeld = false): void {
     const partition = this.partitions.get(logId);
     if (partition === undefined) return;
-    partition.cancel(consumerId);
+    partition.cancel(consumerId, keepHeld);
     this.touch(partition);
   }
 
@@ -210,6 +251,16 @@ export class PartitionOwner {
     return partition;
   }
 
+  private requireQueue(logId: number): OwnedPartition {
+    const partition = this.require(logId);
+    if (partition.cursor === undefined) {
+      throw new BrokerError('wrong-kind', `Cannot consume from log ${logId}: it is a topic without a queue's cursor`);
+    }
+    if (partition.log.offline !== undefined) throw fromStorage(partition.log.offline);
+    if (partition.isSealed) throw gone(logId);
+    return partition;
+  }
+
   private changeCredit(logId: number, consumerId: number, change: (credit: number) => number): void {
     const partition = this.partitions.get(logId);
     const consumer = partition?.consumer(consumerId);
@@ -252,6 +303,7 @@ export class PartitionOwner {
         else if (outcome === 'blocked') this.turn.after(READ_RETRY_MS, () => this.touchIfHere(partition));
       }
       this.journalChanges(partition);
+      partition.log.release();
       if (partition.isReadyStale) this.storage.publish(partition.log);
     }
     if (passedOver.length === 0 && unfinished.length === 0) return;
@@ -267,10 +319,25 @@ export class PartitionOwner {
   private journalChanges(partition: OwnedPartition): void {
     const { companion, log } = partition;
     if (log.offline !== undefined) return;
+    if (log.isVolatile) {
+      this.forgetChanges(partition);
+      return;
+    }
     for (let change = companion.takeChanges(); change !== undefined; change = companion.takeChanges()) {
       log.recordChange(change);
       const lease = companion.pendingLease;
       if (lease !== undefined) this.confirmLease(partition, lease);
+    }
+  }
+
+  /** What is not kept needs no journal: a lease holds at once. */
+  private forgetChanges(partition: OwnedPartition): void {
+    const { companion } = partition;
+    while (companion.takeChanges() !== undefined) {
+      const lease = companion.pendingLease;
+      if (lease === undefined) continue;
+      companion.leaseDurable(lease);
+      this.touch(partition);
     }
   }
 

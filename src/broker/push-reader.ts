@@ -54,10 +54,6 @@ class ChunkWalk {
     this.chunkEnd = chunkEnd;
   }
 
-  get isEmpty(): boolean {
-    return this.chunk.length === 0;
-  }
-
   /** The offset after the chunk. */
   get end(): number {
     return this.chunkEnd;
@@ -152,11 +148,15 @@ export class PushReader {
   private readonly files: LogFiles;
   private readonly logId: number;
   private readonly slot: number;
-  private ahead = new ChunkWalk();
-  private back = new ChunkWalk();
+  private readonly isStable: boolean;
+  /** Made when they are needed: there may be many thousands of queues that nobody reads. */
+  private ahead: ChunkWalk | undefined;
+  private back: ChunkWalk | undefined;
   private highest = -1;
 
-  constructor(files: LogFiles, logId: number, slot: number) {
+  /** `isStable`: what `files` returns stays as it is, as with logs in memory, and needs no copy. */
+  constructor(files: LogFiles, logId: number, slot: number, isStable = false) {
+    this.isStable = isStable;
     this.files = files;
     this.logId = logId;
     this.slot = slot;
@@ -165,6 +165,8 @@ export class PushReader {
   /** The first record at or after `offset` and below `end`, or undefined when there is none. Throws StorageError. */
   read(offset: number, end: number): StoredRecord | undefined {
     const isAhead = offset > this.highest;
+    this.ahead ??= new ChunkWalk();
+    this.back ??= new ChunkWalk();
     const walk = isAhead ? this.ahead : this.back;
     if (isAhead) this.highest = offset;
     let from = offset;
@@ -178,14 +180,14 @@ export class PushReader {
 
   /** Gives back the memory of what was read, for when nothing is to be read soon. */
   forget(): void {
-    if (this.ahead.isEmpty && this.back.isEmpty) return;
-    this.ahead = new ChunkWalk();
-    this.back = new ChunkWalk();
+    this.ahead = undefined;
+    this.back = undefined;
   }
 
   private load(walk: ChunkWalk, offset: number, end: number): void {
     // The files' view lives until their next read, by whomever; the walk goes on over many turns.
-    const chunk = copyOf(this.files.read(this.logId, this.slot, offset, PUSH_READ_BYTES, end));
+    const read = this.files.read(this.logId, this.slot, offset, PUSH_READ_BYTES, end);
+    const chunk = this.isStable ? read : copyOf(read);
     walk.load(chunk, offset, chunk.length === 0 ? end : nextBatchOffset(chunk, end));
   }
 }

@@ -17,7 +17,8 @@ export interface PartitionSlice {
   /** Takes up to `count` of what was granted back; see `Revoked`. */
   revoke(count: number, done: (revoked: Revoked) => void): void;
   settle(offsets: readonly number[], outcome: SettleOutcome, done?: (error?: BrokerError) => void): void;
-  cancel(): void;
+  /** With `keepHeld` what was delivered can still be settled, until `cancel(false)`. */
+  cancel(keepHeld: boolean): void;
   /** Whether messages wait in this partition, as far as shared memory tells. */
   hasReady(): boolean;
 }
@@ -30,8 +31,13 @@ export interface Revoked {
   readonly owed: number;
 }
 
-/** Opens the owner's side of one partition with an initial credit; its deliveries go to `consumer`. */
-export type OpenSlice = (partition: number, credit: number, consumer: QueueConsumer) => PartitionSlice;
+/** Opens the owner's side of one partition with an initial credit; its deliveries go to `consumer`. `opened` runs in a later turn, once. */
+export type OpenSlice = (
+  partition: number,
+  credit: number,
+  consumer: QueueConsumer,
+  opened: () => void,
+) => PartitionSlice;
 
 /** Even shares of `total` for `count` partitions; the first ones get what is left over. */
 export function evenShares(total: number, count: number): number[] {
@@ -73,6 +79,8 @@ export class QueueSubscription implements ConsumerHandle {
   /** A prefetch of 0: the shares stay as they are, and owners are told when it is over. */
   private isPaused: boolean;
   private isOver = false;
+  /** Over, but what it holds can still be settled. */
+  private isKeeping = false;
   private next = 0;
 
   /** `ended` runs once, when nothing will be delivered any more. @throws BrokerError when a partition of this shard refuses. */
@@ -91,10 +99,14 @@ export class QueueSubscription implements ConsumerHandle {
     this.isPaused = !this.automaticAck && options.credit === 0;
     const credits = evenShares(options.credit, queue.partitions.length);
     const sink = this.sink();
+    let unopened = queue.partitions.length;
+    const opened = (): void => {
+      if (--unopened === 0 && !this.isOver) options.opened?.();
+    };
     try {
       for (const [index, entry] of queue.partitions.entries()) {
         const credit = credits[index]!;
-        const slice = open(entry.partition, credit, sink);
+        const slice = open(entry.partition, credit, sink, opened);
         this.shares.push(newShare(slice, credit));
       }
     } catch (error) {
@@ -128,13 +140,17 @@ export class QueueSubscription implements ConsumerHandle {
   ): void {
     const share = this.shares[partition]!;
     share.slice.settle(offsets, outcome, done);
+    if (this.isOver) return;
     if (share.isMoving || share.owed > 0) this.release(paid(share, offsets.length));
   }
 
-  cancel(): void {
+  cancel(options?: { readonly keepHeld: boolean }): void {
+    const keepHeld = options?.keepHeld === true;
+    if (this.isOver && (keepHeld || !this.isKeeping)) return;
+    this.isKeeping = keepHeld;
+    for (const { slice } of this.shares) slice.cancel(keepHeld);
     if (this.isOver) return;
     this.isOver = true;
-    for (const { slice } of this.shares) slice.cancel();
     this.ended(this);
   }
 

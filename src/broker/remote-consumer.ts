@@ -1,12 +1,12 @@
 import { ByteWriter } from '../base/byte-writer.js';
 import type { BrokerError } from './errors.js';
-import type { DeliverySink } from './owned-partition.js';
+import type { PollSink } from './owned-partition.js';
 import type { PeerLink } from './peer-link.js';
 import type { StoredRecord } from './push-reader.js';
 import { Op, writeDelivery, writeError } from './shard-messages.js';
 
-/** The owner's way to a consumer whose session lives on another shard. */
-export class RemoteConsumer implements DeliverySink {
+/** The owner's way to a consumer, or to who asks for single messages, whose session lives on another shard. */
+export class RemoteConsumer implements PollSink {
   private readonly link: PeerLink;
   private readonly consumer: number;
   private readonly partition: number;
@@ -33,6 +33,16 @@ export class RemoteConsumer implements DeliverySink {
 
   /** The rings are flushed at the end of the turn, and the receiver sends after each drain: nothing to do here. */
   flush(): void {}
+
+  /** In order with the deliveries, unlike a reply. */
+  got(left: number, error?: BrokerError): void {
+    const writer = this.head.reset();
+    writer.u8(Op.got);
+    writer.u32(this.consumer);
+    writer.i32(left);
+    if (error !== undefined) writeError(writer, error);
+    this.link.request(writer.view(), undefined, 0, undefined);
+  }
 
   closed(error: BrokerError): void {
     const writer = this.head.reset();

@@ -4,7 +4,7 @@
 import { assert } from '../base/assert.js';
 import { ByteReader } from '../base/byte-reader.js';
 import { ByteWriter } from '../base/byte-writer.js';
-import { describePartition, purgePartition } from './administration.js';
+import { countPartition, describePartition, purgePartition } from './administration.js';
 import { BrokerError } from './errors.js';
 import type { PartitionOwner } from './partition-owner.js';
 import type { PeerLink } from './peer-link.js';
@@ -13,10 +13,12 @@ import { RemoteConsumer } from './remote-consumer.js';
 import {
   type AdminRequest,
   adminJson,
+  ConsumeFlag,
   CreditKind,
   Op,
   parseAdminJson,
   ReplyStatus,
+  readLogIds,
   readOffsets,
   writeError,
 } from './shard-messages.js';
@@ -54,6 +56,12 @@ export class RequestsIn implements PublishListener {
       case Op.append:
         this.append(wanted(correlation), reader, body);
         return true;
+      case Op.appendMany:
+        this.appendMany(wanted(correlation), reader, body);
+        return true;
+      case Op.get:
+        this.get(reader);
+        return true;
       case Op.consume:
         this.consume(wanted(correlation), reader);
         return true;
@@ -64,7 +72,7 @@ export class RequestsIn implements PublishListener {
         this.settle(correlation, reader);
         return true;
       case Op.cancel:
-        this.owner.cancel(reader.u32(), consumerId(this.link.shard, reader.u32()));
+        this.owner.cancel(reader.u32(), consumerId(this.link.shard, reader.u32()), reader.u8() === 1);
         return true;
       case Op.admin:
         // A shard sends what its RequestsOut has written.
@@ -103,15 +111,38 @@ export class RequestsIn implements PublishListener {
     this.owner.append(logId, body ?? reader.view(reader.remaining), level, correlation, this);
   }
 
-  private consume(correlation: number, reader: ByteReader): void {
+  private appendMany(correlation: number, reader: ByteReader, body: Uint8Array | undefined): void {
+    const level = reader.u8() as DurabilityLevel;
+    const logIds = readLogIds(reader);
+    this.owner.appendMany(logIds, body ?? reader.view(reader.remaining), level, correlation, this);
+  }
+
+  /** Answered by `got` messages, in order with the deliveries. */
+  private get(reader: ByteReader): void {
     const logId = reader.u32();
     const consumer = reader.u32();
     const automaticAck = reader.u8() === 1;
-    const credit = reader.u32();
+    const partition = this.owner.get(logId)?.partition ?? 0;
+    const open = (): RemoteConsumer => new RemoteConsumer(this.link, consumer, partition);
     try {
-      const partition = this.owner.require(logId).partition;
-      const sink = new RemoteConsumer(this.link, consumer, partition);
-      this.owner.consume(logId, consumerId(this.link.shard, consumer), automaticAck, credit, sink);
+      this.owner.poll(logId, consumerId(this.link.shard, consumer), automaticAck, open);
+    } catch (error) {
+      open().got(-1, asBrokerError(error));
+    }
+  }
+
+  private consume(correlation: number, reader: ByteReader): void {
+    const logId = reader.u32();
+    const consumer = reader.u32();
+    const flags = reader.u8();
+    const credit = reader.u32();
+    const priority = reader.i32();
+    const automaticAck = (flags & ConsumeFlag.automaticAck) !== 0;
+    const isExclusive = (flags & ConsumeFlag.exclusive) !== 0;
+    try {
+      const sink = new RemoteConsumer(this.link, consumer, this.owner.require(logId).partition);
+      const terms = { automaticAck, credit, isExclusive, priority };
+      this.owner.consume(logId, consumerId(this.link.shard, consumer), terms, sink);
       this.replyDone(correlation);
     } catch (error) {
       this.replyError(correlation, asBrokerError(error));
@@ -182,6 +213,8 @@ export async function answerAdmin(owner: PartitionOwner, request: AdminRequest):
   switch (request.kind) {
     case 'describe':
       return describePartition(owner.require(request.logId), owner.shard);
+    case 'counts':
+      return countPartition(owner, request.logId);
     case 'purge':
       return await purgePartition(owner, request.logId);
     case 'commit-offsets': {

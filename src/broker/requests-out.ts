@@ -7,6 +7,7 @@ import type { ByteReader } from '../base/byte-reader.js';
 import { ByteWriter } from '../base/byte-writer.js';
 import type { BrokerError } from './errors.js';
 import { ADMIN_REPLY_BYTES, MAX_SETTLED_PER_REQUEST, SMALL_REPLY_BYTES } from './limits.js';
+import type { ConsumerTerms } from './owned-partition.js';
 import type { Settled } from './partition-owner.js';
 import type { PeerLink } from './peer-link.js';
 import type { DurabilityLevel, PublishListener, SettleOutcome } from './ports.js';
@@ -14,11 +15,13 @@ import type { Revoked } from './queue-subscription.js';
 import {
   type AdminRequest,
   adminJson,
+  ConsumeFlag,
   CreditKind,
   Op,
   parseAdminJson,
   ReplyStatus,
   readError,
+  writeLogIds,
   writeOffsets,
 } from './shard-messages.js';
 
@@ -42,34 +45,41 @@ export class RequestsOut {
   ): void {
     const head = this.begin(Op.append, logId);
     head.u8(level);
-    this.link.request(head.view(), bytes, SMALL_REPLY_BYTES, (reply) => {
-      if (reply.u8() !== ReplyStatus.appended) {
-        listener.publishFailed(token, readError(reply));
-        return;
-      }
-      const baseOffset = reply.i64();
-      const count = reply.u32();
-      const reached = reply.u8() as DurabilityLevel;
-      listener.published(token, partition, baseOffset, count, reached, reply.u8() === 1);
-    });
+    const onReply = (reply: ByteReader): void => appended(reply, partition, token, listener);
+    this.link.request(head.view(), bytes, SMALL_REPLY_BYTES, onReply);
   }
 
-  /** Opens a consumer; `failed` runs when the owner refuses it. */
-  consume(
-    logId: number,
-    consumer: number,
-    automaticAck: boolean,
-    credit: number,
-    failed: (error: BrokerError) => void,
+  /** Appends a verified batch to several logs of the peer: it travels once. */
+  appendMany(
+    logIds: readonly number[],
+    bytes: Uint8Array,
+    level: DurabilityLevel,
+    token: number,
+    listener: PublishListener,
   ): void {
+    const head = this.head.reset();
+    head.u8(Op.appendMany);
+    head.u8(level);
+    writeLogIds(head, logIds);
+    this.link.request(head.view(), bytes, SMALL_REPLY_BYTES, (reply) => appended(reply, 0, token, listener));
+  }
+
+  /** Opens a consumer; `done` runs when the owner has taken or refused it. */
+  consume(logId: number, consumer: number, terms: ConsumerTerms, done: Settled): void {
     const head = this.begin(Op.consume, logId);
     head.u32(consumer);
+    head.u8((terms.automaticAck ? ConsumeFlag.automaticAck : 0) | (terms.isExclusive ? ConsumeFlag.exclusive : 0));
+    head.u32(terms.credit);
+    head.i32(terms.priority);
+    this.link.request(head.view(), undefined, SMALL_REPLY_BYTES, (reply) => done(outcome(reply)));
+  }
+
+  /** Asks for one message; it is answered by `got`, in order with deliveries. */
+  get(logId: number, consumer: number, automaticAck: boolean): void {
+    const head = this.begin(Op.get, logId);
+    head.u32(consumer);
     head.u8(automaticAck ? 1 : 0);
-    head.u32(credit);
-    this.link.request(head.view(), undefined, SMALL_REPLY_BYTES, (reply) => {
-      const error = outcome(reply);
-      if (error !== undefined) failed(error);
-    });
+    this.link.request(head.view(), undefined, 0, undefined);
   }
 
   setPrefetch(logId: number, consumer: number, total: number): void {
@@ -104,9 +114,10 @@ export class RequestsOut {
     this.settlePart(logId, consumer, from === 0 ? offsets : offsets.slice(from), settleOutcome, done);
   }
 
-  cancel(logId: number, consumer: number): void {
+  cancel(logId: number, consumer: number, keepHeld: boolean): void {
     const head = this.begin(Op.cancel, logId);
     head.u32(consumer);
+    head.u8(keepHeld ? 1 : 0);
     this.link.request(head.view(), undefined, 0, undefined);
   }
 
@@ -157,6 +168,18 @@ export class RequestsOut {
     head.u32(count);
     this.link.request(head.view(), undefined, onReply === undefined ? 0 : SMALL_REPLY_BYTES, onReply);
   }
+}
+
+/** Hands the reply to an append to its publisher. */
+function appended(reply: ByteReader, partition: number, token: number, listener: PublishListener): void {
+  if (reply.u8() !== ReplyStatus.appended) {
+    listener.publishFailed(token, readError(reply));
+    return;
+  }
+  const baseOffset = reply.i64();
+  const count = reply.u32();
+  const reached = reply.u8() as DurabilityLevel;
+  listener.published(token, partition, baseOffset, count, reached, reply.u8() === 1);
 }
 
 /** A reply of `done` or `error`. */

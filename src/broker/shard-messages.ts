@@ -5,10 +5,14 @@
  * ```
  * request   op u8, then
  *   append          logId u32, level u8, then as body one RecordBatch v2                                   reply: appended | error
- *   consume         logId u32, consumer u32, automaticAck u8, credit u32                                  reply: done | error
+ *   appendMany      level u8, count u16, logId u32..., then as body one RecordBatch v2                     reply: appended | error
+ *   consume         logId u32, consumer u32, flags u8 (1 automatic acknowledgement, 2 exclusive),
+ *                   credit u32, priority i32                                                              reply: done | error
  *   credit          logId u32, consumer u32, kind u8 (0 grant, 1 prefetch, 2 revoke), count u32            reply to revoke: revoked
  *   settle          logId u32, consumer u32, outcome u8, count u32, differences of offsets varlong...    reply (when asked for): done | error
- *   cancel          logId u32, consumer u32
+ *   cancel          logId u32, consumer u32, keepHeld u8
+ *   get             logId u32, consumer u32, automaticAck u8                                              answered by got
+ *   got             consumer u32, left i32 (-1 = there was none), then an error code u8 and message if it failed
  *   deliver         consumer u32, partition u32, offset i64, timestamp i64, redelivered u8, count u32,
  *                   then as body the record as stored, from its key length to its end
  *   consumerClosed  consumer u32, error code u8, message
@@ -37,7 +41,13 @@ export const Op = {
   deliver: 6,
   consumerClosed: 7,
   admin: 8,
+  appendMany: 9,
+  get: 10,
+  got: 11,
 } as const;
+
+/** Flags of a consume request. */
+export const ConsumeFlag = { automaticAck: 1, exclusive: 2 } as const;
 
 /** First byte of a reply. */
 export const ReplyStatus = { done: 0, appended: 1, error: 2, json: 3, revoked: 4 } as const;
@@ -49,6 +59,7 @@ export const CreditKind = { grant: 0, prefetch: 1, revoke: 2 } as const;
 export type AdminRequest =
   | { readonly kind: 'describe'; readonly logId: number }
   | { readonly kind: 'purge'; readonly logId: number }
+  | { readonly kind: 'counts'; readonly logId: number }
   | {
       readonly kind: 'commit-offsets';
       readonly logId: number;
@@ -133,6 +144,20 @@ export function readOffsets(reader: ByteReader): number[] {
     offsets.push(offset);
   }
   return offsets;
+}
+
+/** Writes the logs of an append-many request: their number, then each. */
+export function writeLogIds(writer: ByteWriter, logIds: readonly number[]): void {
+  writer.u16(logIds.length);
+  for (let index = 0; index < logIds.length; index++) writer.u32(logIds[index]!);
+}
+
+/** Reads what `writeLogIds` wrote. */
+export function readLogIds(reader: ByteReader): number[] {
+  const count = reader.u16();
+  const logIds: number[] = [];
+  for (let index = 0; index < count; index++) logIds.push(reader.u32());
+  return logIds;
 }
 
 /** Writes a deliver request's head; the record's bytes, from its key length on, follow as the body. */

@@ -9,6 +9,7 @@ import { OwnedPartition } from '../broker/owned-partition.js';
 import type { PartitionEntry, StartAt, TopicSettings } from '../broker/ports.js';
 import { PushReader } from '../broker/push-reader.js';
 import type { ShardBroker } from '../broker/shard-broker.js';
+import type { OwnerLog } from '../storage/owner-log.js';
 import type { PartitionLog } from '../storage/partition-log.js';
 import type { LogConfig, LogDescription } from '../storage/ports.js';
 import type { ShardStorage } from '../storage/shard-storage.js';
@@ -146,7 +147,7 @@ export class ShardLogs {
     this.startCursorAt(log, companion, topic.start, entry.slot);
   }
 
-  private startCursorAt(log: PartitionLog, companion: PartitionCompanion, start: StartAt, slot: number): void {
+  private startCursorAt(log: OwnerLog, companion: PartitionCompanion, start: StartAt, slot: number): void {
     const end = log.logEnd;
     let offset = log.logStart;
     if (start.at === 'end') offset = end;

@@ -2,6 +2,7 @@ import type { Disk, TimerHandle, Timers } from '../io/ports.js';
 import { StorageError } from './errors.js';
 import type { Journal } from './journal/journal.js';
 import type { StorageLimits } from './limits.js';
+import type { OwnerLog } from './owner-log.js';
 import type { PartitionLog } from './partition-log.js';
 import { runLimited } from './run-limited.js';
 import type { Segment } from './segment.js';
@@ -33,7 +34,7 @@ export interface CommitHost {
 
 interface Waiter {
   readonly done: (error?: StorageError) => void;
-  readonly log: PartitionLog | undefined;
+  readonly log: OwnerLog | undefined;
   /** Offsets of the log below this are what the waiter waits for. */
   readonly upTo: number;
 }
@@ -66,7 +67,7 @@ export class GroupCommit {
   }
 
   /** Calls back when everything appended and journaled up to now is durable, or cannot be. */
-  wait(done: (error?: StorageError) => void, log: PartitionLog | undefined): void {
+  wait(done: (error?: StorageError) => void, log: OwnerLog | undefined): void {
     this.waiters.push({ done, log, upTo: log?.nextOffset ?? 0 });
     if (this.isRunning || this.isScheduled) return;
     this.isScheduled = true;

@@ -11,6 +11,7 @@ import { checkStorageLimits, DEFAULT_STORAGE_LIMITS, JOURNAL_BACKLOG_BYTES, type
 import { LogRecovery, type LogRecoveryReport } from './log-recovery.js';
 import { type BackgroundPool, Maintenance } from './maintenance.js';
 import { MemoryLogs } from './memory-log.js';
+import type { OwnerLog } from './owner-log.js';
 import { PartitionLog } from './partition-log.js';
 import { journalsDirectory, logDirectory, logsDirectory } from './paths.js';
 import type { LogDescription, LogProgress, PartitionProgress } from './ports.js';
@@ -254,7 +255,7 @@ export class ShardStorage {
    * Calls back, in a later turn, when everything appended and journaled up to now is durable. With `log` the error is that log's own;
    * without, that of any log in the commit.
    */
-  afterCommit(done: (error?: StorageError) => void, log?: PartitionLog): void {
+  afterCommit(done: (error?: StorageError) => void, log?: OwnerLog): void {
     this.commit.wait(done, log);
   }
 
