@@ -81,7 +81,7 @@ export class Router implements CatalogListener {
     if (exchange === '') return this.routeByName(vhost, routingKey, properties);
     const routes = this.vhosts.get(vhost);
     const source = routes?.exchanges.get(exchange);
-    if (routes === undefined || source === undefined) return this.routeUnknown(vhost, exchange);
+    if (routes === undefined || source === undefined) return this.routeUnknown(vhost, exchange, properties);
     return this.routeFrom(vhost, routes, source, routingKey, properties);
   }
 
@@ -93,7 +93,7 @@ export class Router implements CatalogListener {
     if (exchange === '') return this.routeByName(vhost, routingKey, properties);
     const routes = this.vhosts.get(vhost);
     const source = routes?.exchanges.get(exchange);
-    if (routes === undefined || source === undefined) return this.routeUnknown(vhost, exchange);
+    if (routes === undefined || source === undefined) return this.routeUnknown(vhost, exchange, properties);
     if (source.entry.internal) throw internalExchange(vhost, exchange);
     return this.routeFrom(vhost, routes, source, routingKey, properties);
   }
@@ -107,9 +107,10 @@ export class Router implements CatalogListener {
   }
 
   /** The predeclared exchanges of a virtual host of which nothing was heard are there, and have no bindings. */
-  private routeUnknown(vhost: string, exchange: string): Destinations {
-    if (!this.vhosts.has(vhost) && isPredeclared(exchange)) return UNROUTABLE;
-    throw noExchange(vhost, exchange);
+  private routeUnknown(vhost: string, exchange: string, properties: Uint8Array): Destinations {
+    if (this.vhosts.has(vhost) || !isPredeclared(exchange)) throw noExchange(vhost, exchange);
+    carbonCopies(properties);
+    return UNROUTABLE;
   }
 
   /** The default exchange: the routing key is the name of the topic or queue. */
