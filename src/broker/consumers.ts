@@ -71,12 +71,11 @@ export class Consumers {
     }
   }
 
-  /** Opens the way for single messages. @throws BrokerError `wrong-kind`, `resource-locked` */
-  poll(queue: TopicEntry, connection: string | undefined, consumer: QueueConsumer): PollHandle {
+  /** Opens the way for single messages; `beforeGet` runs before each request leaves. @throws BrokerError `wrong-kind`, `resource-locked` */
+  poll(queue: TopicEntry, connection: string | undefined, consumer: QueueConsumer, beforeGet: () => void): PollHandle {
     checkQueue(queue, connection);
-    return new QueuePoll(queue.partitions.length, consumer, (partition, part) =>
-      this.openPoll(queue.partitions[partition]!, part),
-    );
+    const open = (partition: number, part: PollPart): PollSlice => this.openPoll(queue.partitions[partition]!, part);
+    return new QueuePoll(queue.partitions.length, consumer, open, beforeGet);
   }
 
   /** Takes a delivery or a close from another shard. Returns false when the op is none of these. */

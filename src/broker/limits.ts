@@ -36,6 +36,16 @@ export const MAX_FOLLOWERS_PER_TURN = 64;
 export const MAX_SPARE_BUILDERS = 64;
 /** A builder whose buffer has grown beyond this is not kept. */
 export const KEPT_BUILDER_BYTES = 2 * MAX_GATHERED_BATCH_BYTES;
+/** Logs that get one batch by one request; a route to more of one shard has several groups. */
+export const MAX_LOGS_PER_GROUP = 1024;
+/** Groups of several logs that are remembered, so that routes to the same logs share batches; beyond that all are forgotten. */
+export const MAX_ROUTE_GROUPS = 10_000;
+/** Outcomes of gathered batches that are kept for reuse. */
+export const MAX_SPARE_OUTCOMES = 64;
+/** An outcome that has had more shares than this is not kept. */
+export const MAX_KEPT_SHARES = 16_384;
+/** Routing keys whose bytes are remembered by a publisher. */
+export const MAX_REMEMBERED_KEYS = 4096;
 /** How often shares of a consumer's credit are moved between partitions. */
 export const REBALANCE_INTERVAL_MS = 20;
 /** Consumers of one queue on one shard. */

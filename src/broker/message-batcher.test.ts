@@ -7,6 +7,7 @@ import { BrokerError } from './errors.js';
 import { MAX_GATHERED_BATCH_BYTES } from './limits.js';
 import { MessageBatcher } from './message-batcher.js';
 import { DurabilityLevel, type OutgoingMessage, type PublishListener } from './ports.js';
+import { LogGroup } from './route-groups.js';
 
 const encoder = new TextEncoder();
 
@@ -15,13 +16,23 @@ function message(value: string | Uint8Array): OutgoingMessage {
   return { key: null, value: bytes, headers: [], timestampMs: 5 };
 }
 
+const groups = new Map<number, LogGroup>();
+
+function groupOf(partition: number, logId: number): LogGroup {
+  const group = groups.get(logId) ?? new LogGroup([logId], partition);
+  groups.set(logId, group);
+  return group;
+}
+
 /** A log that gives offsets away and confirms at once, or fails. */
 class FakeLogs {
   readonly logs = new Map<number, string[]>();
   readonly batches: { logId: number; count: number; level: DurabilityLevel; bytes: Uint8Array }[] = [];
   failure: BrokerError | undefined;
   readonly batcher = new MessageBatcher(
-    (partition, logId, bytes, level, token, listener) => {
+    (group, bytes, level, token, listener) => {
+      const { partition } = group;
+      const logId = group.logIds[0]!;
       const records = recordsOf(bytes);
       this.batches.push({ logId, count: records.length, level, bytes: copyOf(bytes) });
       if (this.failure !== undefined) {
@@ -70,7 +81,7 @@ describe('message batcher', () => {
         const expected = new Map<number, string[]>();
         for (const [index, { logId, token, level, listener, flush }] of publishes.entries()) {
           const text = `${listener}/${token}/${index}`;
-          batcher.add(logId, logId, message(text), level, token, listeners[listener]!);
+          batcher.add(groupOf(logId, logId), message(text), level, token, listeners[listener]!);
           expected.set(logId, [...(expected.get(logId) ?? []), text]);
           if (flush) batcher.flush();
         }
@@ -93,7 +104,7 @@ describe('message batcher', () => {
   test('the messages of one turn for one log and level are one batch; another level ends it', () => {
     const { batcher, batches } = new FakeLogs();
     const tokens = new Tokens();
-    for (const level of [1, 1, 2, 2, 2, 1] as const) batcher.add(0, 7, message('x'), level, 1, tokens);
+    for (const level of [1, 1, 2, 2, 2, 1] as const) batcher.add(groupOf(0, 7), message('x'), level, 1, tokens);
     batcher.flush();
     expect(batches.map(({ count, level }) => [count, level])).toEqual([
       [2, 1],
@@ -107,7 +118,7 @@ describe('message batcher', () => {
     const tokens = new Tokens();
     const half = new Uint8Array(MAX_GATHERED_BATCH_BYTES / 2 - 1000);
     const large = new Uint8Array(3 * MAX_GATHERED_BATCH_BYTES);
-    for (const value of [half, half, half, large, half]) batcher.add(0, 7, message(value), 2, 1, tokens);
+    for (const value of [half, half, half, large, half]) batcher.add(groupOf(0, 7), message(value), 2, 1, tokens);
     batcher.flush();
     expect(batches.map(({ count }) => count)).toEqual([2, 1, 1, 1]);
     expect(tokens.ranges.get(1)!.map(({ offset }) => offset)).toEqual([0, 1, 2, 3, 4]);
@@ -116,10 +127,10 @@ describe('message batcher', () => {
   test('a stamped publish stays by itself, behind what came before', () => {
     const { batcher, batches, logs } = new FakeLogs();
     const tokens = new Tokens();
-    batcher.add(0, 7, message('a'), 2, 1, tokens);
+    batcher.add(groupOf(0, 7), message('a'), 2, 1, tokens);
     const stamp = { producerId: 9, epoch: 1, sequence: 40 };
-    batcher.addStamped(0, 7, [message('b'), message('c')], stamp, 2, 2, tokens);
-    batcher.add(0, 7, message('d'), 2, 3, tokens);
+    batcher.addStamped(groupOf(0, 7), [message('b'), message('c')], stamp, 2, 2, tokens);
+    batcher.add(groupOf(0, 7), message('d'), 2, 3, tokens);
     batcher.flush();
     expect(logs.get(7)).toEqual(['a', 'b', 'c', 'd']);
     expect(batches.map(({ bytes }) => [batchProducerId(bytes, 0), batchBaseSequence(bytes, 0)])).toEqual([
@@ -138,13 +149,13 @@ describe('message batcher', () => {
       publishFailed: () => {
         retries++;
         fake.failure = undefined;
-        fake.batcher.add(0, 7, message('again'), 2, 5, tokens);
+        fake.batcher.add(groupOf(0, 7), message('again'), 2, 5, tokens);
       },
     };
     fake.failure = new BrokerError('no-space', 'Full');
-    fake.batcher.add(0, 7, message('a'), 2, 1, tokens);
-    fake.batcher.add(0, 7, message('b'), 2, 2, retrying);
-    fake.batcher.add(1, 8, message('c'), 2, 3, tokens);
+    fake.batcher.add(groupOf(0, 7), message('a'), 2, 1, tokens);
+    fake.batcher.add(groupOf(0, 7), message('b'), 2, 2, retrying);
+    fake.batcher.add(groupOf(1, 8), message('c'), 2, 3, tokens);
     fake.batcher.flush();
     fake.batcher.flush();
     expect(tokens.failed).toEqual([1]);
@@ -157,9 +168,9 @@ describe('message batcher', () => {
     const { batcher, batches } = new FakeLogs();
     const tokens = new Tokens();
     const impossible = message(new Uint8Array(129 * 1024 * 1024));
-    expect(() => batcher.add(0, 7, impossible, 2, 1, tokens)).toThrow('Cannot append a record');
+    expect(() => batcher.add(groupOf(0, 7), impossible, 2, 1, tokens)).toThrow('Cannot append a record');
     batcher.flush();
-    batcher.add(0, 7, message('a'), 2, 2, tokens);
+    batcher.add(groupOf(0, 7), message('a'), 2, 2, tokens);
     batcher.flush();
     expect(batches.map(({ count }) => count)).toEqual([1]);
     expect([...tokens.ranges.keys()]).toEqual([2]);

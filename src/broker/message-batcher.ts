@@ -1,70 +1,46 @@
 /**
- * Makes record batches of messages that arrive one by one: those of one turn for one log and durability become one batch. Publishes with a producer's
- * stamp are never merged, since a batch has one sequence.
+ * Makes record batches of messages that arrive one by one: those of one turn for one group of logs and durability become one batch, built once. Publishes
+ * with a producer's stamp are never merged, since a batch has one sequence.
+ *
+ * Every log gets the messages in the order in which they came: a log is in one open batch at most, so a message for a group one of whose logs is in the
+ * open batch of another group closes that batch first.
  */
 import { BatchBuilder, maxRecordSize } from '../record/batch-builder.js';
-import type { BrokerError } from './errors.js';
 import { KEPT_BUILDER_BYTES, MAX_GATHERED_BATCH_BYTES, MAX_SPARE_BUILDERS } from './limits.js';
-import type { DurabilityLevel, OutgoingMessage, ProducerStamp, PublishListener } from './ports.js';
+import { DurabilityLevel, type OutgoingMessage, type ProducerStamp, type PublishListener } from './ports.js';
+import type { LogGroup } from './route-groups.js';
+import { SharedOutcome, type SpareOutcomes } from './shared-outcome.js';
 
 /** Where finished batches go. The bytes are borrowed. */
 export type SubmitBatch = (
-  partition: number,
-  logId: number,
+  group: LogGroup,
   bytes: Uint8Array,
   level: DurabilityLevel,
   token: number,
   listener: PublishListener,
 ) => void;
 
-interface Share {
-  readonly token: number;
-  readonly listener: PublishListener;
-  readonly first: number;
-  count: number;
-}
-
-/** Hands the outcome of one gathered batch to those whose messages are in it. */
-class SharedOutcome implements PublishListener {
-  private readonly shares: readonly Share[];
-
-  constructor(shares: readonly Share[]) {
-    this.shares = shares;
-  }
-
-  published(
-    _token: number,
-    partition: number,
-    baseOffset: number,
-    _count: number,
-    reached: DurabilityLevel,
-    duplicate: boolean,
-  ): void {
-    for (const { listener, token, first, count } of this.shares) {
-      listener.published(token, partition, baseOffset + first, count, reached, duplicate);
-    }
-  }
-
-  publishFailed(_token: number, error: BrokerError): void {
-    for (const { listener, token } of this.shares) listener.publishFailed(token, error);
-  }
-}
-
 interface Gathering {
-  readonly partition: number;
-  readonly logId: number;
+  readonly group: LogGroup;
   readonly level: DurabilityLevel;
   readonly builder: BatchBuilder;
-  shares: Share[];
+  readonly outcome: SharedOutcome;
+  /** Of the first message, for batches that are one publisher's alone. */
+  readonly token: number;
+  readonly listener: PublishListener;
+  isOpen: boolean;
 }
 
 /** See the top of this file. */
 export class MessageBatcher {
   private readonly submit: SubmitBatch;
   private readonly nowMs: () => number;
-  /** By log id; empty between turns. */
-  private readonly gatherings = new Map<number, Gathering>();
+  /** In the order in which they were begun; those that were closed early are among them. Empty between turns. */
+  private gatherings: Gathering[] = [];
+  /** The open batch that a log is in. */
+  private readonly byLog = new Map<number, Gathering>();
   private readonly spareBuilders: BatchBuilder[] = [];
+  private readonly spareOutcomes: SpareOutcomes = [];
   private readonly stampedBuilder = new BatchBuilder();
 
   constructor(submit: SubmitBatch, nowMs: () => number) {
@@ -72,27 +48,23 @@ export class MessageBatcher {
     this.nowMs = nowMs;
   }
 
-  /** Adds one message to its log's batch of this turn. */
+  /** Adds one message to its group's batch of this turn. */
   add(
-    partition: number,
-    logId: number,
+    group: LogGroup,
     message: OutgoingMessage,
     level: DurabilityLevel,
     token: number,
     listener: PublishListener,
   ): void {
-    const gathering = this.gatheringFor(partition, logId, level, message);
+    const gathering = this.gatheringFor(group, level, message, token, listener);
     const { key, value, headers } = message;
     const index = gathering.builder.append(key, value, message.timestampMs || this.nowMs(), headers);
-    const last = gathering.shares.at(-1);
-    if (last !== undefined && last.token === token && last.listener === listener) last.count++;
-    else gathering.shares.push({ token, listener, first: index, count: 1 });
+    gathering.outcome.add(index, token, listener);
   }
 
   /** Submits messages with a producer's stamp as one batch of their own, behind what was gathered before. */
   addStamped(
-    partition: number,
-    logId: number,
+    group: LogGroup,
     messages: readonly OutgoingMessage[],
     stamp: ProducerStamp,
     level: DurabilityLevel,
@@ -105,47 +77,92 @@ export class MessageBatcher {
     for (const { key, value, headers, timestampMs } of messages) {
       this.stampedBuilder.append(key, value, timestampMs || this.nowMs(), headers);
     }
-    this.submit(partition, logId, this.stampedBuilder.finish(), level, token, listener);
+    this.submit(group, this.stampedBuilder.finish(), level, token, listener);
   }
 
   /** Submits what was gathered; called at the end of the turn, and before anything that must not overtake it. */
   flush(): void {
-    if (this.gatherings.size === 0) return;
-    const finished = [...this.gatherings.values()];
-    // Before anybody hears of an outcome: who answers with another publish begins another batch.
-    this.gatherings.clear();
-    for (const gathering of finished) this.finish(gathering);
+    if (this.gatherings.length === 0) return;
+    const finished = this.gatherings;
+    // Before anybody hears of an outcome: who answers with another publish begins another batch, behind all of these.
+    this.gatherings = [];
+    const open = finished.filter((gathering) => gathering.isOpen);
+    for (const gathering of open) this.close(gathering);
+    for (const gathering of open) this.finish(gathering);
   }
 
-  private gatheringFor(partition: number, logId: number, level: DurabilityLevel, message: OutgoingMessage): Gathering {
-    let gathering = this.gatherings.get(logId);
-    const size = maxRecordSize(message.key?.length ?? -1, message.value?.length ?? -1, message.headers);
-    // A batch has one level; mixing them in two open batches would change the order of one publisher's messages.
-    const fits = gathering?.level === level && gathering.builder.sizeBytes + size <= MAX_GATHERED_BATCH_BYTES;
-    if (gathering !== undefined && !fits) {
-      this.gatherings.delete(logId);
-      this.finish(gathering);
-      gathering = undefined;
+  private gatheringFor(
+    group: LogGroup,
+    wanted: DurabilityLevel,
+    message: OutgoingMessage,
+    token: number,
+    listener: PublishListener,
+  ): Gathering {
+    const level = group.isVolatile ? DurabilityLevel.memory : wanted;
+    // Only this class writes there.
+    const open = group.open as Gathering | undefined;
+    if (open !== undefined) {
+      // A batch has one level; mixing them in two open batches would change the order of one publisher's messages.
+      if (open.level === level && fits(open.builder, message)) return open;
+      this.close(open);
+      this.finish(open);
     }
-    if (gathering === undefined) {
-      const builder = (this.spareBuilders.pop() ?? new BatchBuilder()).start();
-      gathering = { partition, logId, level, builder, shares: [] };
-      this.gatherings.set(logId, gathering);
+    this.closeOthers(group);
+    return this.begin(group, level, token, listener);
+  }
+
+  /** Submits the open batches that a log of the group is in. */
+  private closeOthers(group: LogGroup): void {
+    let isAnyOpen = this.byLog.size > 0;
+    while (isAnyOpen) {
+      isAnyOpen = false;
+      for (let index = 0; index < group.logIds.length; index++) {
+        const other = this.byLog.get(group.logIds[index]!);
+        if (other === undefined) continue;
+        this.close(other);
+        this.finish(other);
+        // Whoever was told of a failure may have published again, to logs that were passed already.
+        isAnyOpen = true;
+      }
     }
+  }
+
+  private begin(group: LogGroup, level: DurabilityLevel, token: number, listener: PublishListener): Gathering {
+    const builder = (this.spareBuilders.pop() ?? new BatchBuilder()).start();
+    const outcome = this.spareOutcomes.pop() ?? new SharedOutcome(this.spareOutcomes);
+    const gathering: Gathering = { group, level, builder, outcome, token, listener, isOpen: true };
+    group.open = gathering;
+    for (let index = 0; index < group.logIds.length; index++) this.byLog.set(group.logIds[index]!, gathering);
+    this.gatherings.push(gathering);
     return gathering;
   }
 
-  private finish(gathering: Gathering): void {
-    const { partition, logId, level, builder, shares } = gathering;
-    const [only] = shares;
-    // The first message was refused by the builder, and its publisher has been told.
-    if (only === undefined) return;
-    if (shares.length === 1) {
-      this.submit(partition, logId, builder.finish(), level, only.token, only.listener);
+  /** Nothing is added to it any more. */
+  private close(gathering: Gathering): void {
+    const { group } = gathering;
+    gathering.isOpen = false;
+    group.open = undefined;
+    for (let index = 0; index < group.logIds.length; index++) this.byLog.delete(group.logIds[index]!);
+  }
+
+  private finish({ group, level, builder, outcome, token, listener }: Gathering): void {
+    if (outcome.shares === 0) {
+      // The first message was refused by the builder, and its publisher has been told.
+      outcome.recycle();
+      return;
+    }
+    if (outcome.shares === 1) {
+      outcome.recycle();
+      this.submit(group, builder.finish(), level, token, listener);
     } else {
-      this.submit(partition, logId, builder.finish(), level, 0, new SharedOutcome(shares));
+      this.submit(group, builder.finish(), level, 0, outcome);
     }
     const isWorthKeeping = this.spareBuilders.length < MAX_SPARE_BUILDERS && builder.bytes.length <= KEPT_BUILDER_BYTES;
     if (isWorthKeeping) this.spareBuilders.push(builder);
   }
+}
+
+function fits({ sizeBytes }: BatchBuilder, { key, value, headers }: OutgoingMessage): boolean {
+  if (sizeBytes > MAX_GATHERED_BATCH_BYTES) return false;
+  return sizeBytes + maxRecordSize(key?.length ?? -1, value?.length ?? -1, headers) <= MAX_GATHERED_BATCH_BYTES;
 }

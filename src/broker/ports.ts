@@ -3,7 +3,14 @@
  * borrowed: they are valid only until the call returns.
  */
 import type { BrokerError } from './errors.js';
-import type { Binding, ExchangeDeclaration, ExchangeEntry, QueueDeclaration, QueueSettings, RoutedMessage } from './model.js';
+import type {
+  Binding,
+  ExchangeDeclaration,
+  ExchangeEntry,
+  QueueDeclaration,
+  QueueSettings,
+  RoutedMessage,
+} from './model.js';
 
 /** How safe a message is; the numbers order the levels. */
 export const DurabilityLevel = { memory: 1, disk: 2, quorum: 3 } as const;
@@ -41,7 +48,7 @@ export interface TopicSettings {
   readonly queue?: QueueSettings;
 }
 
-/** Gets the outcome of publishes. `token` is the caller's own number. Called in a later turn or, for memory durability, at the end of this one. */
+/** Gets the outcome of publishes. `baseOffset` is -1 for a message that several logs have stored. `token` is the caller's own number. Called in a later turn or, for memory durability, at the end of this one. */
 export interface PublishListener {
   published(
     token: number,
@@ -136,13 +143,16 @@ export interface PollHandle {
 export interface ConsumeOptions {
   readonly automaticAck: boolean;
   readonly credit: number;
-  /** Nobody else may consume. @throws BrokerError `access-refused` by `closed` when somebody does. */
+  /** Nobody else may consume; refused with `access-refused` when somebody does. */
   readonly exclusive?: boolean;
   /** Higher ones get messages first, as long as they can take them; 0 = normal. */
   readonly priority?: number;
   /** The session's connection: exclusive queues are for their owner only. */
   readonly connection?: string;
-  /** Called once, when every owner has taken the consumer. A refusal comes by `QueueConsumer.closed` instead. */
+  /**
+   * Called once after `consume` has returned, when every owner has taken the consumer, and before the first delivery. With it, every refusal comes by
+   * `QueueConsumer.closed` instead, also after `consume` has returned; without it, what is known at once is thrown.
+   */
   readonly opened?: () => void;
 }
 
@@ -274,8 +284,8 @@ export interface Broker {
 
   declare(declaration: Declaration): Promise<TopicEntry>;
   describe(topic: TopicEntry): Promise<PartitionStateReport[]>;
-  delete(name: string): Promise<void>;
-  purge(name: string): Promise<number>;
+  delete(name: string, vhost?: string): Promise<void>;
+  purge(name: string, vhost?: string): Promise<number>;
   /** False while the way to the disk or to another shard is congested: sessions then hold confirms, and with them window credit, back. */
   readonly accepting: boolean;
 }

@@ -30,6 +30,7 @@ interface Asked {
 export class QueuePoll implements PollHandle {
   private readonly slices: readonly PollSlice[];
   private readonly consumer: QueueConsumer;
+  private readonly beforeGet: () => void;
   /** Not answered yet, the oldest first. */
   private readonly asked = new Deque<Asked>();
   /** Where the oldest request began, and how many partitions had nothing for it. */
@@ -37,7 +38,14 @@ export class QueuePoll implements PollHandle {
   private empty = 0;
   private isOver = false;
 
-  constructor(partitions: number, consumer: QueueConsumer, open: (partition: number, part: PollPart) => PollSlice) {
+  /** `beforeGet`: for what must not be overtaken by a request. */
+  constructor(
+    partitions: number,
+    consumer: QueueConsumer,
+    open: (partition: number, part: PollPart) => PollSlice,
+    beforeGet: () => void = () => undefined,
+  ) {
+    this.beforeGet = beforeGet;
     this.consumer = consumer;
     const part: PollPart = {
       deliver: (partition, record, redelivered, count) => consumer.deliver(partition, record, redelivered, count),
@@ -49,6 +57,7 @@ export class QueuePoll implements PollHandle {
   }
 
   get(automaticAck: boolean, done: (left: number, error?: BrokerError) => void): void {
+    this.beforeGet();
     this.asked.pushBack({ automaticAck, done });
     // A single partition answers in order by itself; of several, another one may have to be asked first.
     if (this.slices.length === 1) this.slices[0]!.get(automaticAck);

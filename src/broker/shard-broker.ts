@@ -14,18 +14,24 @@ import { TopicFollower } from './follower.js';
 import { MAX_FOLLOWERS_PER_TURN } from './limits.js';
 import type { LogBoundsTable, LogFiles } from './log-views.js';
 import { MessageBatcher } from './message-batcher.js';
+import type { RoutedMessage } from './model.js';
 import { PartitionOwner } from './partition-owner.js';
 import { Partitioner } from './partitioner.js';
 import type { PeerLink } from './peer-link.js';
 import type * as ports from './ports.js';
 import { answerAdmin, RequestsIn } from './requests-in.js';
 import { RequestsOut } from './requests-out.js';
+import { isVolatileLog, type LogGroup, RouteGroups } from './route-groups.js';
+import { RoutedPublisher } from './routed-publisher.js';
+import { Router } from './routing/router.js';
 import type { AdminRequest } from './shard-messages.js';
 import { SlotWatch } from './slot-watch.js';
 import { Turn } from './turn.js';
 
 /** How often a draining broker looks whether its requests to other shards were answered. */
 const DRAIN_POLL_MS = 2;
+
+const NO_BYTES = new Uint8Array(0);
 
 /** What a shard's broker is made of. */
 export interface ShardBrokerOptions {
@@ -51,7 +57,11 @@ export class ShardBroker implements ports.Broker {
   private readonly control: ControlLink;
   private readonly turn: Turn;
   private readonly timers: Timers;
+  /** Where messages that are published to exchanges go. */
+  readonly router: Router;
+  private readonly groups: RouteGroups;
   private readonly batcher: MessageBatcher;
+  private readonly routed: RoutedPublisher;
   /** By topic id. */
   private readonly partitioners = new Map<number, Partitioner>();
   private readonly watch: SlotWatch;
@@ -74,7 +84,13 @@ export class ShardBroker implements ports.Broker {
     this.control = options.control;
     this.timers = options.timers;
     this.turn = new Turn(options.timers);
-    this.batcher = new MessageBatcher(this.submit, () => options.clock.nowMs());
+    this.router = new Router((vhost, name) => options.catalog.topic(name, vhost));
+    options.catalog.listen(this.router);
+    this.groups = new RouteGroups(options.shards);
+    const nowMs = (): number => options.clock.nowMs();
+    this.batcher = new MessageBatcher(this.submit, nowMs);
+    const { router, groups, batcher } = this;
+    this.routed = new RoutedPublisher({ router, groups, batcher, nowMs, partitionFor: this.partitionFor });
     this.turn.addStep(() => this.batcher.flush());
     this.owner = new PartitionOwner(options.shard, options.storage, options.clock, this.turn);
     this.turn.addStep(() => this.runLaterWork());
@@ -114,6 +130,7 @@ export class ShardBroker implements ports.Broker {
   /** A topic has left the catalog: ends what reads it here. */
   topicDeleted(topic: ports.TopicEntry): void {
     this.partitioners.delete(topic.topicId);
+    this.groups.forget(topic);
     const error = new BrokerError('not-found', `"${topic.name}" was deleted`);
     for (const follower of this.followers) {
       if (follower.topicId === topic.topicId) follower.close(error);
@@ -151,8 +168,8 @@ export class ShardBroker implements ports.Broker {
     return this.storage.accepting && this.links.every((link) => link.writable);
   }
 
-  topic(name: string): ports.TopicEntry | undefined {
-    return this.catalog.topic(name);
+  topic(name: string, vhost?: string): ports.TopicEntry | undefined {
+    return this.catalog.topic(name, vhost);
   }
 
   topics(): Iterable<ports.TopicEntry> {
@@ -173,7 +190,7 @@ export class ShardBroker implements ports.Broker {
       return;
     }
     this.batcher.flush();
-    this.submit(partition, entry.logId, bytes, level, token, listener);
+    this.submit(this.groups.single(partition, entry.logId), bytes, level, token, listener);
   }
 
   publishMessages(
@@ -198,14 +215,15 @@ export class ShardBroker implements ports.Broker {
         return;
       }
       const { logId } = topic.partitions[chosen]!;
-      this.batcher.addStamped(chosen, logId, messages, producer, level, token, listener);
+      this.batcher.addStamped(this.groups.single(chosen, logId), messages, producer, level, token, listener);
       return;
     }
     const partitioner = this.partitioner(topic.topicId);
     const unkeyed = chosen ?? partitioner.next(count);
     for (const message of messages) {
       const target = chosen ?? (message.key === null ? unkeyed : partitioner.forKey(message.key, count));
-      this.batcher.add(target, topic.partitions[target]!.logId, message, level, token, listener);
+      const group = this.groups.single(target, topic.partitions[target]!.logId);
+      this.batcher.add(group, message, level, token, listener);
     }
     this.turn.mark();
   }
@@ -224,6 +242,12 @@ export class ShardBroker implements ports.Broker {
     limits: FetchLimits,
     done: (fetched: readonly ports.FetchedBatches[]) => void,
   ): () => void {
+    if (isVolatile(topic)) {
+      const error = notReadable(topic);
+      const refused = { batches: NO_BYTES, logStart: 0, end: 0, error };
+      done(positions.map(({ partition, offset }) => ({ partition, nextOffset: offset, ...refused })));
+      return () => undefined;
+    }
     return this.fetcher.fetch(topic, positions, limits, done);
   }
 
@@ -232,6 +256,7 @@ export class ShardBroker implements ports.Broker {
     positions: readonly ports.PartitionPosition[],
     batches: ports.BatchFollower,
   ): ports.FollowHandle {
+    if (isVolatile(topic)) throw notReadable(topic);
     const context = {
       table: this.table,
       files: this.files,
@@ -260,6 +285,7 @@ export class ShardBroker implements ports.Broker {
     const { logStart, end } = this.table.read(entry.slot);
     if (start.at === 'beginning') return { offset: logStart, timestampMs: 0 };
     if (start.at === 'end') return { offset: end, timestampMs: 0 };
+    if (isVolatile(topic)) throw notReadable(topic);
     try {
       return this.files.offsetForTime(entry.logId, entry.slot, start.timestampMs, end);
     } catch (error) {
@@ -295,7 +321,7 @@ export class ShardBroker implements ports.Broker {
 
   async declare(declaration: ports.Declaration): Promise<ports.TopicEntry> {
     await this.control.declare(declaration);
-    const topic = this.catalog.topic(declaration.name);
+    const topic = this.catalog.topic(declaration.name, declaration.vhost);
     // Somebody may have deleted it between the answer and now.
     if (topic === undefined) throw new BrokerError('not-found', `"${declaration.name}" was deleted meanwhile`);
     return topic;
@@ -307,25 +333,58 @@ export class ShardBroker implements ports.Broker {
     return (await Promise.all(requests)) as ports.PartitionStateReport[];
   }
 
-  delete(name: string): Promise<void> {
-    return this.control.delete(name);
+  delete(name: string, vhost?: string): Promise<void> {
+    return this.control.delete(name, vhost);
   }
 
-  async purge(name: string): Promise<number> {
-    const topic = this.catalog.topic(name);
+  async purge(name: string, vhost?: string): Promise<number> {
+    const topic = this.catalog.topic(name, vhost);
     if (topic === undefined) throw new BrokerError('not-found', `Cannot purge "${name}": it does not exist`);
+    this.batcher.flush();
     const requests = topic.partitions.map(({ logId }) => this.admin({ kind: 'purge', logId }));
     // The owner answers a purge request with the number of messages (administration.ts).
     const counts = (await Promise.all(requests)) as number[];
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
+  // ---- RoutingBroker ----
+
+  publishRouted(vhost: string, message: RoutedMessage, token: number, listener: ports.PublishListener): number {
+    const outcomes = this.routed.publish(vhost, message, token, listener);
+    if (outcomes > 0) this.turn.mark();
+    return outcomes;
+  }
+
+  poll(queue: ports.TopicEntry, connection: string, consumer: ports.QueueConsumer): ports.PollHandle {
+    return this.consumers.poll(queue, connection, consumer, () => this.batcher.flush());
+  }
+
+  async counts(queue: ports.TopicEntry): Promise<ports.QueueCounts> {
+    this.batcher.flush();
+    const requests = queue.partitions.map(({ logId }) => this.admin({ kind: 'counts', logId }));
+    // The owner answers a counts request with QueueCounts (administration.ts).
+    const counts = (await Promise.all(requests)) as ports.QueueCounts[];
+    let ready = 0;
+    let consumers = 0;
+    for (const one of counts) {
+      ready += one.ready;
+      // A consumer of a queue is one of each of its partitions.
+      consumers = Math.max(consumers, one.consumers);
+    }
+    return { ready, consumers };
+  }
+
   // ---- Inside ----
 
-  /** Sends a finished batch to its log's owner. */
+  private readonly partitionFor = (topic: ports.TopicEntry, key: Uint8Array | null): number => {
+    const partitioner = this.partitioner(topic.topicId);
+    const count = topic.partitions.length;
+    return key === null ? partitioner.next(count) : partitioner.forKey(key, count);
+  };
+
+  /** Sends a finished batch to the owner of its logs. */
   private readonly submit = (
-    partition: number,
-    logId: number,
+    group: LogGroup,
     bytes: Uint8Array,
     level: ports.DurabilityLevel,
     token: number,
@@ -335,8 +394,11 @@ export class ShardBroker implements ports.Broker {
       listener.publishFailed(token, new BrokerError('shutting-down', 'Cannot publish: the node is shutting down'));
       return;
     }
+    const { logIds, partition } = group;
+    const logId = logIds[0]!;
     const peer = this.peerOf(logId);
-    if (peer === undefined) this.owner.append(logId, bytes, level, token, listener);
+    if (logIds.length > 1) (peer ?? this.owner).appendMany(logIds, bytes, level, token, listener);
+    else if (peer === undefined) this.owner.append(logId, bytes, level, token, listener);
     else peer.append(partition, logId, bytes, level, token, listener);
   };
 
@@ -368,6 +430,15 @@ export class ShardBroker implements ports.Broker {
     for (const work of works) work();
     if (this.laterWork.length > 0) this.turn.mark();
   }
+}
+
+function isVolatile(topic: ports.TopicEntry): boolean {
+  return topic.partitions.some(({ logId }) => isVolatileLog(logId));
+}
+
+function notReadable(topic: ports.TopicEntry): BrokerError {
+  const text = `Cannot read "${topic.name}" by offset: it is kept in memory only, and consumers take its messages`;
+  return new BrokerError('unsupported', text);
 }
 
 function requirePartition(topic: ports.TopicEntry, partition: number): ports.PartitionEntry {

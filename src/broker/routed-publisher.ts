@@ -1,0 +1,96 @@
+/**
+ * Publishes to exchanges: asks the router where a message goes, makes the record that all of its destinations store, and gathers it by group of logs.
+ */
+import { encodeUtf8 } from '../base/utf8.js';
+import { EnvelopeWriter } from '../record/amqp/envelope.js';
+import { maxRecordSize } from '../record/batch-builder.js';
+import { MAX_BATCH_BYTES } from '../record/limits.js';
+import type { RecordHeader } from '../record/records.js';
+import { BrokerError } from './errors.js';
+import { MAX_REMEMBERED_KEYS } from './limits.js';
+import type { MessageBatcher } from './message-batcher.js';
+import type { RoutedMessage } from './model.js';
+import { DurabilityLevel, type PublishListener, type TopicEntry } from './ports.js';
+import type { RouteGroups, RoutePlan } from './route-groups.js';
+import { withoutBcc } from './routing/carbon-copies.js';
+import type { Router } from './routing/router.js';
+
+/** What a routed publish needs of its shard. */
+export interface RoutedPublisherParts {
+  readonly router: Router;
+  readonly groups: RouteGroups;
+  readonly batcher: MessageBatcher;
+  readonly nowMs: () => number;
+  /** The partition of a message in a topic that has several. */
+  readonly partitionFor: (topic: TopicEntry, key: Uint8Array | null) => number;
+}
+
+/** See the top of this file. One per shard. */
+export class RoutedPublisher {
+  private readonly parts: RoutedPublisherParts;
+  private readonly envelopes = new EnvelopeWriter();
+  private readonly keys = new Map<string, Uint8Array>();
+  /** Filled anew for each message: the batcher copies. */
+  private readonly record: {
+    key: Uint8Array | null;
+    value: Uint8Array | null;
+    headers: readonly RecordHeader[];
+    timestampMs: number;
+  } = { key: null, value: null, headers: [], timestampMs: 0 };
+
+  constructor(parts: RoutedPublisherParts) {
+    this.parts = parts;
+  }
+
+  /** As RoutingBroker.publishRouted. */
+  publish(vhost: string, message: RoutedMessage, token: number, listener: PublishListener): number {
+    const { exchange, routingKey, properties } = message;
+    const { router, groups } = this.parts;
+    const destinations = router.routePublished(vhost, exchange, routingKey, properties);
+    if (destinations.topics.length === 0) return 0;
+    const plan = groups.planOf(destinations);
+    const level = message.persistent ? DurabilityLevel.disk : DurabilityLevel.memory;
+    this.fill(message);
+    this.gather(plan, level, token, listener);
+    return plan.outcomes;
+  }
+
+  private fill({ exchange, routingKey, properties, body }: RoutedMessage): void {
+    const { record } = this;
+    record.key = exchange === '' ? null : this.keyBytes(routingKey);
+    record.value = body;
+    record.headers = this.envelopes.headers(exchange, routingKey, withoutBcc(properties));
+    record.timestampMs = this.parts.nowMs();
+    const bytes = maxRecordSize(record.key?.length ?? -1, body.length, record.headers);
+    if (bytes > MAX_BATCH_BYTES / 2) {
+      // Before anything is stored anywhere: a builder would refuse it in the midst of its destinations.
+      throw new BrokerError(
+        'too-large',
+        `Cannot publish a message of ${bytes} bytes: the limit is ${MAX_BATCH_BYTES / 2}`,
+      );
+    }
+  }
+
+  private gather(plan: RoutePlan, level: DurabilityLevel, token: number, listener: PublishListener): void {
+    const { batcher, groups } = this.parts;
+    const { record } = this;
+    for (let index = 0; index < plan.groups.length; index++) {
+      batcher.add(plan.groups[index]!, record, level, token, listener);
+    }
+    for (let index = 0; index < plan.spread.length; index++) {
+      const topic = plan.spread[index]!;
+      const partition = this.parts.partitionFor(topic, record.key);
+      batcher.add(groups.single(partition, topic.partitions[partition]!.logId), record, level, token, listener);
+    }
+  }
+
+  private keyBytes(routingKey: string): Uint8Array {
+    let bytes = this.keys.get(routingKey);
+    if (bytes === undefined) {
+      if (this.keys.size >= MAX_REMEMBERED_KEYS) this.keys.clear();
+      bytes = encodeUtf8(routingKey);
+      this.keys.set(routingKey, bytes);
+    }
+    return bytes;
+  }
+}
