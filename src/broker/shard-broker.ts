@@ -14,7 +14,8 @@ import { TopicFollower } from './follower.js';
 import { MAX_FOLLOWERS_PER_TURN } from './limits.js';
 import type { LogBoundsTable, LogFiles } from './log-views.js';
 import { MessageBatcher } from './message-batcher.js';
-import type { RoutedMessage } from './model.js';
+import type { Binding, ExchangeDeclaration, ExchangeEntry, RoutedMessage } from './model.js';
+import { ModelAdministration } from './model-administration.js';
 import { PartitionOwner } from './partition-owner.js';
 import { Partitioner } from './partitioner.js';
 import type { PeerLink } from './peer-link.js';
@@ -47,7 +48,7 @@ export interface ShardBrokerOptions {
 }
 
 /** See the top of this file. */
-export class ShardBroker implements ports.Broker {
+export class ShardBroker implements ports.Broker, ports.RoutingBroker {
   readonly shard: number;
   readonly owner: PartitionOwner;
   private readonly shards: number;
@@ -55,6 +56,7 @@ export class ShardBroker implements ports.Broker {
   private readonly table: LogBoundsTable;
   private readonly files: LogFiles;
   private readonly control: ControlLink;
+  private readonly model: ModelAdministration;
   private readonly turn: Turn;
   private readonly timers: Timers;
   /** Where messages that are published to exchanges go. */
@@ -82,6 +84,7 @@ export class ShardBroker implements ports.Broker {
     this.table = options.table;
     this.files = options.files;
     this.control = options.control;
+    this.model = new ModelAdministration(options.catalog, options.control);
     this.timers = options.timers;
     this.turn = new Turn(options.timers);
     this.router = new Router((vhost, name) => options.catalog.topic(name, vhost));
@@ -353,6 +356,48 @@ export class ShardBroker implements ports.Broker {
     const outcomes = this.routed.publish(vhost, message, token, listener);
     if (outcomes > 0) this.turn.mark();
     return outcomes;
+  }
+
+  hasVhost(vhost: string): boolean {
+    return this.model.hasVhost(vhost);
+  }
+
+  exchange(vhost: string, name: string): ExchangeEntry | undefined {
+    return this.model.exchange(vhost, name);
+  }
+
+  exchanges(vhost: string): Iterable<ExchangeEntry> {
+    return this.model.exchanges(vhost);
+  }
+
+  bindings(vhost: string, filter?: { readonly source?: string; readonly destination?: string }): Iterable<Binding> {
+    return this.model.bindings(vhost, filter);
+  }
+
+  declareExchange(declaration: ExchangeDeclaration): Promise<ExchangeEntry> {
+    return this.model.declareExchange(declaration);
+  }
+
+  deleteExchange(vhost: string, name: string, ifUnused: boolean): Promise<void> {
+    return this.model.deleteExchange(vhost, name, ifUnused);
+  }
+
+  bind(vhost: string, binding: Binding, connection: string): Promise<void> {
+    return this.model.bind(vhost, binding, connection);
+  }
+
+  unbind(vhost: string, binding: Binding, connection: string): Promise<void> {
+    return this.model.unbind(vhost, binding, connection);
+  }
+
+  deleteQueue(vhost: string, name: string, options: ports.DeleteQueueOptions): Promise<number> {
+    // What this session has published before goes with the queue, or keeps it.
+    this.batcher.flush();
+    return this.model.deleteQueue(vhost, name, options);
+  }
+
+  connectionClosed(connection: string): Promise<void> {
+    return this.model.connectionClosed(connection);
   }
 
   poll(queue: ports.TopicEntry, connection: string, consumer: ports.QueueConsumer): ports.PollHandle {
