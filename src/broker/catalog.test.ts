@@ -27,7 +27,8 @@ class Control {
   }
 
   declare(name: string, kind: 'topic' | 'queue', over: Declared = {}, slots?: number): number {
-    return this.apply(validateDeclaration(this.catalog, declaration(name, kind, over), 2, slots));
+    const node = { defaultPartitions: 2, slots: slots ?? 131_072, shards: 1 };
+    return this.apply(validateDeclaration(this.catalog, declaration(name, kind, over), node));
   }
 
   delete(name: string): void {

@@ -9,8 +9,8 @@ import { ByteReader, ByteWriter } from '../base/bytes.js';
 import { DecodeError } from '../base/errors.js';
 import type { CatalogListener } from './catalog/listener.js';
 import { isPredeclared } from './catalog/predeclared.js';
-import { VolatileIds } from './catalog/volatile-ids.js';
 import { type CatalogTopic, VhostImage } from './catalog/vhost-image.js';
+import { VolatileIds } from './catalog/volatile-ids.js';
 import { decodeChange, encodeChange, type MetadataChange } from './metadata-changes.js';
 import { PRODUCER_EPOCHS_MAX, VOLATILE_ID_FIRST } from './metadata-limits.js';
 import { type Binding, DEFAULT_VHOST, type ExchangeEntry } from './model.js';
@@ -139,7 +139,10 @@ export class Catalog {
   }
 
   /** Bindings of a virtual host, or those from one exchange, or those to one destination. */
-  *bindings(vhost: string, filter: { readonly source?: string; readonly destination?: string } = {}): Iterable<Binding> {
+  *bindings(
+    vhost: string,
+    filter: { readonly source?: string; readonly destination?: string } = {},
+  ): Iterable<Binding> {
     const image = this.vhosts.get(vhost);
     if (image === undefined) return;
     const { source, destination } = filter;
@@ -195,9 +198,14 @@ export class Catalog {
 
   /** Applies all changes of the step `version`. @throws BugError when one does not follow from the image. */
   applyStep(version: number, changes: readonly MetadataChange[]): void {
+    this.beginStep(version);
+    for (const change of changes) this.applyChange(change);
+  }
+
+  /** Begins the step `version`, whose changes follow by `applyChange`. @throws BugError unless it rises */
+  beginStep(version: number): void {
     assert(version > this.lastVersion, `Cannot apply version ${version} to a catalog of version ${this.lastVersion}`);
     this.lastVersion = version;
-    for (const change of changes) this.applyChange(change);
   }
 
   /** From now on what is applied can be taken back by `rollBack`, until `keep`. For an image without listeners. */
@@ -223,7 +231,8 @@ export class Catalog {
     for (let index = undo.length - 1; index >= 0; index--) undo[index]!();
   }
 
-  private applyChange(change: MetadataChange): void {
+  /** Applies one change of the step that was begun last. @throws BugError when it does not follow from the image */
+  applyChange(change: MetadataChange): void {
     switch (change.kind) {
       case 'create-topic':
         this.create(change.topic);
@@ -253,7 +262,7 @@ export class Catalog {
         this.deleteVhost(change.vhost);
         break;
       case 'reserve-producer-ids':
-        this.reservedProducerIds = Math.max(this.reservedProducerIds, change.below);
+        this.reserveProducerIds(change.below);
         break;
       case 'producer-epoch':
         this.setEpoch(change.producerId, change.epoch);
@@ -475,12 +484,22 @@ export class Catalog {
     return image;
   }
 
+  private reserveProducerIds(below: number): void {
+    const before = this.reservedProducerIds;
+    this.reservedProducerIds = Math.max(before, below);
+    this.undo?.push(() => {
+      this.reservedProducerIds = before;
+    });
+  }
+
   /** Remembers the epochs that were raised last; a producer forgotten here is fenced by its logs and takes a new id. */
   private setEpoch(producerId: number, epoch: number): void {
     const before = this.epochs.get(producerId);
     this.epochs.delete(producerId);
     this.epochs.set(producerId, epoch);
-    this.undo?.push(() => (before === undefined ? this.epochs.delete(producerId) : this.epochs.set(producerId, before)));
+    this.undo?.push(() =>
+      before === undefined ? this.epochs.delete(producerId) : this.epochs.set(producerId, before),
+    );
     if (this.epochs.size <= PRODUCER_EPOCHS_MAX) return;
     for (const oldest of this.epochs.keys()) {
       this.epochs.delete(oldest);

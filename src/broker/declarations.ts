@@ -1,23 +1,31 @@
 /** What a declaration changes in a catalog: pure, on the control thread. */
 import { utf8Size } from '../base/utf8.js';
+import { creation, type NodeShape, SMALL_NODE, withDefaults } from './catalog/creation.js';
+import { queueDeclarationChanges, requireAccess } from './catalog/queue-declarations.js';
+import { Removal, vhostOf } from './catalog/removal.js';
+import { refuseReservedName, resource } from './catalog/sentences.js';
+import { requireVhost } from './catalog/vhost-declarations.js';
 import type { Catalog, CatalogTopic, MetadataChange } from './catalog.js';
 import { BrokerError } from './errors.js';
 import {
   DEFAULT_LINGER_MS,
-  DEFAULT_RETENTION_BYTES,
-  DEFAULT_RETENTION_MS,
-  DEFAULT_SEGMENT_BYTES,
-  DEFAULT_SEGMENT_MS,
-  LOG_ID_MAX,
-  PARTITIONS_MAX,
   PARTITIONS_PER_TOPIC_MAX,
   SEGMENT_BYTES_MAX,
   SEGMENT_BYTES_MIN,
   SEGMENT_MS_MIN,
   TOPIC_NAME_BYTES_MAX,
-  TOPICS_MAX,
 } from './metadata-limits.js';
+import { DEFAULT_VHOST } from './model.js';
 import { type Declaration, DurabilityLevel, type StartAt, type TopicSettings } from './ports.js';
+
+export { type NodeShape, SMALL_NODE } from './catalog/creation.js';
+export {
+  bindingChanges,
+  exchangeDeclarationChanges,
+  exchangeDeletionChanges,
+  unbindingChanges,
+} from './catalog/exchange-declarations.js';
+export { requireVhost, vhostCreationChanges, vhostDeletionChanges } from './catalog/vhost-declarations.js';
 
 type Settings = Declaration['settings'];
 /** Settings that are numbers, in the order in which differences are looked for. */
@@ -26,39 +34,75 @@ const NUMBERS = ['retentionMs', 'retentionBytes', 'segmentBytes', 'segmentMs', '
 /**
  * Checks a declaration against a catalog and says what it changes; nothing when it exists. What is declared again must not differ in a setting
  * that the declaration names; what it does not name is not compared. Declaring a queue where a topic exists gives the topic a cursor; declaring a
- * topic where a queue exists finds the queue's log. `defaultPartitions` is for topics that name no number; `slots` is the size of the shared
- * partition table.
- * @throws BrokerError `invalid-request`, `limit-exceeded`, `already-exists`, `not-found` or `wrong-kind`.
+ * topic where a queue exists finds the queue's log. A declaration with `queue` follows RabbitMQ's rules instead.
+ * @throws BrokerError `invalid-request`, `limit-exceeded`, `already-exists`, `not-found`, `wrong-kind`, or one of RabbitMQ's refusals.
  */
 export function validateDeclaration(
   catalog: Catalog,
   declaration: Declaration,
-  defaultPartitions: number,
-  slots: number = PARTITIONS_MAX,
+  node: NodeShape = SMALL_NODE,
 ): readonly MetadataChange[] {
-  const { name, settings } = declaration;
+  const { name, vhost = DEFAULT_VHOST, settings, queue } = declaration;
+  requireVhost(catalog, vhost);
+  if (queue !== undefined) return queueDeclarationChanges(catalog, declaration, queue, node);
   const subject = `${settings.kind} ${quoted(name)}`;
   checkName(name, settings.kind);
-  const existing = catalog.topic(name);
+  const existing = catalog.topic(name, vhost);
   if (declaration.passive) {
     checkPassively(existing, settings.kind, subject);
     return [];
   }
   checkNumbers(declaration, subject);
   if (existing === undefined) {
-    const count = declaration.partitions || (settings.kind === 'queue' ? 1 : defaultPartitions);
-    return creation(catalog, declaration, count, slots, subject);
+    refuseReservedName('queue', name);
+    const count = declaration.partitions || (settings.kind === 'queue' ? 1 : node.defaultPartitions);
+    const topic = { vhost, name, settings: withDefaults(settings), count, volatileOn: undefined };
+    return [creation(catalog, topic, node, subject)];
   }
+  requireAccess(existing, '', resource('queue', vhost, name));
   const attaches = settings.kind === 'queue' && existing.settings.kind === 'topic';
   refuseDifference(existing, declaration, subject, attaches);
   return attaches ? [attachment(existing, settings, declaration.start)] : [];
 }
 
-/** What deleting a topic or queue changes. @throws BrokerError `not-found` */
-export function deletionChanges(catalog: Catalog, name: string): readonly MetadataChange[] {
-  const topic = catalog.topic(name);
+/** What deleting a topic or queue changes. @throws BrokerError `not-found`, `resource-locked` */
+export function deletionChanges(
+  catalog: Catalog,
+  name: string,
+  vhost: string = DEFAULT_VHOST,
+): readonly MetadataChange[] {
+  const topic = catalog.topic(name, vhost);
   if (topic === undefined) throw new BrokerError('not-found', `Cannot delete ${quoted(name)}: it does not exist`);
-  return [{ kind: 'delete-topic', topicId: topic.topicId }];
+  requireAccess(topic, '', resource('queue', vhost, name));
+  return removalChanges(catalog, topic);
+}
+
+/** The queue that a connection wants to delete; undefined when there is none, which is no error. @throws BrokerError `resource-locked`, `not-found` */
+export function queueToDelete(
+  catalog: Catalog,
+  vhost: string,
+  name: string,
+  connection: string,
+): CatalogTopic | undefined {
+  const topic = requireVhost(catalog, vhost).topics.get(name);
+  if (topic !== undefined) requireAccess(topic, connection, resource('queue', vhost, name));
+  return topic;
+}
+
+/** What removing a topic or queue that exists changes. */
+export function removalChanges(catalog: Catalog, topic: CatalogTopic): readonly MetadataChange[] {
+  return new Removal(catalog, requireVhost(catalog, vhostOf(topic))).topic(topic).changes;
+}
+
+/** What the end of a connection changes: its exclusive queues go, of whatever virtual host they are. */
+export function connectionEndChanges(catalog: Catalog, connection: string): readonly MetadataChange[] {
+  const removals = new Map<string, Removal>();
+  for (const topic of catalog.exclusiveQueues(connection)) {
+    const vhost = vhostOf(topic);
+    const removal = removals.get(vhost) ?? new Removal(catalog, requireVhost(catalog, vhost));
+    removals.set(vhost, removal.topic(topic));
+  }
+  return [...removals.values()].flatMap((removal) => removal.changes);
 }
 
 /** @throws BrokerError `invalid-request` unless `name` may name a topic or queue: 1 to 255 bytes of UTF-8 without control characters. */
@@ -155,47 +199,6 @@ function refuseDifference(existing: CatalogTopic, declaration: Declaration, subj
 
 function durabilityName(level: DurabilityLevel): string {
   return Object.entries(DurabilityLevel).find(([, value]) => value === level)?.[0] ?? String(level);
-}
-
-function creation(
-  catalog: Catalog,
-  { name, settings }: Declaration,
-  count: number,
-  slots: number,
-  subject: string,
-): readonly MetadataChange[] {
-  if (catalog.topicCount >= TOPICS_MAX) {
-    throw new BrokerError(
-      'limit-exceeded',
-      `Cannot declare ${subject}: there are ${TOPICS_MAX} topics and queues already`,
-    );
-  }
-  if (catalog.partitionCount + count > slots || catalog.nextLogId + count - 1 > LOG_ID_MAX) {
-    throw new BrokerError(
-      'limit-exceeded',
-      `Cannot declare ${subject} with partitions=${count}: the node has ${catalog.partitionCount} of at most ${slots} partitions`,
-    );
-  }
-  const firstLogId = catalog.nextLogId;
-  const partitions = catalog
-    .freeSlots(count)
-    .map((slot, partition) => ({ partition, logId: firstLogId + partition, slot }));
-  const topic = { name, topicId: catalog.nextTopicId, settings: withDefaults(settings), partitions };
-  return [{ kind: 'create-topic', topic }];
-}
-
-/** Settings of something new. A queue keeps its messages until they are acknowledged, unless it names a retention. */
-function withDefaults(settings: Settings): TopicSettings {
-  const isQueue = settings.kind === 'queue';
-  return {
-    kind: settings.kind,
-    durability: settings.durability ?? DurabilityLevel.disk,
-    retentionMs: settings.retentionMs ?? (isQueue ? -1 : DEFAULT_RETENTION_MS),
-    retentionBytes: settings.retentionBytes ?? DEFAULT_RETENTION_BYTES,
-    segmentBytes: settings.segmentBytes ?? DEFAULT_SEGMENT_BYTES,
-    segmentMs: settings.segmentMs ?? DEFAULT_SEGMENT_MS,
-    lingerMs: settings.lingerMs ?? DEFAULT_LINGER_MS,
-  };
 }
 
 function attachment(topic: CatalogTopic, settings: Settings, start: StartAt): MetadataChange {

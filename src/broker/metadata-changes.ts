@@ -57,6 +57,12 @@ export interface MetadataStep {
   readonly changes: readonly MetadataChange[];
 }
 
+/** A step as it is written: without what is volatile in it. */
+export interface EncodedStep {
+  readonly version: number;
+  readonly bytes: Uint8Array;
+}
+
 const VERSION = 1;
 const KIND = {
   'create-topic': 1,
@@ -76,6 +82,10 @@ const KIND = {
 const KIND_CREATE_TOPIC_IN_VHOST = 13;
 /** Several changes of one step. */
 const KIND_STEP = 14;
+/** Several steps that are written together. */
+const KIND_GROUP = 15;
+/** A group's writer may take what one record may hold (src/node/metadata-log.ts). */
+const GROUP_BYTES_MAX = 64 * 1024 * 1024;
 
 /** The bytes of one change; they are the caller's. @throws BugError for what must not be written. */
 export function encodeChange(change: MetadataChange): Uint8Array {
@@ -89,12 +99,29 @@ export function encodeStep(changes: readonly MetadataChange[]): Uint8Array {
   const [first] = changes;
   assert(first !== undefined, 'A step without changes is not written');
   if (changes.length === 1) return encodeChange(first);
-  const writer = new ByteWriter(1024);
+  const writer = new ByteWriter(1024, GROUP_BYTES_MAX);
   writer.u8(VERSION);
   writer.u8(KIND_STEP);
   writer.uvarint(changes.length);
   for (const change of changes) {
     const bytes = encodeChange(change);
+    writer.uvarint(bytes.length);
+    writer.raw(bytes);
+  }
+  return writer.copy();
+}
+
+/** The bytes of one record: one step, or several of rising versions. @throws EncodeError beyond 64 MiB. */
+export function encodeGroup(steps: readonly EncodedStep[]): Uint8Array {
+  const [first] = steps;
+  assert(first !== undefined, 'A group without steps is not written');
+  if (steps.length === 1) return first.bytes;
+  const writer = new ByteWriter(4096, GROUP_BYTES_MAX);
+  writer.u8(VERSION);
+  writer.u8(KIND_GROUP);
+  writer.uvarint(steps.length);
+  for (const { version, bytes } of steps) {
+    writer.uvarint(version - first.version);
     writer.uvarint(bytes.length);
     writer.raw(bytes);
   }
@@ -168,6 +195,20 @@ export function decodeStep(bytes: Uint8Array): MetadataChange[] {
   for (let index = 0; index < count; index++) changes.push(decodeChange(reader.view(reader.uvarint())));
   refuseRest(reader);
   return changes;
+}
+
+/** The steps of a record whose first version is `version`. @throws DecodeError */
+export function decodeGroup(version: number, bytes: Uint8Array): MetadataStep[] {
+  const reader = new ByteReader(bytes);
+  if (readKind(reader) !== KIND_GROUP) return [{ version, changes: decodeStep(bytes) }];
+  const steps: MetadataStep[] = [];
+  const count = reader.uvarint();
+  for (let index = 0; index < count; index++) {
+    const stepVersion = version + reader.uvarint();
+    steps.push({ version: stepVersion, changes: decodeStep(reader.view(reader.uvarint())) });
+  }
+  refuseRest(reader);
+  return steps;
 }
 
 function readKind(reader: ByteReader): number {

@@ -25,6 +25,8 @@ export const EXCHANGES_MAX = 100_000;
 export const BINDINGS_MAX = 1_000_000;
 /** Steps that the control thread carries out together: one write, one sync and one message to each shard. */
 export const STEPS_PER_GROUP = 4_096;
+/** Bytes of a group, as written; one step may be larger. */
+export const GROUP_BYTES_MAX = 16 * 1024 * 1024;
 /** Producer ids handed out by one entry of the metadata log, so that few entries are needed. */
 export const PRODUCER_ID_BLOCK = 1_000;
 /** Producers whose raised epoch is remembered; the oldest go first. */

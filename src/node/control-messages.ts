@@ -2,9 +2,10 @@
  * What the control thread and the shards say to each other. Cold: structured clones over the thread's port. One closed union per direction.
  */
 
-import type { MetadataChange } from '../broker/catalog.js';
+import type { MetadataStep } from '../broker/catalog.js';
 import type { BrokerErrorCode } from '../broker/errors.js';
-import type { Declaration } from '../broker/ports.js';
+import type { Binding, ExchangeDeclaration } from '../broker/model.js';
+import type { Declaration, DeleteQueueOptions } from '../broker/ports.js';
 import type { CleanJob } from '../storage/clean-segment.js';
 import type { ShardReport } from './shard-report.js';
 
@@ -14,24 +15,71 @@ export interface PlainError {
   readonly message: string;
 }
 
+/** When a queue's logs may be sealed. */
+export interface SealConditions {
+  readonly ifUnused: boolean;
+  readonly ifEmpty: boolean;
+}
+
+/** Whether logs were sealed, and how many messages wait in them together; or why not. */
+export type SealResult =
+  | { readonly sealed: true; readonly ready: number }
+  | { readonly sealed: false; readonly reason: 'in-use' | 'not-empty' };
+
+/** A step that a shard could not apply. */
+export interface StepFailure {
+  readonly version: number;
+  readonly error: PlainError;
+}
+
+/** What sessions may ask of the metadata; ControlLink says what each means. */
+export type MetadataRequest =
+  | { readonly kind: 'declare'; readonly declaration: Declaration }
+  | { readonly kind: 'delete'; readonly name: string; readonly vhost?: string | undefined }
+  | {
+      readonly kind: 'delete-queue';
+      readonly vhost: string;
+      readonly name: string;
+      readonly options: DeleteQueueOptions;
+    }
+  | { readonly kind: 'delete-topic'; readonly topicId: number }
+  | { readonly kind: 'declare-exchange'; readonly declaration: ExchangeDeclaration }
+  | { readonly kind: 'delete-exchange'; readonly vhost: string; readonly name: string; readonly ifUnused: boolean }
+  | { readonly kind: 'bind' | 'unbind'; readonly vhost: string; readonly binding: Binding; readonly connection: string }
+  | { readonly kind: 'connection-closed'; readonly connection: string }
+  | { readonly kind: 'create-vhost' | 'delete-vhost'; readonly vhost: string }
+  | { readonly kind: 'init-producer'; readonly producerId: number };
+
 /** What sessions may ask of the control thread. */
 export type ControlRequest =
-  | { readonly kind: 'declare'; readonly declaration: Declaration }
-  | { readonly kind: 'delete'; readonly name: string }
-  | { readonly kind: 'init-producer'; readonly producerId: number }
+  | MetadataRequest
   | { readonly kind: 'status' }
   /** Rewrites a segment on the background pool. */
   | { readonly kind: 'clean'; readonly job: CleanJob }
   | { readonly kind: 'metrics' };
 
+/** What a shard listens for: WebSocket and HTTP, or AMQP over TCP. */
+export type DoorName = 'http' | 'amqp';
+
 /** From the control thread to a shard. */
 export type ToShard =
-  /** Opens the doors on `port`; with `sharePort` several shards accept on it. */
-  | { readonly kind: 'listen'; readonly port: number; readonly sharePort: boolean }
+  /** Opens a door on `port`; with `sharePort` several shards accept on it. */
+  | { readonly kind: 'listen'; readonly door: DoorName; readonly port: number; readonly sharePort: boolean }
+  /** What holds publishers back, if anything: memory, disk. */
+  | { readonly kind: 'alarms'; readonly active: readonly string[] }
   /** How the whole node is, for /readyz. */
   | { readonly kind: 'ready'; readonly ready: boolean; readonly reasons: readonly string[] }
-  /** Applies one change of the metadata log; answered with `applied`. */
-  | { readonly kind: 'apply'; readonly version: number; readonly change: MetadataChange }
+  /** Applies steps of the metadata in order; answered with `applied` when all are. */
+  | { readonly kind: 'apply'; readonly steps: readonly MetadataStep[] }
+  /** Seals logs of this shard, all or none, behind what is being applied; answered with `sealed`. */
+  | {
+      readonly kind: 'seal';
+      readonly seal: number;
+      readonly logIds: readonly number[];
+      readonly conditions: SealConditions;
+    }
+  /** Takes seals back: what was to be deleted is not. */
+  | { readonly kind: 'unseal'; readonly logIds: readonly number[] }
   /** Answers a `request`. */
   | { readonly kind: 'answer'; readonly request: number; readonly result: unknown; readonly error?: PlainError }
   /** Wants a `report`. */
@@ -55,7 +103,8 @@ export type FromShard =
   | { readonly kind: 'listening'; readonly port: number }
   /** The doors could not be opened. */
   | { readonly kind: 'listen-failed'; readonly message: string }
-  | { readonly kind: 'applied'; readonly version: number; readonly error?: PlainError }
+  | { readonly kind: 'applied'; readonly failures: readonly StepFailure[] }
+  | { readonly kind: 'sealed'; readonly seal: number; readonly result: SealResult }
   | { readonly kind: 'request'; readonly request: number; readonly body: ControlRequest }
   | { readonly kind: 'report'; readonly collection: number; readonly report: ShardReport }
   /** A log line for the node's one log. */

@@ -1,6 +1,7 @@
 import type { ControlLink } from '../broker/control-link.js';
 import { BrokerError } from '../broker/errors.js';
-import type { Declaration } from '../broker/ports.js';
+import type { Binding, ExchangeDeclaration } from '../broker/model.js';
+import type { Declaration, DeleteQueueOptions } from '../broker/ports.js';
 import type { CleanJob, CleanResult } from '../storage/clean-segment.js';
 import type { BackgroundPool } from '../storage/maintenance.js';
 import type { ControlRequest, FromShard, PlainError } from './control-messages.js';
@@ -20,14 +21,50 @@ export class ControlRequests implements ControlLink, BackgroundPool {
     this.post = post;
   }
 
-  // The control thread answers each kind of request with the type that is named here (control-thread.ts).
+  // The control thread answers each kind of request with the type that is named here (control.ts, node.ts).
 
   declare(declaration: Declaration): Promise<{ created: boolean }> {
     return this.ask({ kind: 'declare', declaration }) as Promise<{ created: boolean }>;
   }
 
-  async delete(name: string): Promise<void> {
-    await this.ask({ kind: 'delete', name });
+  async delete(name: string, vhost?: string): Promise<void> {
+    await this.ask({ kind: 'delete', name, vhost });
+  }
+
+  deleteQueue(vhost: string, name: string, options: DeleteQueueOptions): Promise<number> {
+    return this.ask({ kind: 'delete-queue', vhost, name, options }) as Promise<number>;
+  }
+
+  async deleteTopic(topicId: number): Promise<void> {
+    await this.ask({ kind: 'delete-topic', topicId });
+  }
+
+  async declareExchange(declaration: ExchangeDeclaration): Promise<void> {
+    await this.ask({ kind: 'declare-exchange', declaration });
+  }
+
+  async deleteExchange(vhost: string, name: string, ifUnused: boolean): Promise<void> {
+    await this.ask({ kind: 'delete-exchange', vhost, name, ifUnused });
+  }
+
+  async bind(vhost: string, binding: Binding, connection: string): Promise<void> {
+    await this.ask({ kind: 'bind', vhost, binding, connection });
+  }
+
+  async unbind(vhost: string, binding: Binding, connection: string): Promise<void> {
+    await this.ask({ kind: 'unbind', vhost, binding, connection });
+  }
+
+  async connectionClosed(connection: string): Promise<void> {
+    await this.ask({ kind: 'connection-closed', connection });
+  }
+
+  async createVhost(vhost: string): Promise<void> {
+    await this.ask({ kind: 'create-vhost', vhost });
+  }
+
+  async deleteVhost(vhost: string): Promise<void> {
+    await this.ask({ kind: 'delete-vhost', vhost });
   }
 
   initProducer(producerId: number): Promise<{ producerId: number; epoch: number }> {

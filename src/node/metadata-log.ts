@@ -5,7 +5,7 @@
  * ```
  * DATA/metadata/snapshot       the catalog's snapshot, framed like one record, replaced atomically
  * DATA/metadata/VERSION.log    records behind the snapshot of that version
- * record   length u32 (of what follows the CRC) · crc32c u32 (of what follows it) · version i64 · change
+ * record   length u32 (of what follows the CRC) · crc32c u32 (of what follows it) · version i64 · change, step or group
  * ```
  */
 import { join } from 'node:path';
@@ -13,7 +13,8 @@ import { ByteReader } from '../base/byte-reader.js';
 import { ByteWriter } from '../base/byte-writer.js';
 import { crc32c } from '../base/crc32c.js';
 import { CodedError } from '../base/errors.js';
-import { Catalog, decodeChange, encodeChange, type MetadataChange } from '../broker/catalog.js';
+import { Catalog, type MetadataChange } from '../broker/catalog.js';
+import { decodeGroup, type EncodedStep, encodeGroup, encodeStep } from '../broker/metadata-changes.js';
 import { DiskError } from '../io/disk/disk-error.js';
 import type { Disk, DiskFile } from '../io/ports.js';
 
@@ -24,8 +25,11 @@ const MAX_RECORD_BYTES = 64 * 1024 * 1024;
 /** A log of this size is replaced by a snapshot at the next start or change. */
 const SNAPSHOT_AFTER_BYTES = 16 * 1024 * 1024;
 
-/** Why the metadata log cannot be used. After `failed` nothing more is appended until the next start. */
-export class MetadataLogError extends CodedError<'corrupt' | 'failed'> {}
+/**
+ * Why the metadata log cannot be used. After `no-space` it is as it was, and goes on once there is room; after `failed` nothing more is appended
+ * until the next start.
+ */
+export class MetadataLogError extends CodedError<'corrupt' | 'no-space' | 'failed'> {}
 
 interface MetadataRecord {
   readonly version: number;
@@ -43,6 +47,8 @@ export class MetadataLog {
   private file: DiskFile;
   private filePath: string;
   private size: number;
+  /** A record that found no room may have left a part of itself behind the end. */
+  private hasRest = false;
   private failure: MetadataLogError | undefined;
 
   private constructor(disk: Disk, folder: string, catalog: Catalog, filePath: string, file: DiskFile, size: number) {
@@ -74,23 +80,78 @@ export class MetadataLog {
     return this.catalog.version;
   }
 
-  /** Appends a change, waits until it is on disk, and applies it to the catalog. Returns its version. @throws MetadataLogError `failed` */
+  /**
+   * Appends a change, waits until it is on disk, and applies it to the catalog. Returns its version.
+   * @throws MetadataLogError `no-space`, `failed`: then nothing was changed
+   */
   async append(change: MetadataChange): Promise<number> {
-    if (this.failure !== undefined) throw this.failure;
     const version = this.catalog.version + 1;
-    const record = frame(this.writer, version, encodeChange(change));
+    await this.writeGroup([{ version, bytes: encodeStep([change]) }]);
+    this.catalog.apply(version, change);
+    this.snapshotIfLong();
+    return version;
+  }
+
+  /**
+   * Writes steps that the catalog has already, as one record with one sync: after a crash all of them are there, or none.
+   * @throws MetadataLogError `no-space`, `failed`: then none of them is on disk, and the catalog is the caller's to put right; EncodeError when they
+   * are too much for one record
+   */
+  async appendApplied(steps: readonly EncodedStep[]): Promise<void> {
+    await this.writeGroup(steps);
+    this.snapshotIfLong();
+  }
+
+  private async writeGroup(steps: readonly EncodedStep[]): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    const record = frame(this.writer, steps[0]!.version, encodeGroup(steps));
+    this.write(record);
     try {
-      this.file.write(record, this.size);
       await this.file.sync();
     } catch (error) {
       // After a failed sync nobody knows what is on disk, so nothing more may follow it.
-      this.failure = new MetadataLogError('failed', `Cannot write the metadata log ${this.filePath}`, error);
-      throw this.failure;
+      throw this.fail(error);
     }
     this.size += record.length;
-    this.catalog.apply(version, change);
+  }
+
+  private snapshotIfLong(): void {
     if (this.size >= SNAPSHOT_AFTER_BYTES) this.writeSnapshot();
-    return version;
+  }
+
+  /** Puts a record behind the last one, in place of what is left of one that found no room. */
+  private write(record: Uint8Array): void {
+    try {
+      this.cutRest();
+      // Until the whole record is there, it is a rest.
+      this.hasRest = true;
+      this.file.write(record, this.size);
+      this.hasRest = false;
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== 'no-space') throw this.fail(error);
+      this.cutRestIfPossible();
+      throw new MetadataLogError('no-space', `Cannot write the metadata log ${this.filePath}: no space is left`, error);
+    }
+  }
+
+  private cutRest(): void {
+    if (!this.hasRest) return;
+    this.file.truncate(this.size);
+    this.hasRest = false;
+  }
+
+  /** Gives the room back at once. Where even that needs room, the next record tries again, and a start cuts it as a torn tail. */
+  private cutRestIfPossible(): void {
+    try {
+      this.cutRest();
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== 'no-space') throw this.fail(error);
+    }
+  }
+
+  private fail(error: unknown): MetadataLogError {
+    this.failure = new MetadataLogError('failed', `Cannot write the metadata log ${this.filePath}`, error);
+    return this.failure;
   }
 
   close(): void {
@@ -166,7 +227,9 @@ function replay(file: DiskFile, path: string, catalog: Catalog): number {
   file.read(bytes, 0);
   let at = 0;
   for (let record = readRecord(bytes, at); record !== undefined; record = readRecord(bytes, at)) {
-    if (record.version > catalog.version) catalog.apply(record.version, decodeChange(record.payload));
+    for (const { version, changes } of decodeGroup(record.version, record.payload)) {
+      if (version > catalog.version) catalog.applyStep(version, changes);
+    }
     at = record.end;
   }
   if (wholeRecordBehind(bytes, at)) {

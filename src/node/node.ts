@@ -6,16 +6,17 @@ import { BrokerError } from '../broker/errors.js';
 import { PARTITIONS_MAX } from '../broker/metadata-limits.js';
 import { FRAME_OVERHEAD_BYTES } from '../doors/ws/limits.js';
 import { BackgroundPool } from '../io/background-pool.js';
-import { realClock } from '../io/clock/real-clock.js';
+import { realClock, realTimers } from '../io/clock/real-clock.js';
 import { RealDisk } from '../io/disk/real-disk.js';
 import { createDoorbellPorts, createMeshLayout, minimumMeshBytes, planMeshBudget } from '../io/ring/index.js';
 import { inThread, type SpawnOptions, workerThreads } from '../io/threads.js';
 import { canSharePort, chooseEngine, type EngineChoice, probePort } from '../io/ws/index.js';
 import type { CleanJob, CleanResult } from '../storage/clean-segment.js';
 import { findJournals, removeJournals } from '../storage/journal/reader.js';
+import { AlarmWatch, realAlarmSources } from './alarms.js';
 import { ConfigError, checkSettings, type NodeConfig, type NodeSettings, refuseStrangers } from './config.js';
 import { Control } from './control.js';
-import type { ControlRequest, PlainError } from './control-messages.js';
+import type { ControlRequest, DoorName, PlainError } from './control-messages.js';
 import { DataFolder, journalIdOf } from './data-folder.js';
 import { type NodeLog, silentLog } from './log.js';
 import { MetadataLog } from './metadata-log.js';
@@ -47,6 +48,8 @@ export interface RunningNode {
   readonly config: NodeConfig;
   /** The bound port of WebSocket and HTTP; undefined when that door is closed. */
   readonly port: number | undefined;
+  /** The bound port of AMQP 0-9-1; undefined when that door is closed. */
+  readonly amqpPort: number | undefined;
   /** `ws://host:port/ws`, where clients connect. */
   readonly url: string | undefined;
   readonly engine: EngineChoice;
@@ -86,6 +89,7 @@ function refuseSmallRings(config: NodeConfig): void {
 class NodeProcess implements RunningNode {
   readonly config: NodeConfig;
   port: number | undefined;
+  amqpPort: number | undefined;
   engine: EngineChoice = { engine: 'ws', reason: '' };
   /** Until then the death of a shard is the start's failure. */
   isStarted = false;
@@ -101,6 +105,7 @@ class NodeProcess implements RunningNode {
     maxThreads: 1,
     idleTimeoutMs: POOL_IDLE_MS,
   });
+  private readonly alarms: AlarmWatch;
   private folder: DataFolder | undefined;
   private metadata: MetadataLog | undefined;
   private shards: ShardGroup | undefined;
@@ -111,6 +116,7 @@ class NodeProcess implements RunningNode {
     this.config = config;
     this.log = options.log ?? silentLog;
     this.onDeath = options.onDeath ?? endProcess;
+    this.alarms = new AlarmWatch(realAlarmSources(config.data), realTimers, config, (active) => this.alarmed(active));
     this.failedStart = new Promise((_, reject) => {
       this.failStart = reject;
     });
@@ -129,7 +135,8 @@ class NodeProcess implements RunningNode {
     this.metadata = MetadataLog.open(disk, this.folder.metadata);
     this.folder.removeStrayLogs((logId) => this.metadata?.catalog.topicOfLog(logId) !== undefined);
     this.engine = await chooseEngine(config.wsEngine);
-    const port = config.port === 'off' ? undefined : await probePort(config.host, config.port);
+    const port = await freePort(config.host, config.port);
+    const amqpPort = await freePort(config.host, config.amqpPort);
     const journals = findJournals(disk, this.folder.path);
     this.shards = new ShardGroup(config.shards === 0 ? inThread : workerThreads, this.setups(this.folder, journals), {
       request: (body) => this.request(body),
@@ -139,8 +146,12 @@ class NodeProcess implements RunningNode {
     });
     await this.recover(journals, disk);
     const { shards, metadata } = this;
-    this.control = new Control(metadata, (version, change) => shards.apply(version, change), config.defaultPartitions);
-    if (port !== undefined) await this.listen(port);
+    const { defaultPartitions } = config;
+    const shape = { defaultPartitions, slots: PARTITIONS_MAX, shards: Math.max(1, config.shards) };
+    this.control = new Control(metadata, shards, shape);
+    if (port !== undefined) this.port = await this.listen('http', port);
+    if (amqpPort !== undefined) this.amqpPort = await this.listen('amqp', amqpPort);
+    await this.alarms.start();
     this.shards.tell({ kind: 'ready', ready: true, reasons: [] });
     this.folder.writeNodeFile({
       nodeId: config.nodeId,
@@ -148,6 +159,7 @@ class NodeProcess implements RunningNode {
       pid: process.pid,
       host: config.host,
       port: this.port ?? 'off',
+      amqpPort: this.amqpPort ?? 'off',
       engine: this.engine.engine,
     });
   }
@@ -180,11 +192,14 @@ class NodeProcess implements RunningNode {
     this.log.info({ logs, durationMs }, 'Logs recovered');
   }
 
-  private async listen(port: number): Promise<void> {
+  private async listen(door: DoorName, port: number): Promise<number> {
     const count = Math.max(1, this.config.shards);
-    const share = count === 1 || (await canSharePort(this.engine.engine));
-    if (!share) this.warnings.push('This platform cannot share a port between threads: one shard accepts for all');
-    this.port = await this.shards!.listen(port, share ? count : 1);
+    // AMQP sockets are Node's own, as those of the `ws` engine.
+    const share = count === 1 || (await canSharePort(door === 'amqp' ? 'ws' : this.engine.engine));
+    if (!share) {
+      this.warnings.push(`This platform cannot share the ${door} port between threads: one shard accepts for all`);
+    }
+    return await this.shards!.listen(door, port, share ? count : 1);
   }
 
   private setups(folder: DataFolder, oldJournalIds: readonly number[]): SpawnOptions<ShardSetup>[] {
@@ -235,19 +250,21 @@ class NodeProcess implements RunningNode {
       throw new BrokerError('internal', 'The node is still starting');
     }
     switch (body.kind) {
-      case 'declare':
-        return control.declare(body.declaration);
-      case 'delete':
-        return control.delete(body.name);
-      case 'init-producer':
-        return control.initProducer(body.producerId);
       case 'clean':
         return this.pool.run(body.job);
       case 'status':
         return nodeStatus(this.facts, metadata.catalog, await shards.collect(), realClock.nowMs());
       case 'metrics':
         return nodeMetrics(this.facts, metadata.catalog, await shards.collect(), realClock.nowMs());
+      default:
+        return control.request(body);
     }
+  }
+
+  private alarmed(active: readonly string[]): void {
+    const text = active.length === 0 ? 'Publishers are served again' : `Publishers are held back: low on ${active.join(' and ')}`;
+    this.log.warn({ alarms: active }, text);
+    this.shards?.tell({ kind: 'alarms', active });
   }
 
   private died(shard: number, error: Error): void {
@@ -259,12 +276,18 @@ class NodeProcess implements RunningNode {
 
   private async shutDown(reason: string): Promise<void> {
     this.log.info({}, `Stopping: ${reason}`);
+    this.alarms.stop();
     await this.shards?.stop(reason);
     await this.pool.close();
     this.metadata?.close();
     this.folder?.close();
     this.log.info({}, 'Stopped; everything is on disk');
   }
+}
+
+/** The port to listen on, which nobody else has; undefined for a closed door. @throws ListenError */
+async function freePort(host: string, port: number | 'off'): Promise<number | undefined> {
+  return port === 'off' ? undefined : await probePort(host, port);
 }
 
 function plainError(error: unknown): PlainError {

@@ -5,7 +5,7 @@ import type { ControlRequest, FromShard, ToShard } from './control-messages.js';
 import { ShardGroup } from './shard-group.js';
 import type { ShardSetup } from './shard-setup.js';
 
-const CHANGE = { kind: 'delete-topic', topicId: 1 } as const;
+const STEPS = [{ version: 7, changes: [{ kind: 'delete-topic', topicId: 1 }] }] as const;
 
 /** A thread whose messages a test sees and answers. */
 class FakeThread {
@@ -77,33 +77,51 @@ async function turn(): Promise<void> {
 }
 
 describe('shard group', () => {
-  test('a change is applied when all say so, with the first error', async () => {
+  test('steps are applied when all say so, with what failed anywhere', async () => {
     const { group, threads } = new World(3);
     let outcome: unknown = 'waiting';
-    const applied = group.apply(7, CHANGE).then((error) => {
-      outcome = error;
+    const applied = group.apply(STEPS).then((failures) => {
+      outcome = failures;
     });
-    threads[0]!.say({ kind: 'applied', version: 7 });
-    threads[2]!.say({ kind: 'applied', version: 7, error: { code: 'no-space', message: 'full' } });
+    threads[0]!.say({ kind: 'applied', failures: [] });
+    const failure = { version: 7, error: { code: 'no-space', message: 'full' } } as const;
+    threads[2]!.say({ kind: 'applied', failures: [failure] });
     await turn();
     expect(outcome).toBe('waiting');
-    threads[1]!.say({ kind: 'applied', version: 7 });
+    threads[1]!.say({ kind: 'applied', failures: [] });
     await applied;
-    expect(outcome).toEqual({ code: 'no-space', message: 'full' });
-    expect(threads[1]!.received).toEqual([{ kind: 'apply', version: 7, change: CHANGE }]);
+    expect(outcome).toEqual([failure]);
+    expect(threads[1]!.received).toEqual([{ kind: 'apply', steps: STEPS }]);
   });
 
   test('the first listener finds the port, the others share it; one that fails is named', async () => {
     const { group, threads } = new World(2);
-    const listening = group.listen(0, 2);
+    const listening = group.listen('http', 0, 2);
     threads[0]!.say({ kind: 'listening', port: 4711 });
     await turn();
-    expect(threads[1]!.received).toEqual([{ kind: 'listen', port: 4711, sharePort: true }]);
+    expect(threads[1]!.received).toEqual([{ kind: 'listen', door: 'http', port: 4711, sharePort: true }]);
     threads[1]!.say({ kind: 'listening', port: 4711 });
     expect(await listening).toBe(4711);
-    const again = group.listen(4711, 1);
+    const again = group.listen('http', 4711, 1);
     threads[0]!.say({ kind: 'listen-failed', message: 'Port 4711 is taken' });
     await expect(again).rejects.toThrow('Port 4711 is taken');
+  });
+
+  test('logs are sealed at their owners: all of them, or none', async () => {
+    const { group, threads } = new World(2);
+    const conditions = { ifUnused: true, ifEmpty: false };
+    const sealed = group.seal([4, 7, 6], conditions);
+    expect(threads[0]!.received).toEqual([{ kind: 'seal', seal: 1, logIds: [4, 6], conditions }]);
+    expect(threads[1]!.received).toEqual([{ kind: 'seal', seal: 2, logIds: [7], conditions }]);
+    const other = group.seal([9, 8], conditions);
+    threads[1]!.say({ kind: 'sealed', seal: 3, result: { sealed: true, ready: 1 } });
+    threads[1]!.say({ kind: 'sealed', seal: 2, result: { sealed: true, ready: 5 } });
+    threads[0]!.say({ kind: 'sealed', seal: 1, result: { sealed: true, ready: 2 } });
+    expect(await sealed).toEqual({ sealed: true, ready: 7 });
+    threads[0]!.say({ kind: 'sealed', seal: 4, result: { sealed: false, reason: 'in-use' } });
+    expect(await other).toEqual({ sealed: false, reason: 'in-use' });
+    expect(threads[0]!.kinds).toEqual(['seal', 'seal']);
+    expect(threads[1]!.received.at(-1)).toEqual({ kind: 'unseal', logIds: [9] });
   });
 
   test('requests are answered to the shard that asked, errors in plain words', async () => {

@@ -1,9 +1,19 @@
 /**
  * All shards of the node as the control thread sees them: started together, told together, awaited together.
  */
-import type { MetadataChange } from '../broker/catalog.js';
+import type { MetadataStep } from '../broker/catalog.js';
+import { ListenError } from '../io/listen/errors.js';
 import type { SpawnOptions, ThreadHandle, Threads } from '../io/threads.js';
-import type { ControlRequest, FromShard, PlainError, ToShard } from './control-messages.js';
+import type {
+  ControlRequest,
+  DoorName,
+  FromShard,
+  PlainError,
+  SealConditions,
+  SealResult,
+  StepFailure,
+  ToShard,
+} from './control-messages.js';
 import { shardEntry } from './shard-entry.js';
 import type { ShardReport } from './shard-report.js';
 import type { ShardSetup } from './shard-setup.js';
@@ -38,6 +48,9 @@ export class ShardGroup {
   private readonly events: ShardGroupEvents;
   private isStopping = false;
   private nextCollection = 1;
+  private nextSeal = 1;
+  /** Who waits for a seal, by its number. */
+  private readonly sealing = new Map<number, (result: SealResult) => void>();
 
   constructor(threads: Threads, setups: readonly SpawnOptions<ShardSetup>[], events: ShardGroupEvents) {
     this.events = events;
@@ -60,25 +73,60 @@ export class ShardGroup {
     return Promise.all(this.members.map((member) => this.one(member, kind, message)));
   }
 
-  /** Opens the doors of the first `count` shards on one port. Resolves with it. @throws Error in the engine's words. */
-  async listen(port: number, count: number): Promise<number> {
+  /** Opens one door of the first `count` shards on one port. Resolves with it. @throws Error in the listener's words. */
+  async listen(door: DoorName, port: number, count: number): Promise<number> {
     const listeners = this.members.slice(0, count);
     const sharePort = listeners.length > 1;
     let bound = port;
     for (const member of listeners) {
       const failed = this.one(member, 'listen-failed');
-      const listening = this.one(member, 'listening', { kind: 'listen', port: bound, sharePort });
+      const listening = this.one(member, 'listening', { kind: 'listen', door, port: bound, sharePort });
       const outcome = await Promise.race([listening, failed]);
-      if (outcome.kind === 'listen-failed') throw new Error(outcome.message);
+      if (outcome.kind === 'listen-failed') throw new ListenError('address-unavailable', outcome.message);
       bound = outcome.port;
     }
     return bound;
   }
 
-  /** Sends a change to every shard. Resolves when all have applied it, with the first error. */
-  async apply(version: number, change: MetadataChange): Promise<PlainError | undefined> {
-    const applied = await this.all('applied', { kind: 'apply', version, change });
-    return applied.find((message) => message.error !== undefined)?.error;
+  /** Sends steps to every shard. Resolves when all have applied them, with what failed. */
+  async apply(steps: readonly MetadataStep[]): Promise<readonly StepFailure[]> {
+    const applied = await this.all('applied', { kind: 'apply', steps });
+    return applied.flatMap(({ failures }) => failures);
+  }
+
+  /** Asks the owners of logs to seal them: all are, or none. */
+  async seal(logIds: readonly number[], conditions: SealConditions): Promise<SealResult> {
+    const owners = this.owners(logIds);
+    const results = await Promise.all(owners.map(([member, owned]) => this.sealOf(member, owned, conditions)));
+    const refusal = results.find((result) => !result.sealed);
+    if (refusal !== undefined) {
+      this.unseal(owners.flatMap(([, owned], index) => (results[index]!.sealed ? owned : [])));
+      return refusal;
+    }
+    return { sealed: true, ready: results.reduce((sum, result) => sum + (result.sealed ? result.ready : 0), 0) };
+  }
+
+  /** Takes seals back. */
+  unseal(logIds: readonly number[]): void {
+    for (const [member, owned] of this.owners(logIds)) member.thread.postMessage({ kind: 'unseal', logIds: owned });
+  }
+
+  private sealOf(member: Member, logIds: readonly number[], conditions: SealConditions): Promise<SealResult> {
+    const seal = this.nextSeal++;
+    return new Promise((resolve) => {
+      this.sealing.set(seal, resolve);
+      member.thread.postMessage({ kind: 'seal', seal, logIds, conditions });
+    });
+  }
+
+  /** The logs by the shard that owns them. */
+  private owners(logIds: readonly number[]): [Member, number[]][] {
+    const owned = new Map<Member, number[]>();
+    for (const logId of logIds) {
+      const member = this.members[logId % this.members.length]!;
+      owned.set(member, [...(owned.get(member) ?? []), logId]);
+    }
+    return [...owned];
   }
 
   /** Every shard's figures. */
@@ -117,7 +165,10 @@ export class ShardGroup {
 
   private receive(member: Member, message: FromShard): void {
     if (message.kind === 'request') this.answer(member, message.request, message.body);
-    else if (message.kind === 'log') this.events.log(message.level, message.message, message.fields);
+    else if (message.kind === 'sealed') {
+      this.sealing.get(message.seal)?.(message.result);
+      this.sealing.delete(message.seal);
+    } else if (message.kind === 'log') this.events.log(message.level, message.message, message.fields);
     else {
       const waiting = member.waiting.get(message.kind);
       member.waiting.delete(message.kind);

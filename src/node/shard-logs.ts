@@ -1,7 +1,13 @@
 /**
  * The logs that one shard owns: opened at the start, made and removed as the metadata says, each with its companion and its place in the broker.
  */
-import type { Catalog, CatalogTopic, MetadataChange } from '../broker/catalog.js';
+import {
+  type Catalog,
+  type CatalogTopic,
+  isVolatileTopic,
+  type MetadataChange,
+  type MetadataStep,
+} from '../broker/catalog.js';
 import { PartitionCompanion } from '../broker/companion.js';
 import { BrokerError } from '../broker/errors.js';
 import type { LogFiles } from '../broker/log-views.js';
@@ -19,6 +25,18 @@ interface OwnedEntry {
   readonly topic: CatalogTopic;
   readonly entry: PartitionEntry;
   readonly companion: PartitionCompanion;
+}
+
+/** A log that is not durable yet, and the step that made it. */
+interface MadeLog {
+  readonly version: number;
+  readonly log: PartitionLog;
+}
+
+/** A step that this shard could not carry out, and why. */
+export interface FailedStep {
+  readonly version: number;
+  readonly cause: unknown;
 }
 
 /** What the logs of a shard are made with. */
@@ -55,13 +73,39 @@ export class ShardLogs {
     return { logs: owned.length, warnings: [...report.warnings] };
   }
 
-  /** Brings this shard's catalog to `version`, and its logs with it; resolves when what that made or removed is durable. */
+  /** Applies a step of one change; resolves when what that made or removed is durable. @throws what a log could not do */
   async apply(catalog: Catalog, version: number, change: MetadataChange): Promise<void> {
+    const [failure] = await this.applySteps(catalog, [{ version, changes: [change] }]);
+    if (failure !== undefined) throw failure.cause;
+  }
+
+  /**
+   * Brings this shard's catalog forward, and its logs with it. Resolves when what that made or removed is durable, all in one commit, with the steps
+   * that failed; those behind them are applied all the same.
+   */
+  async applySteps(catalog: Catalog, steps: readonly MetadataStep[]): Promise<readonly FailedStep[]> {
+    const failures = new Map<number, unknown>();
+    const made: MadeLog[] = [];
+    for (const { version, changes } of steps) {
+      catalog.beginStep(version);
+      for (const change of changes) {
+        try {
+          await this.applyChange(catalog, version, change, made);
+        } catch (cause) {
+          if (!failures.has(version)) failures.set(version, cause);
+        }
+      }
+    }
+    await this.commitMade(made, failures);
+    return [...failures].map(([version, cause]) => ({ version, cause }));
+  }
+
+  private async applyChange(catalog: Catalog, version: number, change: MetadataChange, made: MadeLog[]): Promise<void> {
     const deleted = change.kind === 'delete-topic' ? catalog.topicById(change.topicId) : undefined;
-    catalog.apply(version, change);
+    catalog.applyChange(change);
     if (change.kind === 'create-topic') {
       const topic = catalog.topicById(change.topic.topicId);
-      if (topic !== undefined) await this.create(topic);
+      if (topic !== undefined) this.create(topic, version, made);
     } else if (change.kind === 'attach-cursor') {
       const topic = catalog.topicById(change.topicId);
       if (topic !== undefined) await this.attachCursor(topic);
@@ -71,14 +115,32 @@ export class ShardLogs {
     }
   }
 
-  /** Makes the logs of a new topic that this shard owns. */
-  private async create(topic: CatalogTopic): Promise<void> {
-    const owned = this.ownedEntries(topic);
-    for (const one of owned) {
-      this.storage.createLog(this.describe(one));
+  /** Makes the logs of a new topic that this shard owns. What is volatile is there at once; the others are `made` when they are durable. */
+  private create(topic: CatalogTopic, version: number, made: MadeLog[]): void {
+    for (const one of this.ownedEntries(topic)) {
+      if (isVolatileTopic(topic)) {
+        const log = this.storage.memory.create(this.describe(one));
+        this.addPartition(one, log, this.storage.memory);
+        continue;
+      }
+      const log = this.storage.createLog(this.describe(one));
       this.addToBroker(one);
+      made.push({ version, log });
     }
-    await this.committed(owned.map(({ entry }) => entry.logId));
+  }
+
+  /** Waits for the logs that were made. One that a later step of the same group has deleted needs no commit. */
+  private async commitMade(made: readonly MadeLog[], failures: Map<number, unknown>): Promise<void> {
+    const waits = made
+      .filter(({ log }) => this.storage.log(log.logId) === log)
+      .map(({ version, log }) =>
+        this.afterCommit(log).catch((cause: unknown) => {
+          if (!failures.has(version)) failures.set(version, cause);
+        }),
+      );
+    if (waits.length === 0) return;
+    this.storage.flush();
+    await Promise.all(waits);
   }
 
   /** Gives the logs of a topic their queue's cursor; resolves when it is durable where it starts. */
@@ -91,7 +153,7 @@ export class ShardLogs {
       const cursor = partition.companion.attachCursor();
       partition.settings = topic.settings;
       partition.log.config = logConfig(topic.settings);
-      if (!cursor.started) this.startCursorAt(partition.log, partition.companion, topic.start, partition.slot);
+      if (!cursor.started) this.startCursorAt(this.requireLog(logId), partition.companion, topic.start, partition.slot);
       this.broker.owner.touch(partition);
     }
     // The change goes into the journal first; a commit that began earlier would not cover it.
@@ -106,9 +168,10 @@ export class ShardLogs {
     for (const { logId, slot } of topic.partitions) {
       // A log whose creation failed half-way is known to storage alone.
       this.broker.owner.remove(logId)?.closeConsumers(error);
-      if (this.storage.log(logId) === undefined) continue;
+      if (isVolatileTopic(topic)) this.storage.memory.delete(logId);
+      else if (this.storage.log(logId) === undefined) continue;
       try {
-        this.storage.deleteLog(logId);
+        if (!isVolatileTopic(topic)) this.storage.deleteLog(logId);
       } catch (thrown) {
         // The others go all the same: their slots are about to be used again.
         failure ??= thrown;
@@ -134,9 +197,12 @@ export class ShardLogs {
     };
   }
 
-  private addToBroker({ topic, entry, companion }: OwnedEntry): void {
-    const log = this.requireLog(entry.logId);
-    const reader = new PushReader(this.files, entry.logId, entry.slot);
+  private addToBroker(owned: OwnedEntry): void {
+    this.addPartition(owned, this.requireLog(owned.entry.logId), this.files);
+  }
+
+  private addPartition({ topic, entry, companion }: OwnedEntry, log: OwnerLog, files: LogFiles): void {
+    const reader = new PushReader(files, entry.logId, entry.slot);
     this.broker.owner.add(new OwnedPartition(entry, log, companion, topic.settings, reader));
   }
 
@@ -165,17 +231,15 @@ export class ShardLogs {
 
   /** Resolves when these logs are durable as they are now. The failure of others in the same commit is none of theirs. */
   private async committed(logIds: readonly number[]): Promise<void> {
-    const waits = logIds.map(
-      (logId) =>
-        new Promise<void>((resolve, reject) => {
-          this.storage.afterCommit(
-            (error) => (error === undefined ? resolve() : reject(error)),
-            this.requireLog(logId),
-          );
-        }),
-    );
+    const waits = logIds.map((logId) => this.afterCommit(this.requireLog(logId)));
     this.storage.flush();
     await Promise.all(waits);
+  }
+
+  private afterCommit(log: PartitionLog): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.storage.afterCommit((error) => (error === undefined ? resolve() : reject(error)), log);
+    });
   }
 }
 

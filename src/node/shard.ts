@@ -3,10 +3,9 @@
  * main thread for `threads: 0`.
  */
 import { assert } from '../base/assert.js';
-import { Catalog, type MetadataChange } from '../broker/catalog.js';
+import { Catalog, type MetadataStep } from '../broker/catalog.js';
 import type { RequestHandler } from '../broker/peer-link.js';
 import { ShardBroker } from '../broker/shard-broker.js';
-import type { NativeDoor } from '../doors/ws/index.js';
 import { realClock, realTimers } from '../io/clock/real-clock.js';
 import { installCodecs } from '../io/codecs/install.js';
 import { RealDisk } from '../io/disk/real-disk.js';
@@ -16,16 +15,16 @@ import { RealRandom } from '../io/random/real-random.js';
 import { type InboundMessage, InThreadDoorbells, PortDoorbells, ShardMesh } from '../io/ring/index.js';
 import { ARENA_GRANULE_BYTES } from '../io/ring/layout.js';
 import type { ThreadPort } from '../io/threads.js';
-import type { WsServer } from '../io/ws/port.js';
 import { setCodec } from '../record/codec.js';
 import { inlinePool } from '../storage/maintenance.js';
 import { ShardStorage } from '../storage/shard-storage.js';
-import type { FromShard, PlainError, ToShard } from './control-messages.js';
+import type { FromShard, ToShard } from './control-messages.js';
 import { ControlRequests } from './control-requests.js';
 import { SharedLogFiles } from './log-files.js';
 import { MeshLink } from './mesh-link.js';
 import { PartitionPublisher, SharedBounds } from './partition-publisher.js';
-import { makeDoor, openServer } from './shard-doors.js';
+import { sealLogs } from './seal-logs.js';
+import { ShardDoors } from './shard-doors.js';
 import { ShardLogs } from './shard-logs.js';
 import { ShardMeter } from './shard-meter.js';
 import { type Readiness, shardProbe } from './shard-probe.js';
@@ -57,11 +56,10 @@ class Shard {
   private readonly files: SharedLogFiles;
   private readonly logs: ShardLogs;
   private readonly control: ControlRequests;
-  private readonly door: NativeDoor;
+  private readonly doors: ShardDoors;
   private readonly meter: ShardMeter;
-  private server: WsServer | undefined;
   /** Settles when the doors are open, or could not be opened. */
-  private opening: Promise<void> = Promise.resolve();
+  private opening: Promise<unknown> = Promise.resolve();
   private isClosing = false;
   /** What the control thread said last of the whole node. */
   private readiness: Readiness = { ready: false, reasons: ['The node is starting'] };
@@ -96,16 +94,20 @@ class Shard {
     };
     this.connectPeers();
     this.logs = new ShardLogs({ storage: this.storage, broker: this.broker, files: this.files, publisher });
-    this.door = makeDoor(setup, this.broker, this.control);
+    this.doors = new ShardDoors(
+      setup,
+      this.broker,
+      this.control,
+      shardProbe(this.control, () => this.readiness),
+    );
     this.meter = new ShardMeter({
       shard: setup.shard,
       broker: this.broker,
-      door: this.door,
+      doors: this.doors,
       mesh: this.mesh,
       links: this.links,
       storage: this.storage,
       laneBytes: setup.layout.budget.laneBytes,
-      connections: () => this.server?.connections() ?? 0,
     });
   }
 
@@ -124,16 +126,25 @@ class Shard {
   receive(message: ToShard): void {
     switch (message.kind) {
       case 'listen':
-        this.listen(message.port, message.sharePort);
+        this.listen(message);
         break;
       case 'apply':
-        this.applying = this.applying.then(() => this.apply(message.version, message.change));
+        this.applying = this.applying.then(() => this.apply(message.steps));
+        break;
+      case 'seal':
+        this.applying = this.applying.then(() => this.seal(message));
+        break;
+      case 'unseal':
+        for (const logId of message.logIds) this.broker.owner.unseal(logId);
         break;
       case 'answer':
         this.control.answered(message.request, message.result, message.error);
         break;
       case 'collect':
         this.port.postMessage({ kind: 'report', collection: message.collection, report: this.meter.report() });
+        break;
+      case 'alarms':
+        this.doors.setBlocked(message.active.length === 0 ? undefined : `low on ${message.active.join(' and ')}`);
         break;
       case 'ready':
         this.readiness = message;
@@ -204,20 +215,13 @@ class Shard {
     if (link !== undefined && handler !== undefined) link.deliver(message, isNotice, handler);
   }
 
-  private listen(port: number, sharePort: boolean): void {
-    this.opening = openServer(
-      this.setup,
-      port,
-      sharePort,
-      this.door,
-      shardProbe(this.control, () => this.readiness),
-    ).then(
-      (server) => {
-        this.server = server;
-        this.port.postMessage({ kind: 'listening', port: server.port });
-      },
+  private listen({ door, port, sharePort }: ToShard & { kind: 'listen' }): void {
+    // The shutdown waits for all of them.
+    const opening = this.doors.open(door, port, sharePort).then(
+      (bound) => this.port.postMessage({ kind: 'listening', port: bound }),
       (error: unknown) => this.port.postMessage({ kind: 'listen-failed', message: textOf(error) }),
     );
+    this.opening = Promise.all([this.opening, opening]);
   }
 
   /** Retention and cleaning, now and then. Heavy rewriting is done elsewhere; with everything on one thread there is no elsewhere. */
@@ -238,14 +242,16 @@ class Shard {
     this.maintenanceTimer.unref();
   }
 
-  private async apply(version: number, change: MetadataChange): Promise<void> {
-    let error: PlainError | undefined;
-    try {
-      await this.logs.apply(this.catalog, version, change);
-    } catch (thrown) {
-      error = { code: 'internal', message: textOf(thrown) };
-    }
-    this.port.postMessage(error === undefined ? { kind: 'applied', version } : { kind: 'applied', version, error });
+  private async apply(steps: readonly MetadataStep[]): Promise<void> {
+    const failures = await this.logs.applySteps(this.catalog, steps);
+    const plain = failures.map(({ version, cause }) => {
+      return { version, error: { code: 'internal' as const, message: textOf(cause) } };
+    });
+    this.port.postMessage({ kind: 'applied', failures: plain });
+  }
+
+  private seal({ seal, logIds, conditions }: ToShard & { kind: 'seal' }): void {
+    this.port.postMessage({ kind: 'sealed', seal, result: sealLogs(this.broker.owner, logIds, conditions) });
   }
 
   /** Reports the end of a step of the shutdown, also when the step failed: the others go on. */
@@ -260,12 +266,11 @@ class Shard {
   private async drain(reason: string): Promise<void> {
     // A listener that opened behind our back would hold the port, and the process with it.
     await this.opening;
-    this.server?.stopAccepting();
-    this.door.goAway(reason);
+    this.doors.goAway(reason);
     this.broker.stopAccepting();
     await this.applying;
     await this.broker.drained();
-    await this.server?.close();
+    await this.doors.close(reason);
     await this.broker.drained();
   }
 

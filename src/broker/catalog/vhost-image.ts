@@ -37,6 +37,11 @@ export class VhostImage {
     return this.bySource.get(binding.source)?.has(bindingKey(binding)) ?? false;
   }
 
+  /** The image's own object for a binding that is the same. */
+  findBinding(binding: Binding): Binding | undefined {
+    return this.bySource.get(binding.source)?.get(bindingKey(binding));
+  }
+
   bindingsFrom(source: string): Iterable<Binding> {
     return (this.bySource.get(source) ?? NO_BINDINGS).values();
   }

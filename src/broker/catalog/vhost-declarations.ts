@@ -1,0 +1,35 @@
+/** Making and removing virtual hosts. */
+import type { Catalog } from '../catalog.js';
+import { BrokerError } from '../errors.js';
+import type { MetadataChange } from '../metadata-changes.js';
+import { VHOSTS_MAX } from '../metadata-limits.js';
+import { DEFAULT_VHOST } from '../model.js';
+import { checkShortName } from './queue-declarations.js';
+import { Removal } from './removal.js';
+import type { VhostImage } from './vhost-image.js';
+
+/** @throws BrokerError `not-found` */
+export function requireVhost(catalog: Catalog, vhost: string): VhostImage {
+  const image = catalog.vhost(vhost);
+  if (image === undefined) throw new BrokerError('not-found', `no vhost '${vhost}'`);
+  return image;
+}
+
+/** What making a virtual host changes; nothing when it exists. @throws BrokerError `invalid-request`, `limit-exceeded` */
+export function vhostCreationChanges(catalog: Catalog, vhost: string): readonly MetadataChange[] {
+  if (catalog.hasVhost(vhost)) return [];
+  checkShortName(vhost, `virtual host '${vhost}'`);
+  if (catalog.vhostCount >= VHOSTS_MAX) {
+    throw new BrokerError('limit-exceeded', `Cannot make vhost '${vhost}': there are ${VHOSTS_MAX} already`);
+  }
+  return [{ kind: 'create-vhost', vhost }];
+}
+
+/** What removing a virtual host with all that is in it changes. @throws BrokerError `not-found`, `access-refused` for the default one */
+export function vhostDeletionChanges(catalog: Catalog, vhost: string): readonly MetadataChange[] {
+  const image = requireVhost(catalog, vhost);
+  if (vhost === DEFAULT_VHOST) {
+    throw new BrokerError('access-refused', `Cannot delete vhost '${vhost}': it is the default one`);
+  }
+  return new Removal(catalog, image).all().changes;
+}
