@@ -251,6 +251,15 @@ describe('the cache', () => {
     expect(world.names('through', 'k')).toEqual(['a']);
   });
 
+  it('keeps routes over changes elsewhere again when no way leads on any more', () => {
+    const onward = toExchange('amq.topic', 'amq.direct', 'other');
+    world.bind(toQueue('amq.topic', 'a', 'k'), onward);
+    world.unbind(onward);
+    const route = world.route('amq.topic', 'k');
+    world.bind(toQueue('amq.direct', 'b', 'k'));
+    expect(world.route('amq.topic', 'k')).toBe(route);
+  });
+
   it('does not hold what headers decided, also further on', () => {
     world.router.exchangeDeclared(exchangeOf('through', 'fanout'));
     world.bind(toExchange('through', 'amq.headers'), toQueue('amq.headers', 'a', '', { kind: text('x') }));

@@ -5,7 +5,7 @@ import { encodeUtf8 } from '../../base/utf8.js';
 import { decodeTable, encodeTable, type FieldValue, integerOf, textOf } from './field-table.js';
 import { anyFieldTable } from './fixtures.js';
 import { MAX_TABLE_BYTES, MAX_TABLE_DEPTH, MAX_TABLE_VALUES } from './limits.js';
-import { TableCursor } from './table-cursor.js';
+import { TableCursor, verifyTable } from './table-cursor.js';
 
 /** A table with one field named `a`: its tag, and what follows it. */
 function tableOf(tag: string, ...rest: readonly number[]): Uint8Array {
@@ -37,7 +37,10 @@ describe('field tables', () => {
         for (let end = 0; end < bytes.length; end++) {
           const cut = bytes.subarray(0, end);
           if (ends.has(end)) expect(decodeTable(cut).size).toBeLessThanOrEqual(table.size);
-          else expect(() => decodeTable(cut)).toThrow(DecodeError);
+          else {
+            expect(() => verifyTable(cut)).toThrow(DecodeError);
+            expect(() => decodeTable(cut)).toThrow(DecodeError);
+          }
         }
       }),
     );
@@ -86,10 +89,15 @@ describe('field tables', () => {
     ['an array', tableOf('A', 0xff, 0xff, 0xff, 0xff, 0x56)],
     ['a table', tableOf('F', 0, 0, 0, 2, 0)],
     ['a value inside that passes its array', tableOf('A', 0, 0, 0, 1, 0x74, 1)],
+    ['a string inside that passes its array', tableOf('A', 0, 0, 0, 6, 0x53, 0, 0, 0, 2, 0x61, 0x62)],
+    ['a table inside that passes its array', tableOf('A', 0, 0, 0, 5, 0x46, 0, 0, 0, 1, 0)],
     ['a name', Uint8Array.of(0xff, 0x61)],
     ['an unknown tag', tableOf('?', 0)],
   ])('refuse a length that is not there: %s', (_name, bytes) => {
     expect(() => decodeTable(bytes)).toThrow(DecodeError);
+    expect(() => verifyTable(bytes)).toThrow(DecodeError);
+    const cursor = new TableCursor().open(bytes);
+    expect(() => cursor.next()).toThrow(DecodeError);
   });
 
   it('have limits of depth, values and bytes', () => {
