@@ -11,6 +11,11 @@ export interface BindingTable {
   remove(bound: BoundBinding): void;
   /** Hands the matching bindings to `visitor`. `headers` gives the message's headers; only a headers exchange asks for them. */
   match(routingKey: string, headers: HeaderSource, visitor: BindingVisitor): void;
+  /**
+   * Where one look finds all bindings that match: their list, or undefined when none do. Such a list keeps its route itself, which no number of
+   * different keys can drive out. Absent where matching takes more than a look.
+   */
+  only?(routingKey: string): BindingList | undefined;
 }
 
 /** The headers of the message that is routed: decoded when first asked for. */
@@ -56,6 +61,10 @@ class DirectTable implements BindingTable {
   match(routingKey: string, _headers: HeaderSource, visitor: BindingVisitor): void {
     this.byKey.get(routingKey)?.visit(visitor);
   }
+
+  only(routingKey: string): BindingList | undefined {
+    return this.byKey.get(routingKey);
+  }
 }
 
 /** Type fanout, AMQP 0-9-1 §3.1.3.2: keys do not matter. */
@@ -72,5 +81,9 @@ class FanoutTable implements BindingTable {
 
   match(_routingKey: string, _headers: HeaderSource, visitor: BindingVisitor): void {
     this.all.visit(visitor);
+  }
+
+  only(): BindingList {
+    return this.all;
   }
 }

@@ -1,5 +1,6 @@
 import type { Binding } from '../model.js';
 import type { TopicEntry } from '../ports.js';
+import type { Destinations } from './destinations.js';
 
 /** A topic or queue of a virtual host that bindings lead to, shared by all of them. */
 export class QueueTarget {
@@ -33,6 +34,10 @@ export class BoundBinding {
 /** Bindings in no order, each of which knows its place, so that one of many goes as fast as one of few. */
 export class BindingList {
   readonly items: BoundBinding[] = [];
+  /** The route of messages that match this list and nothing else, as it was at `routeTime`: see BindingTable.only. */
+  route: Destinations | undefined;
+  /** By the router's clock. */
+  routeTime = 0;
 
   add(bound: BoundBinding): void {
     bound.index = this.items.length;

@@ -2,11 +2,14 @@
  * Where messages go: exchanges, bindings and their types as RabbitMQ has them, from the routing key and the headers to topics and queues. One per
  * shard, fed by the changes of the catalog; no I/O.
  */
+
+import { EMPTY_PROPERTIES } from '../../record/amqp/properties.js';
 import type { CatalogListener } from '../catalog/listener.js';
 import { isPredeclared } from '../catalog/predeclared.js';
 import { BrokerError } from '../errors.js';
 import type { Binding, ExchangeEntry } from '../model.js';
 import type { TopicEntry } from '../ports.js';
+import type { BindingList } from './bound-binding.js';
 import { carbonCopies } from './carbon-copies.js';
 import { type Destinations, UNROUTABLE } from './destinations.js';
 import { explainRoute, type RouteStep } from './explanation.js';
@@ -147,15 +150,50 @@ export class Router implements CatalogListener {
     if (copies !== undefined) {
       return { topics: this.walk.run(vhost, routes, source, [...new Set([routingKey, ...copies])], properties) };
     }
-    // A fanout exchange from which no way leads on has one route for all keys.
-    const key = source.isLast && source.entry.routesAs === 'fanout' ? '' : routingKey;
-    const known = this.cache.get(source, key, routes.validFrom(source));
+    return source.isLast && source.table.only !== undefined
+      ? this.routeByList(vhost, routes, source, source.table.only(routingKey), routingKey)
+      : this.routeByCache(vhost, routes, source, routingKey, properties);
+  }
+
+  /** All that matches is in one list, and nothing leads on from `source`. */
+  private routeByList(
+    vhost: string,
+    routes: VhostRoutes,
+    source: ExchangeRoutes,
+    list: BindingList | undefined,
+    routingKey: string,
+  ): Destinations {
+    if (list === undefined) return UNROUTABLE;
+    if (list.route !== undefined && list.routeTime >= routes.validFrom(source)) return list.route;
+    list.route = this.walkFrom(vhost, routes, source, routingKey, EMPTY_PROPERTIES);
+    list.routeTime = this.time;
+    return list.route;
+  }
+
+  private routeByCache(
+    vhost: string,
+    routes: VhostRoutes,
+    source: ExchangeRoutes,
+    routingKey: string,
+    properties: Uint8Array,
+  ): Destinations {
+    const known = this.cache.get(source, routingKey, routes.validFrom(source));
     if (known !== undefined) return known;
+    const found = this.walkFrom(vhost, routes, source, routingKey, properties);
+    if (!this.walk.usedHeaders) this.cache.set(source, routingKey, found, this.time);
+    return found;
+  }
+
+  private walkFrom(
+    vhost: string,
+    routes: VhostRoutes,
+    source: ExchangeRoutes,
+    routingKey: string,
+    properties: Uint8Array,
+  ): Destinations {
     this.oneKey[0] = routingKey;
     const topics = this.walk.run(vhost, routes, source, this.oneKey, properties);
-    const found = topics.length === 0 ? UNROUTABLE : { topics };
-    if (!this.walk.usedHeaders) this.cache.set(source, key, found, this.time);
-    return found;
+    return topics.length === 0 ? UNROUTABLE : { topics };
   }
 }
 

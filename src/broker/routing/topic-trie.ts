@@ -7,14 +7,16 @@ class TrieNode {
   readonly word: string;
   /** Whether the word is `#`: then the node stays in the walk whatever word comes. */
   readonly matchesRest: boolean;
-  /** Next words, but for the wildcards. */
+  /** The one next word that is no wildcard: most nodes have no more, and a map for each took most of the time at 100,000 bindings. */
+  sole: TrieNode | undefined;
+  /** Next words that are no wildcards, from the second on. */
   words: Map<string, TrieNode> | undefined;
   /** The next word is `*`. */
   one: TrieNode | undefined;
   /** The next word is `#`. */
   rest: TrieNode | undefined;
   /** Bindings whose pattern ends here. */
-  readonly bindings = new BindingList();
+  bindings: BindingList | undefined;
   /** The last step that put the node into its set. */
   step = 0;
 
@@ -26,11 +28,19 @@ class TrieNode {
 
   get isEmpty(): boolean {
     return (
-      this.bindings.isEmpty &&
+      this.bindings === undefined &&
       this.one === undefined &&
       this.rest === undefined &&
-      (this.words === undefined || this.words.size === 0)
+      this.sole === undefined &&
+      this.words === undefined
     );
+  }
+
+  /** The node of a next word that is no wildcard. */
+  named(word: string): TrieNode | undefined {
+    const { sole } = this;
+    if (sole !== undefined && sole.word === word) return sole;
+    return this.words?.get(word);
   }
 }
 
@@ -48,6 +58,7 @@ export class TopicTrie implements BindingTable {
   add(bound: BoundBinding): void {
     let node = this.root;
     for (const word of wordsOf(bound.binding.routingKey)) node = child(node, word) ?? addChild(node, word);
+    node.bindings ??= new BindingList();
     node.bindings.add(bound);
   }
 
@@ -58,7 +69,8 @@ export class TopicTrie implements BindingTable {
       if (below === undefined) return;
       node = below;
     }
-    node.bindings.remove(bound);
+    node.bindings?.remove(bound);
+    if (node.bindings?.isEmpty) node.bindings = undefined;
     for (let empty = node; empty.parent !== undefined && empty.isEmpty; empty = empty.parent) {
       removeChild(empty.parent, empty.word);
     }
@@ -70,7 +82,7 @@ export class TopicTrie implements BindingTable {
     this.enter(this.root);
     this.swap();
     if (routingKey !== '') this.walk(routingKey);
-    for (const node of this.current) node.bindings.visit(visitor);
+    for (const node of this.current) node.bindings?.visit(visitor);
   }
 
   private walk(routingKey: string): void {
@@ -87,7 +99,7 @@ export class TopicTrie implements BindingTable {
   }
 
   private move(node: TrieNode, word: string): void {
-    const named = node.words?.get(word);
+    const named = node.named(word);
     if (named !== undefined) this.enter(named);
     if (node.one !== undefined) this.enter(node.one);
     if (node.matchesRest) this.enter(node);
@@ -115,13 +127,14 @@ function wordsOf(pattern: string): readonly string[] {
 
 function child(node: TrieNode, word: string): TrieNode | undefined {
   if (word === '*') return node.one;
-  return word === '#' ? node.rest : node.words?.get(word);
+  return word === '#' ? node.rest : node.named(word);
 }
 
 function addChild(node: TrieNode, word: string): TrieNode {
   const added = new TrieNode(node, word);
   if (word === '*') node.one = added;
   else if (word === '#') node.rest = added;
+  else if (node.sole === undefined) node.sole = added;
   else {
     node.words ??= new Map();
     node.words.set(word, added);
@@ -132,5 +145,9 @@ function addChild(node: TrieNode, word: string): TrieNode {
 function removeChild(node: TrieNode, word: string): void {
   if (word === '*') node.one = undefined;
   else if (word === '#') node.rest = undefined;
-  else node.words?.delete(word);
+  else if (node.sole?.word === word) node.sole = undefined;
+  else {
+    node.words?.delete(word);
+    if (node.words?.size === 0) node.words = undefined;
+  }
 }
