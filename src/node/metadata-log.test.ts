@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Prng } from '../base/prng.js';
 import type { MetadataChange } from '../broker/catalog.js';
+import { decodeStep, encodeStep } from '../broker/metadata-changes.js';
 import { DurabilityLevel, type TopicSettings } from '../broker/ports.js';
 import { SimulatedDisk } from '../io/disk/simulated-disk.js';
 import { MetadataLog, MetadataLogError } from './metadata-log.js';
@@ -63,6 +64,33 @@ describe('metadata log', () => {
       expect(found.slice(0, 3)).toEqual(['topic-1', 'topic-2', 'topic-3']);
       expect(found.length).toBeLessThanOrEqual(4);
     }
+  });
+
+  test('a group is there as a whole or not at all, at whatever sector power loss strikes', async () => {
+    const outcomes = new Set<number>();
+    for (let seed = 1; seed <= 200; seed++) {
+      const disk = newDisk();
+      const log = await fill(disk, 2);
+      // Steps of many sectors together, none of which was answered yet.
+      const steps = Array.from({ length: 100 }, (_, index) => {
+        const version = 3 + 2 * index;
+        return { version, bytes: encodeStep([topic(version), topic(version + 1)]) };
+      });
+      for (const { version, bytes } of steps) log.catalog.applyStep(version, decodeStep(bytes));
+      const answered = log.appendApplied(steps);
+      answered.catch(() => undefined);
+      // Before the sync has ended, or behind it.
+      if (seed % 4 === 0) await answered;
+      disk.crash(new Prng(seed));
+      const again = MetadataLog.open(disk, FOLDER);
+      const found = names(again).length;
+      if (seed % 4 === 0) expect(found).toBe(202);
+      expect([2, 202]).toContain(found);
+      outcomes.add(found);
+      expect(await again.append({ kind: 'delete-topic', topicId: 1 })).toBe(found === 2 ? 3 : 202);
+      again.close();
+    }
+    expect([...outcomes].sort()).toEqual([2, 202]);
   });
 
   test('a torn tail is cut at every byte', async () => {
