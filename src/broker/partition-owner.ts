@@ -7,6 +7,8 @@ import { batchLastOffsetDelta, batchRecordsCount } from '../record/batch-header.
 import { StorageError } from '../storage/errors.js';
 import type { ShardStorage } from '../storage/shard-storage.js';
 import { AppendWaiters, fromStorage } from './append-waiters.js';
+import type { PartitionCompanion } from './companion.js';
+import type { Lease } from './companion.js';
 import { BrokerError } from './errors.js';
 import { LatencyHistogram } from './latency-histogram.js';
 import {
@@ -342,7 +344,7 @@ export class PartitionOwner {
   }
 
   /** Deliveries beyond the lease go on when it is durable. */
-  private confirmLease(partition: OwnedPartition, lease: number): void {
+  private confirmLease(partition: OwnedPartition, lease: NonNullable<PartitionCompanion['pendingLease']>): void {
     // With the log: what became of others in the same commit must not keep this queue waiting for ever.
     this.storage.afterCommit((error) => {
       if (error !== undefined) return;

@@ -165,9 +165,7 @@ export class PushReader {
   /** The first record at or after `offset` and below `end`, or undefined when there is none. Throws StorageError. */
   read(offset: number, end: number): StoredRecord | undefined {
     const isAhead = offset > this.highest;
-    this.ahead ??= new ChunkWalk();
-    this.back ??= new ChunkWalk();
-    const walk = isAhead ? this.ahead : this.back;
+    const walk = this.walk(isAhead);
     if (isAhead) this.highest = offset;
     let from = offset;
     while (from < end) {
@@ -182,6 +180,15 @@ export class PushReader {
   forget(): void {
     this.ahead = undefined;
     this.back = undefined;
+  }
+
+  private walk(isAhead: boolean): ChunkWalk {
+    if (isAhead) {
+      this.ahead ??= new ChunkWalk();
+      return this.ahead;
+    }
+    this.back ??= new ChunkWalk();
+    return this.back;
   }
 
   private load(walk: ChunkWalk, offset: number, end: number): void {

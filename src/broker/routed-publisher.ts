@@ -1,6 +1,7 @@
 /**
  * Publishes to exchanges: asks the router where a message goes, makes the record that all of its destinations store, and gathers it by group of logs.
  */
+import { EncodeError } from '../base/errors.js';
 import { encodeUtf8 } from '../base/utf8.js';
 import { EnvelopeWriter } from '../record/amqp/envelope.js';
 import { maxRecordSize } from '../record/batch-builder.js';
@@ -59,7 +60,7 @@ export class RoutedPublisher {
     const { record } = this;
     record.key = exchange === '' ? null : this.keyBytes(routingKey);
     record.value = body;
-    record.headers = this.envelopes.headers(exchange, routingKey, withoutBcc(properties));
+    record.headers = this.headers(exchange, routingKey, properties);
     record.timestampMs = this.parts.nowMs();
     const bytes = maxRecordSize(record.key?.length ?? -1, body.length, record.headers);
     if (bytes > MAX_BATCH_BYTES / 2) {
@@ -68,6 +69,16 @@ export class RoutedPublisher {
         'too-large',
         `Cannot publish a message of ${bytes} bytes: the limit is ${MAX_BATCH_BYTES / 2}`,
       );
+    }
+  }
+
+  private headers(exchange: string, routingKey: string, properties: Uint8Array): readonly RecordHeader[] {
+    try {
+      return this.envelopes.headers(exchange, routingKey, withoutBcc(properties));
+    } catch (error) {
+      if (!(error instanceof EncodeError)) throw error;
+      const text = `Cannot publish to exchange "${exchange}": its properties take ${properties.length} bytes, and ${error.message}`;
+      throw new BrokerError('too-large', text, error);
     }
   }
 
