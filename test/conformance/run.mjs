@@ -1,0 +1,7 @@
+// `npm run conformance -- amqp [--broker rabbitmq|duolog] [--port N] [--only PATTERN] [--quick] [--with-management] [--verbose]`: RabbitMQ's own client tests.
+// `npm run conformance -- patterns [--broker rabbitmq|duolog] [--port N] [--language NAME] [--only PATTERN]`: the programs of examples/amqp.
+import { runBundled } from './bundle.mjs';
+
+const args = process.argv.slice(2);
+const isDuolog = !args.some((argument, index) => argument === 'rabbitmq' && args[index - 1] === '--broker');
+process.exitCode = await runBundled('test/conformance/main.ts', args, isDuolog && !args.includes('--port'));
