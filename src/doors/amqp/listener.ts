@@ -1,0 +1,65 @@
+import { type AmqpPorts, DoorContext } from './context.js';
+import type { AmqpCounters } from './counters.js';
+import type { AmqpSocket } from './outbox.js';
+import { AmqpConnection } from './session.js';
+
+/** The AMQP 0-9-1 door of one shard: makes connections of sockets, whatever they are carried by. */
+export class AmqpDoor {
+  private readonly context: DoorContext;
+  private readonly connections = new Set<AmqpConnection>();
+  private leaving: string | undefined;
+  private waiters: (() => void)[] = [];
+
+  constructor(ports: AmqpPorts) {
+    this.context = new DoorContext(ports);
+  }
+
+  /** What this shard's door has done so far; the object stays the same. */
+  get counters(): AmqpCounters {
+    return this.context.counters;
+  }
+
+  /** Takes a socket that has just been accepted; `remoteAddress` is numeric. The caller passes on its bytes, drains and end. */
+  open(socket: AmqpSocket, remoteAddress: string): AmqpConnection {
+    const { counters } = this.context;
+    counters.connections++;
+    const connection: AmqpConnection = new AmqpConnection(this.context, socket, remoteAddress, () => {
+      counters.connections--;
+      this.connections.delete(connection);
+      if (this.connections.size === 0) this.tellWaiters();
+    });
+    this.connections.add(connection);
+    if (this.leaving !== undefined) connection.goAway(this.leaving);
+    return connection;
+  }
+
+  /** The node stops: every client gets connection.close 320 with the reason. */
+  goAway(reason: string): void {
+    this.leaving = reason;
+    for (const connection of [...this.connections]) connection.goAway(reason);
+  }
+
+  /** Resolves when no connection is left. */
+  closed(): Promise<void> {
+    if (this.connections.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.waiters.push(resolve));
+  }
+
+  private tellWaiters(): void {
+    const { waiters } = this;
+    this.waiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  /** An alarm begins, or ends with undefined: connections that publish are told and not read; consumers go on. */
+  setBlocked(reason: string | undefined): void {
+    this.context.blockedReason = reason;
+    if (reason !== undefined) return;
+    for (const connection of this.connections) connection.unblock();
+  }
+
+  /** A reply that another shard's door has sent to one of this door's consumers. The bytes are borrowed. */
+  deliverReply(address: string, properties: Uint8Array, body: Uint8Array): void {
+    this.context.replies.deliver(address, properties, body);
+  }
+}

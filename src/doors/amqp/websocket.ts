@@ -1,0 +1,122 @@
+/** AMQP 0-9-1 over WebSocket: the byte stream of a TCP connection in binary messages, cut wherever the peer likes. */
+import { copyOf } from '../../base/copy.js';
+import { originCheck } from '../../io/ws/origin.js';
+import type { UpgradeDecision, UpgradeRequest, WsRoute, WsSocket, WsSocketEvents } from '../../io/ws/port.js';
+import { MAX_HELD_BYTES } from './limits.js';
+import type { AmqpDoor } from './listener.js';
+import type { AmqpSocket } from './outbox.js';
+import type { AmqpConnection } from './session.js';
+
+/** Where AMQP over WebSocket is served. */
+export const AMQP_PATH = '/ws/amqp';
+/** The subprotocol that clients ask for; none is fine as well. */
+const AMQP_SUBPROTOCOL = 'amqp';
+/** RFC 6455 §7.4.1: a message of a type that the endpoint cannot take. */
+const CLOSE_UNSUPPORTED = 1003;
+/** RFC 6455 §7.4.1: the peer broke a rule. */
+const CLOSE_POLICY = 1008;
+const CLOSE_NORMAL = 1000;
+
+/** The route of AMQP over WebSocket. `allowedOrigins`: web pages that may connect besides those of the same origin. */
+export function amqpRoute(door: AmqpDoor, allowedOrigins: readonly string[]): WsRoute {
+  const isAllowed = originCheck(allowedOrigins);
+  return {
+    upgrade: (request) => decide(request, isAllowed(request.header('origin'), request.header('host'))),
+    open: (socket) => new CarriedConnection(door, socket),
+  };
+}
+
+function decide(request: UpgradeRequest, isAllowed: boolean): UpgradeDecision {
+  if (!isAllowed)
+    return { accept: false, status: 403, reason: `Pages from ${request.header('origin')} may not connect` };
+  if (request.subprotocols.includes(AMQP_SUBPROTOCOL)) return { accept: true, subprotocol: AMQP_SUBPROTOCOL };
+  if (request.subprotocols.length === 0) return { accept: true };
+  return { accept: false, status: 400, reason: `The only subprotocol here is ${AMQP_SUBPROTOCOL}` };
+}
+
+/** Makes of a WebSocket what the door takes for a TCP socket. */
+class CarriedConnection implements AmqpSocket, WsSocketEvents {
+  private readonly socket: WsSocket;
+  private readonly connection: AmqpConnection;
+  /** Paused where the engine cannot stop reading: what came meanwhile. */
+  private held: Uint8Array[] = [];
+  private heldBytes = 0;
+  private isHolding = false;
+
+  constructor(door: AmqpDoor, socket: WsSocket) {
+    this.socket = socket;
+    this.connection = door.open(this, socket.remoteAddress);
+  }
+
+  // ---- The WebSocket's events ----
+
+  message(bytes: Uint8Array, isText: boolean): void {
+    if (isText) {
+      this.socket.end(CLOSE_UNSUPPORTED, 'AMQP goes in binary messages');
+      return;
+    }
+    if (this.isHolding) this.hold(bytes);
+    else this.connection.receive(bytes);
+  }
+
+  drain(): void {
+    this.connection.drained();
+  }
+
+  close(): void {
+    this.held = [];
+    this.connection.socketClosed();
+  }
+
+  // ---- AmqpSocket ----
+
+  write(bytes: Uint8Array): boolean {
+    return this.socket.send(bytes, false) === 'sent';
+  }
+
+  bufferedBytes(): number {
+    return this.socket.bufferedBytes();
+  }
+
+  pause(): void {
+    if (!this.socket.pause()) this.isHolding = true;
+  }
+
+  resume(): void {
+    this.socket.resume();
+    if (!this.isHolding) return;
+    this.isHolding = false;
+    this.release();
+  }
+
+  end(): void {
+    this.socket.end(CLOSE_NORMAL, '');
+  }
+
+  destroy(): void {
+    this.socket.terminate();
+  }
+
+  private hold(bytes: Uint8Array): void {
+    this.heldBytes += bytes.length;
+    if (this.heldBytes > MAX_HELD_BYTES) {
+      this.socket.end(CLOSE_POLICY, `More than ${MAX_HELD_BYTES} bytes came while publishers are held back`);
+      return;
+    }
+    this.held.push(copyOf(bytes));
+  }
+
+  /** Hands over what was held, until the door wants a pause again. */
+  private release(): void {
+    const { held } = this;
+    this.held = [];
+    for (const [index, bytes] of held.entries()) {
+      if (this.isHolding) {
+        this.held = [...held.slice(index), ...this.held];
+        return;
+      }
+      this.heldBytes -= bytes.length;
+      this.connection.receive(bytes);
+    }
+  }
+}
