@@ -10,11 +10,15 @@ import { LIST_MAX_ENTRIES, PRODUCER_BATCHES, SNAPSHOT_MAX_BYTES } from './limits
 import { checkpointPath } from './paths.js';
 import type { ProducerBatch, ProducerEntry } from './producer-state.js';
 import type { SegmentSums } from './segment.js';
+import type { AbortedRange, OpenTransaction, TransactionState } from './transaction-table.js';
 
 /** Layout of `checkpoint`; drawn in docs/formats/checkpoint.md. */
 const MAGIC = 0x444c434b;
 const VERSION = 1;
 const CLEAN_FLAG = 1;
+const TRANSACTIONS_FLAG = 2;
+const OPEN_TRANSACTION_BYTES = 31;
+const ABORTED_RANGE_BYTES = 26;
 const CRC_BYTES = 4;
 const EPOCH_BYTES = 12;
 const SEGMENT_BYTES = 40;
@@ -48,6 +52,14 @@ export interface CheckpointImage {
   readonly producers: Iterable<ProducerEntry>;
   readonly producerCount: number;
   readonly snapshot: Uint8Array | undefined;
+  /** Absent for a log that never had one. */
+  readonly transactions?: TransactionsImage | undefined;
+}
+
+/** The transactions of a log at one moment. */
+export interface TransactionsImage {
+  readonly open: readonly OpenTransaction[];
+  readonly aborted: readonly AbortedRange[];
 }
 
 /** The bytes of a checkpoint. @throws EncodeError when it is too large */
@@ -55,7 +67,7 @@ export function encodeCheckpoint(image: CheckpointImage): Uint8Array {
   const writer = new ByteWriter(1024, CHECKPOINT_MAX_BYTES);
   writer.u32(MAGIC);
   writer.u16(VERSION);
-  writer.u16(image.isClean ? CLEAN_FLAG : 0);
+  writer.u16((image.isClean ? CLEAN_FLAG : 0) | (image.transactions === undefined ? 0 : TRANSACTIONS_FLAG));
   writer.u32(image.logId);
   writer.i32(image.leaderEpoch);
   writer.i64(image.journalId);
@@ -72,8 +84,28 @@ export function encodeCheckpoint(image: CheckpointImage): Uint8Array {
     writer.u32(image.snapshot.length);
     writer.raw(image.snapshot);
   }
+  if (image.transactions !== undefined) writeTransactions(writer, image.transactions);
   writer.u32(crc32c(writer.bytes, 0, writer.at));
   return writer.view();
+}
+
+function writeTransactions(writer: ByteWriter, { open, aborted }: TransactionsImage): void {
+  writer.u32(open.length);
+  for (const entry of open) {
+    writer.i64(entry.producerId);
+    writer.i16(entry.epoch);
+    writer.u8(entry.state);
+    writer.i64(entry.firstOffset);
+    writer.i64(entry.lastOffset);
+    writer.u32(entry.records);
+  }
+  writer.u32(aborted.length);
+  for (const range of aborted) {
+    writer.i64(range.producerId);
+    writer.i16(range.epoch);
+    writer.i64(range.firstOffset);
+    writer.i64(range.lastOffset);
+  }
 }
 
 function writeEpochs(writer: ByteWriter, epochs: readonly EpochStart[]): void {
@@ -134,7 +166,8 @@ function decodeBody(reader: ByteReader, path: string): CheckpointImage {
   if (magic !== MAGIC || version !== VERSION) {
     throw new StorageError('bad-format', `Cannot read checkpoint "${path}": its version is ${version}, not ${VERSION}`);
   }
-  const isClean = (reader.u16() & CLEAN_FLAG) !== 0;
+  const flags = reader.u16();
+  const isClean = (flags & CLEAN_FLAG) !== 0;
   const logId = reader.u32();
   const leaderEpoch = reader.i32();
   const journalId = reader.u64();
@@ -147,6 +180,7 @@ function decodeBody(reader: ByteReader, path: string): CheckpointImage {
   const segments = readList(reader, SEGMENT_BYTES, readSegment);
   const producers = readList(reader, PRODUCER_MIN_BYTES, readProducer);
   const snapshot = reader.u8() === 0 ? undefined : reader.copy(bounded(reader.u32(), SNAPSHOT_MAX_BYTES));
+  const transactions = (flags & TRANSACTIONS_FLAG) === 0 ? undefined : readTransactions(reader);
   return {
     logId,
     isClean,
@@ -162,6 +196,7 @@ function decodeBody(reader: ByteReader, path: string): CheckpointImage {
     producers,
     producerCount: producers.length,
     snapshot,
+    transactions,
   };
 }
 
@@ -179,6 +214,24 @@ function bounded(count: number, max: number): number {
 
 function readEpoch(reader: ByteReader): EpochStart {
   return { epoch: reader.i32(), startOffset: reader.u64() };
+}
+
+function readTransactions(reader: ByteReader): TransactionsImage {
+  return {
+    open: readList(reader, OPEN_TRANSACTION_BYTES, readOpenTransaction),
+    aborted: readList(reader, ABORTED_RANGE_BYTES, readAbortedRange),
+  };
+}
+
+function readOpenTransaction(reader: ByteReader): OpenTransaction {
+  const producerId = reader.i64();
+  const epoch = reader.i16();
+  const state = bounded(reader.u8(), 2) as TransactionState;
+  return { producerId, epoch, state, firstOffset: reader.u64(), lastOffset: reader.u64(), records: reader.u32() };
+}
+
+function readAbortedRange(reader: ByteReader): AbortedRange {
+  return { producerId: reader.i64(), epoch: reader.i16(), firstOffset: reader.u64(), lastOffset: reader.u64() };
 }
 
 function readSegment(reader: ByteReader): SegmentImage {

@@ -6,6 +6,7 @@ import { BatchCursor } from './batch-cursor.js';
 import { StorageError } from './errors.js';
 import { SCAN_CHUNK_BYTES } from './limits.js';
 import { segmentPath } from './paths.js';
+import { messagesIn } from './transaction-marker.js';
 
 /** One segment to rewrite; plain values only, so that it can be sent to another thread. */
 export interface CleanJob {
@@ -54,6 +55,8 @@ function rewrite(source: DiskFile, target: DiskFile, job: CleanJob): CleanResult
   const rewriter = new BatchRewriter(new ByteWriter());
   const out = new ByteWriter();
   const keep = (offset: number): boolean => !isRemovable(job, offset);
+  // A marker says what becomes of batches that may be in other segments.
+  const keepAll = (): boolean => true;
   const result = { sizeBytes: 0, records: 0, maxTimestampMs: -1 };
   const write = (): void => {
     target.write(out.view(), result.sizeBytes);
@@ -69,8 +72,8 @@ function rewrite(source: DiskFile, target: DiskFile, job: CleanJob): CleanResult
     }
     const { bytes, at } = cursor;
     const outAt = out.at;
-    if (rewriter.rewrite(bytes, at, keep, out) > 0) {
-      result.records += batch.batchRecordsCount(out.bytes, outAt);
+    if (rewriter.rewrite(bytes, at, batch.batchIsControl(bytes, at) ? keepAll : keep, out) > 0) {
+      result.records += messagesIn(out.bytes, outAt);
       result.maxTimestampMs = Math.max(result.maxTimestampMs, batch.batchMaxTimestamp(out.bytes, outAt));
     }
     cursor.advance(batch.batchLength(bytes, at));

@@ -28,6 +28,8 @@ export interface CommitHost {
   readonly hasUnnoted: boolean;
   /** Notes how far they are. */
   noteRest(): void;
+  /** Bytes of the journal's area that copies must leave for decisions. */
+  readonly reservedJournalBytes: number;
   /** A commit ended. */
   committed(): void;
 }
@@ -37,6 +39,13 @@ interface Waiter {
   readonly log: OwnerLog | undefined;
   /** Offsets of the log below this are what the waiter waits for. */
   readonly upTo: number;
+}
+
+/** A record that must not be durable before everything that was appended and journaled until now. */
+export interface CommitDecision {
+  /** Journals it, if what it decides has come through. */
+  readonly write: () => void;
+  readonly done: (error?: StorageError) => void;
 }
 
 interface Target {
@@ -56,6 +65,7 @@ export class GroupCommit {
   commits = 0;
   private readonly host: CommitHost;
   private waiters: Waiter[] = [];
+  private decisions: CommitDecision[] = [];
   private isRunning = false;
   private isWanted = false;
   private isScheduled = false;
@@ -69,6 +79,16 @@ export class GroupCommit {
   /** Calls back when everything appended and journaled up to now is durable, or cannot be. */
   wait(done: (error?: StorageError) => void, log: OwnerLog | undefined): void {
     this.waiters.push({ done, log, upTo: log?.nextOffset ?? 0 });
+    this.schedule();
+  }
+
+  /** Writes `decision` when everything appended and journaled up to now is durable or will be by the same sync, and makes it durable too. */
+  decide(decision: CommitDecision): void {
+    this.decisions.push(decision);
+    this.schedule();
+  }
+
+  private schedule(): void {
     if (this.isRunning || this.isScheduled) return;
     this.isScheduled = true;
     // The end of the turn starts the commit; this is for callers outside of one.
@@ -85,9 +105,13 @@ export class GroupCommit {
 
   /** Starts a commit if one is wanted and none is under way. */
   startIfWanted(): void {
-    if (this.isRunning || !(this.isWanted || this.waiters.length > 0)) return;
+    if (this.isRunning || !this.hasWork) return;
     this.isRunning = true;
     void this.run();
+  }
+
+  private get hasWork(): boolean {
+    return this.isWanted || this.waiters.length > 0 || this.decisions.length > 0;
   }
 
   /** Something was written; if nobody asks for a commit, one comes by itself after a while. */
@@ -123,16 +147,18 @@ export class GroupCommit {
     const { host } = this;
     // The turn in which a commit starts may go on appending; it begins with what is there now.
     host.flush();
-    const { waiters } = this;
+    const { waiters, decisions } = this;
     this.waiters = [];
+    this.decisions = [];
     this.isWanted = false;
     const targets = [...this.dirty].map((log) => ({ log, end: log.logEnd }));
     this.dirty.clear();
-    const failure = await this.makeDurable(targets);
+    const failure = await this.makeDurable(targets, decisions);
     this.finish(targets, waiters, failure);
+    for (const { done } of decisions) done(failure);
     this.isRunning = false;
     host.committed();
-    if (this.waiters.length > 0 || this.isWanted) this.startIfWanted();
+    if (this.hasWork) this.startIfWanted();
     else this.becomeIdle();
   }
 
@@ -146,11 +172,27 @@ export class GroupCommit {
   }
 
   /** Resolves with the reason why the whole commit failed, or undefined; logs that failed by themselves are offline. */
-  private async makeDurable(targets: readonly Target[]): Promise<StorageError | undefined> {
+  private async makeDurable(
+    targets: readonly Target[],
+    decisions: readonly CommitDecision[],
+  ): Promise<StorageError | undefined> {
     const { host } = this;
-    const { journal } = host;
     if (host.shardFailure !== undefined) return host.shardFailure;
     const syncs = this.plan(targets);
+    // The journal has it all by then, and a missing record voids those behind it: one sync is enough.
+    const canDecideNow = syncs.length === 0;
+    if (canDecideNow) for (const { write } of decisions) write();
+    await this.syncAll(syncs);
+    if (!canDecideNow && decisions.length > 0 && host.shardFailure === undefined) {
+      for (const { write } of decisions) write();
+      await this.syncAll([]);
+    }
+    return host.shardFailure;
+  }
+
+  private async syncAll(syncs: readonly (() => Promise<void>)[]): Promise<void> {
+    const { host } = this;
+    const { journal } = host;
     const needed = journal.lastSequence;
     await this.waitForRoom(needed);
     const isJournalDirty =
@@ -159,7 +201,6 @@ export class GroupCommit {
     const journaled = isJournalDirty ? journal.sync().catch(() => {}) : undefined;
     await runLimited(syncs, host.limits.parallelSyncs);
     await journaled;
-    return host.shardFailure;
   }
 
   /** Backpressure: until an area of the journal is free again, commits wait. */
@@ -195,7 +236,8 @@ export class GroupCommit {
   private copy(log: PartitionLog, segment: Segment): boolean {
     const { journal, limits } = this.host;
     const length = segment.sizeBytes - segment.safeBytes;
-    if (length >= limits.journalCopyMaxBytes || !journal.hasRoom(length + 16)) return false;
+    if (length >= limits.journalCopyMaxBytes || !journal.hasRoom(length + 16 + this.host.reservedJournalBytes))
+      return false;
     try {
       journal.appendBytes(log, segment.baseOffset, segment.safeBytes, this.host.readBack(segment, segment.safeBytes));
     } catch (cause) {

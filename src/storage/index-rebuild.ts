@@ -5,6 +5,7 @@ import { type IndexEntry, IndexSearch } from './index-file.js';
 import { IndexWriter, resumeIndex } from './index-writer.js';
 import { SCAN_CHUNK_BYTES } from './limits.js';
 import type { Segment } from './segment.js';
+import { messagesIn } from './transaction-marker.js';
 
 const NO_ENTRY: Omit<IndexEntry, 'offset'> = { position: 0, maxTimestampMs: -1, lastArrivalMs: -1, records: 0 };
 
@@ -57,7 +58,7 @@ function walkFrom(segment: Segment, files: FileCache, writer: IndexWriter, from:
       const offset = batch.batchBaseOffset(cursor.bytes, cursor.at);
       if (writer.isDue(position)) writer.add({ offset, position, maxTimestampMs, lastArrivalMs, records });
       maxTimestampMs = Math.max(maxTimestampMs, batch.batchMaxTimestamp(cursor.bytes, cursor.at));
-      records += batch.batchRecordsCount(cursor.bytes, cursor.at);
+      records += messagesIn(cursor.bytes, cursor.at);
       cursor.advance(length);
     }
   } finally {

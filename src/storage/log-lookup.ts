@@ -5,6 +5,7 @@ import { BatchCursor } from './batch-cursor.js';
 import { type IndexEntry, IndexSearch } from './index-file.js';
 import { SCAN_CHUNK_BYTES } from './limits.js';
 import type { Segment } from './segment.js';
+import { messagesIn } from './transaction-marker.js';
 
 /**
  * Counts the records of a segment below `offset`: the index says how many lie before a position near it, the rest is walked. Counting
@@ -26,7 +27,7 @@ export function countRecordsBelow(files: FileCache, segment: Segment, offset: nu
       const length = cursor.length();
       if (length === -1 || batch.batchBaseOffset(cursor.bytes, cursor.at) >= offset) break;
       if (batch.batchLastOffset(cursor.bytes, cursor.at) < offset) {
-        records += batch.batchRecordsCount(cursor.bytes, cursor.at);
+        records += messagesIn(cursor.bytes, cursor.at);
       } else if (cursor.whole()) records += countInBatch(cursor.bytes, cursor.at, offset);
       cursor.advance(length);
     }
@@ -37,7 +38,8 @@ export function countRecordsBelow(files: FileCache, segment: Segment, offset: nu
 }
 
 function countInBatch(bytes: Uint8Array, at: number, offset: number): number {
-  const count = batch.batchRecordsCount(bytes, at);
+  const count = messagesIn(bytes, at);
+  if (count === 0) return 0;
   // Without gaps there is a record for every offset.
   if (count === batch.batchLastOffsetDelta(bytes, at) + 1) return offset - batch.batchBaseOffset(bytes, at);
   const records = new RecordCursor().open(bytes, at);

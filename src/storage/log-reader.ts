@@ -8,6 +8,7 @@ import { StorageError } from './errors.js';
 import { READ_MAX_BYTES, READ_MIN_BYTES } from './limits.js';
 import { LogView, type SegmentView } from './log-view.js';
 import { findMaxTimestamp, findTime, type TimeOffset } from './time-search.js';
+import { keepVisible } from './transaction-table.js';
 
 /** Whole batches, in memory that is borrowed until the reader's next call. */
 export interface ReadBatches {
@@ -53,7 +54,7 @@ export class LogReader {
       throw new StorageError('offset-out-of-range', `Cannot read log ${logId} at ${offset}: it ends at ${endOffset}`);
     }
     if (offset === endOffset) return { bytes: NO_BYTES, nextOffset: offset };
-    return this.withView(logId, version, (view) => this.readView(view, offset, maxBytes, endOffset));
+    return this.withView(logId, version, (view) => this.readVisible(view, offset, maxBytes, endOffset));
   }
 
   /**
@@ -111,6 +112,18 @@ export class LogReader {
     const view = new LogView(this.disk, this.files, this.directory, logId, version);
     this.views.set(logId, view);
     return view;
+  }
+
+  /** Leaves out what belongs to aborted transactions, and markers. */
+  private readVisible(view: LogView, offset: number, maxBytes: number, endOffset: number): ReadBatches {
+    const { aborted } = view;
+    for (let from = offset; ; ) {
+      const { bytes, nextOffset } = this.readView(view, from, maxBytes, endOffset);
+      if (aborted === undefined || bytes.length === 0) return { bytes, nextOffset };
+      const kept = keepVisible(bytes, bytes.length, aborted);
+      if (kept > 0 || nextOffset >= endOffset) return { bytes: bytes.subarray(0, kept), nextOffset };
+      from = nextOffset;
+    }
   }
 
   private readView(view: LogView, offset: number, maxBytes: number, endOffset: number): ReadBatches {

@@ -13,6 +13,9 @@ import { segmentBaseOf, segmentPath } from './paths.js';
 import { type BadRange, encodeQuarantine, readQuarantine } from './quarantine.js';
 import { Segment } from './segment.js';
 import { type ScanResult, scanSegment } from './segment-scan.js';
+import { messagesIn } from './transaction-marker.js';
+import { OWN_PRODUCER_ID_FIRST } from './transaction-table.js';
+import { writeTransactions } from './transactions-file.js';
 
 /** What recovery had to do to one log. */
 export interface LogRecoveryReport {
@@ -26,6 +29,9 @@ export interface LogRecoveryReport {
   /** What was found bad below the durable position; empty for a sound log. */
   readonly damage: readonly string[];
 }
+
+/** Whether there is a decision for a transaction. */
+type IsCommitted = (producerId: number, epoch: number) => boolean;
 
 /** A place in the log's segments. */
 interface DurablePlace {
@@ -97,7 +103,7 @@ export class LogRecovery {
   }
 
   /** All records were given. `wasPowerLost`: what was not synced may be gone; `wasClean`: nothing happened behind checkpoints. */
-  finish(wasPowerLost: boolean, wasClean: boolean): LogRecoveryReport {
+  finish(wasPowerLost: boolean, wasClean: boolean, isCommitted: IsCommitted = () => false): LogRecoveryReport {
     const { log, host } = this;
     this.isSameBoot = !wasPowerLost;
     this.dropRedo();
@@ -117,6 +123,7 @@ export class LogRecovery {
     }
     if (isNew) log.begin();
     else if (isScanned) host.dirtied(log);
+    const committedRecords = this.endTransactions(isCommitted);
     if (this.damage.length > 0) log.corruption = new StorageError('corrupt', this.damage.join('; '));
     log.companion.recovered({
       logStart: log.logStart,
@@ -124,9 +131,21 @@ export class LogRecovery {
       nextOffset: log.nextOffset,
       clean: !isScanned && !this.hasRecords,
       recordsAbove: (offset) => log.recordsAbove(offset),
+      isCommitted,
+      committedRecords,
     });
     const { tornBytes, damage } = this;
     return { logId: log.logId, wasScanned: isScanned, tornBytes, recoveredEnd, nextOffset: log.nextOffset, damage };
+  }
+
+  /** Decides what the crash has left open; the log's checkpoint must say so before the decisions go. Returns how many messages were committed. */
+  private endTransactions(isCommitted: IsCommitted): number {
+    const { log, host } = this;
+    const records = log.transactions.resolve(isCommitted);
+    if (log.transactions.hasAny) writeTransactions(host.disk, log.directory, log.transactions.aborted);
+    const wasPending = records >= 0 || log.companion.hasPendingTransactions === true;
+    if (wasPending && log.checkpointed !== undefined) log.checkpointed.isClean = false;
+    return Math.max(0, records);
   }
 
   private loadCheckpoint(): CheckpointImage | undefined {
@@ -150,6 +169,9 @@ export class LogRecovery {
     log.companionOffset = checkpoint.companionOffset;
     log.epochs = [...checkpoint.epochs];
     for (const producer of checkpoint.producers) log.producers.restore(producer);
+    if (checkpoint.transactions !== undefined) {
+      log.transactions.restore(checkpoint.transactions.open, checkpoint.transactions.aborted);
+    }
     for (const image of checkpoint.segments) {
       const segment = new Segment(log.directory, image.baseOffset);
       segment.setSums(image);
@@ -387,7 +409,7 @@ export class LogRecovery {
   private accept(segment: Segment, bytes: Uint8Array, at: number): void {
     const { log } = this;
     const nowMs = this.host.clock.nowMs();
-    segment.records += batch.batchRecordsCount(bytes, at);
+    segment.records += messagesIn(bytes, at);
     segment.maxTimestampMs = Math.max(segment.maxTimestampMs, batch.batchMaxTimestamp(bytes, at));
     segment.lastArrivalMs = Math.max(segment.lastArrivalMs, nowMs);
     const epoch = batch.batchLeaderEpoch(bytes, at);
@@ -395,6 +417,9 @@ export class LogRecovery {
     if (epoch > (log.epochs[log.epochs.length - 1]?.epoch ?? -1)) log.epochs.push({ epoch, startOffset: base });
     const producerId = batch.batchProducerId(bytes, at);
     if (producerId < 0) return;
+    log.transactions.append(bytes, at);
+    log.transactions.commitTurn();
+    if (producerId >= OWN_PRODUCER_ID_FIRST) return;
     const first = batch.batchIsControl(bytes, at) ? -1 : batch.batchBaseSequence(bytes, at);
     const last = batch.batchLastSequence(bytes, at);
     log.producers.append(producerId, batch.batchProducerEpoch(bytes, at), first, last, base, nowMs);

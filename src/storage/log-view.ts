@@ -5,6 +5,8 @@ import { IndexSearch } from './index-file.js';
 import { READ_POSITIONS } from './limits.js';
 import { logDirectory, segmentBaseOf, segmentPath } from './paths.js';
 import { type BadRange, readQuarantine } from './quarantine.js';
+import type { AbortedRange } from './transaction-table.js';
+import { readTransactions, TRANSACTIONS_FILE } from './transactions-file.js';
 
 /** A segment as readers see it. */
 export interface SegmentView {
@@ -24,6 +26,8 @@ export class LogView {
   readonly directory: string;
   readonly version: number;
   readonly segments: readonly SegmentView[];
+  /** What was aborted; undefined for a log that never had a transaction. */
+  readonly aborted: readonly AbortedRange[] | undefined;
   private readonly files: FileCache;
   /** By the offset to go on with; the oldest is forgotten first. */
   private readonly positions = new Map<number, ReadPosition>();
@@ -34,6 +38,7 @@ export class LogView {
     this.directory = logDirectory(dataDirectory, logId);
     this.version = version;
     const names = listOrNothing(disk, this.directory);
+    this.aborted = names.includes(TRANSACTIONS_FILE) ? readTransactions(disk, this.directory) : undefined;
     const isQuarantined = new Set(names.filter((name) => name.endsWith('.quarantine')));
     const segments: SegmentView[] = [];
     for (const name of names) {

@@ -12,6 +12,14 @@ import { MEMORY_BLOCK_MAX_BYTES, MEMORY_BLOCK_MIN_BYTES, MEMORY_RELEASE_LOOKS } 
 import type { OwnerLog } from './owner-log.js';
 import type { Companion, LogConfig, LogDescription, PartitionProgress } from './ports.js';
 import { ProducerState } from './producer-state.js';
+import { encodeMarker, messagesIn } from './transaction-marker.js';
+import {
+  isHidden,
+  keepVisible,
+  OWN_PRODUCER_ID_FIRST,
+  TransactionState,
+  TransactionTable,
+} from './transaction-table.js';
 
 /** Some batches, one behind the other. */
 interface Block {
@@ -49,6 +57,7 @@ export class MemoryLog implements OwnerLog {
   private blocks: Block[] = [];
   private bytes = 0;
   private producers: ProducerState | undefined;
+  private transactions: TransactionTable | undefined;
   /** Where `release` looks next among the blocks in the middle. */
   private nextLook = 1;
   /** Where the last read ended: reading normally goes on there. */
@@ -101,8 +110,20 @@ export class MemoryLog implements OwnerLog {
   /** What the turn appended can be seen. */
   flush(): void {
     this.logEnd = this.nextOffset;
-    this.visibleEnd = this.nextOffset;
+    this.visibleEnd = Math.min(this.nextOffset, this.transactions?.stableEnd ?? this.nextOffset);
     this.producers?.commitTurn();
+    this.transactions?.commitTurn();
+  }
+
+  endTransaction(producerId: number, epoch: number, isCommit: boolean): boolean {
+    const { transactions } = this;
+    const entry = transactions?.find(producerId, epoch);
+    if (transactions === undefined || entry?.state !== TransactionState.open) return true;
+    const nowMs = Date.now();
+    transactions.decide(entry, isCommit);
+    const marker = encodeMarker(producerId, epoch, isCommit, nowMs);
+    this.append(marker, 0, marker.length, nowMs);
+    return true;
   }
 
   goOffline(error: StorageError): void {
@@ -116,7 +137,7 @@ export class MemoryLog implements OwnerLog {
       let at = 0;
       for (let next = batch.nextBatch(bytes, at, used); next !== -1; next = batch.nextBatch(bytes, at, used)) {
         if (batch.batchLastOffset(bytes, at) >= offset) {
-          records += batch.batchRecordsCount(bytes, at) - Math.max(0, offset - batch.batchBaseOffset(bytes, at));
+          records += Math.max(0, messagesIn(bytes, at) - Math.max(0, offset - batch.batchBaseOffset(bytes, at)));
         }
         at = next;
       }
@@ -138,6 +159,25 @@ export class MemoryLog implements OwnerLog {
 
   /** Whole batches from the one that holds `offset`, or the first after it. The view stays as it is for as long as anybody holds it. */
   read(offset: number, maxBytes: number): Uint8Array {
+    if (this.transactions === undefined) return this.readAll(offset, maxBytes);
+    for (let from = offset; ; ) {
+      const read = this.readAll(from, maxBytes);
+      const kept = this.withoutHidden(read, this.transactions);
+      if (kept.length > 0 || read.length === 0) return kept;
+      from = this.readOffset;
+    }
+  }
+
+  private withoutHidden(read: Uint8Array, { aborted }: TransactionTable): Uint8Array {
+    for (let at = 0; at < read.length; at += batch.batchLength(read, at)) {
+      if (!isHidden(read, at, aborted)) continue;
+      const copy = read.slice();
+      return copy.subarray(0, keepVisible(copy, copy.length, aborted));
+    }
+    return read;
+  }
+
+  private readAll(offset: number, maxBytes: number): Uint8Array {
     const index = this.blockAt(offset);
     const block = this.blocks[index];
     if (block === undefined) return NO_BYTES;
@@ -169,7 +209,7 @@ export class MemoryLog implements OwnerLog {
   }
 
   private findDuplicate(bytes: Uint8Array, at: number): number {
-    if (batch.batchIsControl(bytes, at)) return -1;
+    if (batch.batchIsControl(bytes, at) || batch.batchProducerId(bytes, at) >= OWN_PRODUCER_ID_FIRST) return -1;
     this.producers ??= new ProducerState();
     const epoch = batch.batchProducerEpoch(bytes, at);
     const first = batch.batchBaseSequence(bytes, at);
@@ -177,6 +217,11 @@ export class MemoryLog implements OwnerLog {
   }
 
   private noteProducer(bytes: Uint8Array, at: number, base: number, arrivalMs: number): void {
+    if (batch.batchIsTransactional(bytes, at)) {
+      this.transactions ??= new TransactionTable();
+      this.transactions.append(bytes, at);
+    }
+    if (batch.batchProducerId(bytes, at) >= OWN_PRODUCER_ID_FIRST) return;
     this.producers ??= new ProducerState();
     const first = batch.batchIsControl(bytes, at) ? -1 : batch.batchBaseSequence(bytes, at);
     const last = batch.batchLastSequence(bytes, at);

@@ -22,6 +22,12 @@ export interface OwnerLog extends LogProgress {
    * @throws StorageError `out-of-order-sequence`, `producer-fenced`, `no-space`, `log-offline`
    */
   append(bytes: Uint8Array, at: number, length: number, arrivalMs: number): number;
+  /**
+   * Ends a transaction that has appended here: its marker is appended, and what it held back can be seen after the next flush. Nothing happens when
+   * it is not open. False when the marker could not be written yet: the decision must be kept.
+   * @throws StorageError `no-space` when an abort cannot be told to readers: it is to be tried again; `log-offline`
+   */
+  endTransaction(producerId: number, epoch: number, isCommit: boolean): boolean;
   /** Keeps one change of the companion, as safely as the log keeps anything. @throws StorageError */
   recordChange(change: Uint8Array): void;
   /** Stops serving for good. */

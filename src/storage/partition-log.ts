@@ -15,6 +15,9 @@ import type { Companion, LogConfig, LogDescription } from './ports.js';
 import { ProducerState } from './producer-state.js';
 import { Segment } from './segment.js';
 import { SegmentWriter } from './segment-writer.js';
+import { encodeMarker } from './transaction-marker.js';
+import { OWN_PRODUCER_ID_FIRST, TransactionState, TransactionTable } from './transaction-table.js';
+import { addAborted, writeTransactions } from './transactions-file.js';
 import type { TurnBuffers } from './turn-buffers.js';
 
 /** What a log uses of its shard. */
@@ -74,6 +77,7 @@ export class PartitionLog implements OwnerLog, JournalTenant {
   /** Segments with bytes that no sync of the file covers. For storage itself. */
   readonly unsynced = new Set<Segment>();
   readonly producers = new ProducerState();
+  readonly transactions = new TransactionTable();
   epochs: EpochStart[] = [];
   companionOffset = 0;
   /** Offsets below may be given away without another record in the journal. */
@@ -151,6 +155,7 @@ export class PartitionLog implements OwnerLog, JournalTenant {
       this.lastAppendWasDuplicate = true;
       return duplicateOf;
     }
+    if (!this.transactions.hasAny && batch.batchIsTransactional(bytes, at)) this.beginTransactions();
     this.host.touched(this);
     const writer = this.writerFor(length, this.nextOffset + batch.batchLastOffsetDelta(bytes, at), arrivalMs);
     const base = this.nextOffset;
@@ -180,6 +185,28 @@ export class PartitionLog implements OwnerLog, JournalTenant {
     }
     this.companionOffset++;
     journal.appendChange(this, this.companionOffset, change);
+  }
+
+  endTransaction(producerId: number, epoch: number, isCommit: boolean): boolean {
+    if (this.offline !== undefined) throw this.offline;
+    const entry = this.transactions.find(producerId, epoch);
+    if (entry?.state !== TransactionState.open) return true;
+    if (!isCommit) {
+      const { firstOffset, lastOffset } = entry;
+      this.toFolder(() => addAborted(this.host.disk, this.directory, { producerId, epoch, firstOffset, lastOffset }));
+      this.segmentListVersion++;
+    }
+    this.transactions.decide(entry, isCommit);
+    this.host.touched(this);
+    return this.writeMarker(producerId, epoch, isCommit);
+  }
+
+  /** Appends the markers of transactions that were decided without; for the end of a recovery. */
+  writeOwedMarkers(): void {
+    for (const { producerId, epoch, state } of [...this.transactions.values()]) {
+      if (state === TransactionState.open) continue;
+      if (this.offline === undefined) this.writeMarker(producerId, epoch, state === TransactionState.committed);
+    }
   }
 
   /**
@@ -238,7 +265,10 @@ export class PartitionLog implements OwnerLog, JournalTenant {
   publish(): void {
     this.noteLease();
     // All or nothing: a lease may end in the middle of a batch, and readers would take a part of one for offsets without a message.
-    if (this.logEnd <= this.leaseSafeEnd) this.visibleEnd = Math.max(this.visibleEnd, this.logEnd);
+    if (this.logEnd <= this.leaseSafeEnd) {
+      const stableEnd = Math.min(this.logEnd, this.transactions.stableEnd);
+      this.visibleEnd = Math.max(this.visibleEnd, stableEnd);
+    }
     this.host.publish(this);
   }
 
@@ -269,8 +299,9 @@ export class PartitionLog implements OwnerLog, JournalTenant {
   image(isClean: boolean): CheckpointImage {
     assert(this.writer?.hasBuffered !== true, 'A checkpoint must not lack appended batches');
     this.writer?.writeIndex();
+    this.transactions.prune(this.logStart);
     this.producers.expire(this.host.clock.nowMs() - this.host.limits.producerExpiryMs);
-    const { logId, leaderEpoch, logStart, leaseEnd, companionOffset, epochs, segments, producers } = this;
+    const { logId, leaderEpoch, logStart, leaseEnd, companionOffset, epochs, segments, producers, transactions } = this;
     return {
       logId,
       isClean: isClean || !this.isOpen,
@@ -286,6 +317,9 @@ export class PartitionLog implements OwnerLog, JournalTenant {
       producers: producers.values(),
       producerCount: producers.size,
       snapshot: this.companion.snapshot(),
+      transactions: transactions.hasAny
+        ? { open: [...transactions.values()], aborted: transactions.aborted }
+        : undefined,
     };
   }
 
@@ -315,11 +349,42 @@ export class PartitionLog implements OwnerLog, JournalTenant {
     this.recordLease(RecordKind.created);
   }
 
+  /** False when the log cannot take it now; it stays owed. */
+  private writeMarker(producerId: number, epoch: number, isCommit: boolean): boolean {
+    const nowMs = this.host.clock.nowMs();
+    const marker = encodeMarker(producerId, epoch, isCommit, nowMs);
+    try {
+      this.append(marker, 0, marker.length, nowMs);
+      return true;
+    } catch (cause) {
+      if (!(cause instanceof StorageError)) throw cause;
+      return false;
+    }
+  }
+
+  /** The first transaction of the log: readers must know before they can meet its batches. @throws StorageError */
+  private beginTransactions(): void {
+    this.toFolder(() => writeTransactions(this.host.disk, this.directory, this.transactions.aborted));
+    this.transactions.hasAny = true;
+    this.segmentListVersion++;
+  }
+
+  /** @throws StorageError, with the log offline unless it is for want of space */
+  private toFolder(write: () => void): void {
+    try {
+      write();
+    } catch (cause) {
+      const error = this.toStorageError(cause, 'note a transaction of');
+      if (error.code !== 'no-space') this.goOffline(error);
+      throw error;
+    }
+  }
+
   private findDuplicate(bytes: Uint8Array, at: number): number {
     const producerId = batch.batchProducerId(bytes, at);
     if (producerId < 0) return -1;
     const epoch = batch.batchProducerEpoch(bytes, at);
-    if (batch.batchIsControl(bytes, at)) return -1;
+    if (batch.batchIsControl(bytes, at) || producerId >= OWN_PRODUCER_ID_FIRST) return -1;
     return this.producers.check(
       producerId,
       epoch,
@@ -358,6 +423,8 @@ export class PartitionLog implements OwnerLog, JournalTenant {
     this.nextOffset = end;
     const producerId = batch.batchProducerId(bytes, at);
     if (producerId < 0) return;
+    this.transactions.append(bytes, at);
+    if (producerId >= OWN_PRODUCER_ID_FIRST) return;
     const first = batch.batchIsControl(bytes, at) ? -1 : batch.batchBaseSequence(bytes, at);
     const last = batch.batchLastSequence(bytes, at);
     this.producers.append(producerId, batch.batchProducerEpoch(bytes, at), first, last, base, arrivalMs);
@@ -366,6 +433,7 @@ export class PartitionLog implements OwnerLog, JournalTenant {
   private written(segment: Segment): void {
     this.logEnd = this.nextOffset;
     this.producers.commitTurn();
+    this.transactions.commitTurn();
     this.unsynced.add(segment);
     this.host.dirtied(this);
   }
@@ -376,6 +444,7 @@ export class PartitionLog implements OwnerLog, JournalTenant {
     const { logEnd: fromOffset, nextOffset: toOffset } = this;
     this.nextOffset = fromOffset;
     this.producers.rollbackTurn();
+    this.transactions.rollbackTurn();
     if (error.code !== 'no-space') this.goOffline(error);
     else this.cutBack(segment);
     if (toOffset > fromOffset) {

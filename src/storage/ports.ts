@@ -41,6 +41,10 @@ export interface RecoveredBounds {
   readonly clean: boolean;
   /** Number of records at or above an offset. May read the segment's bytes. */
   recordsAbove(offset: number): number;
+  /** Whether a transaction that the last start has left open is committed; otherwise it is aborted. */
+  isCommitted(producerId: number, epoch: number): boolean;
+  /** Messages that are committed by this recovery: until now they did not count. */
+  readonly committedRecords: number;
 }
 
 /** The owner's small state beside a log, as storage sees it. Implemented by the broker. */
@@ -53,6 +57,8 @@ export interface Companion {
   apply(change: Uint8Array): void;
   /** Recovery is over. */
   recovered(bounds: RecoveredBounds): void;
+  /** Whether changes of transactions wait for their decision. */
+  readonly hasPendingTransactions?: boolean;
   /** Messages below this offset may be removed by retention; Infinity when there is no cursor. */
   retainFrom(): number;
   /** Whether the cursor is done with the message at this offset. Without a cursor: false. */

@@ -1,9 +1,10 @@
 import type { FileCache } from '../io/disk/file-cache.js';
-import { batchMaxTimestamp, batchRecordsCount } from '../record/batch-header.js';
+import { batchMaxTimestamp } from '../record/batch-header.js';
 import { IndexWriter } from './index-writer.js';
 import { SEGMENT_MAX_BYTES, SEGMENT_MAX_OFFSETS, WRITEBACK_STEP_BYTES } from './limits.js';
 import type { LogConfig } from './ports.js';
 import type { Segment, SegmentSums } from './segment.js';
+import { messagesIn } from './transaction-marker.js';
 import type { TurnBuffers } from './turn-buffers.js';
 
 /**
@@ -106,7 +107,7 @@ export class SegmentWriter {
     }
     sums.sizeBytes += length;
     sums.endOffset = end;
-    sums.records += batchRecordsCount(bytes, at);
+    sums.records += messagesIn(bytes, at);
     const timestampMs = batchMaxTimestamp(bytes, at);
     if (timestampMs > sums.maxTimestampMs) sums.maxTimestampMs = timestampMs;
     if (arrivalMs > sums.lastArrivalMs) sums.lastArrivalMs = arrivalMs;

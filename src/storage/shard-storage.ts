@@ -3,9 +3,11 @@ import { DiskError } from '../io/disk/disk-error.js';
 import { FileCache } from '../io/disk/file-cache.js';
 import type { Clock, Disk, Random, Timers } from '../io/ports.js';
 import { Checkpointer } from './checkpointer.js';
+import { Decisions } from './decisions.js';
 import { StorageError } from './errors.js';
 import { GroupCommit } from './group-commit.js';
-import { Journal } from './journal/journal.js';
+import { RecordKind } from './journal/format.js';
+import { Journal, type JournalTenant } from './journal/journal.js';
 import { replayJournal } from './journal/reader.js';
 import { checkStorageLimits, DEFAULT_STORAGE_LIMITS, JOURNAL_BACKLOG_BYTES, type StorageLimits } from './limits.js';
 import { LogRecovery, type LogRecoveryReport } from './log-recovery.js';
@@ -63,6 +65,8 @@ export class ShardStorage {
   readonly journal: Journal;
   /** Logs that end with this start. */
   readonly memory: MemoryLogs;
+  /** Transactions that this shard has decided to commit. */
+  readonly decisions: Decisions;
   /** `close` was called: nothing is appended any more. */
   isClosed = false;
   /** Why the whole shard stopped, if it did. */
@@ -92,8 +96,8 @@ export class ShardStorage {
     this.buffers = new TurnBuffers(limits.turnBufferBytes);
     this.commit = new GroupCommit(this);
     this.checkpoints = new Checkpointer(this);
-    // The journal's tenants are this shard's logs.
-    journal.onAreaFull = (tenants) => this.checkpointAll(tenants as Iterable<PartitionLog>);
+    this.decisions = new Decisions(journal);
+    journal.onAreaFull = (tenants) => this.checkpointAll(tenants);
     journal.onFailed = (cause) => this.fail(cause);
   }
 
@@ -146,7 +150,9 @@ export class ShardStorage {
     }
     const found = this.replay(journalIds, recoveries);
     const reports = [...recoveries.values()].map((recovery) => {
-      const report = recovery.finish(found.wasPowerLost, found.wasClean);
+      const report = recovery.finish(found.wasPowerLost, found.wasClean, (producerId, epoch) =>
+        this.decisions.rely(producerId, epoch),
+      );
       recovery.log.publish();
       return report;
     });
@@ -162,11 +168,26 @@ export class ShardStorage {
    */
   async checkpointRecovered(): Promise<boolean> {
     const changed = [...this.logs.values()].filter((log) => log.needsCheckpoint);
+    if (this.decisions.size > 0) await this.syncDecisions();
     await Promise.all(
       changed.map((log) => this.checkpoints.request(log).catch((error: StorageError) => log.goOffline(error))),
     );
-    for (const log of this.logs.values()) log.isRecovering = false;
-    return changed.every((log) => log.offline === undefined);
+    for (const log of this.logs.values()) {
+      log.isRecovering = false;
+      log.writeOwedMarkers();
+    }
+    this.flush();
+    const isWritten = changed.every((log) => log.offline === undefined);
+    // What other shards' logs rely on is in their journals, and in the old ones until all are through.
+    if (isWritten) this.decisions.forgetAll();
+    return isWritten;
+  }
+
+  /** What recovery has relied on must be durable before what follows from it. */
+  private async syncDecisions(): Promise<void> {
+    this.journal.write();
+    // A failure has been told to `onFatal`.
+    await this.journal.sync().catch(() => {});
   }
 
   private replay(
@@ -180,9 +201,10 @@ export class ShardStorage {
     const bootId = this.disk.bootId();
     for (const journalId of [...journalIds].sort((left, right) => left - right)) {
       if (journalId === this.journal.journalId) continue;
-      const findings = replayJournal(this.disk, this.options.directory, journalId, (record) =>
-        recoveries.get(record.logId)?.apply(journalId, record),
-      );
+      const findings = replayJournal(this.disk, this.options.directory, journalId, (record) => {
+        if (record.kind === RecordKind.decision) this.decisions.replay(record);
+        else recoveries.get(record.logId)?.apply(journalId, record);
+      });
       replayedRecords += findings.records;
       if (findings.corruption !== undefined) journalCorruption.push(findings.corruption);
       if (findings.isClean) continue;
@@ -260,6 +282,32 @@ export class ShardStorage {
   }
 
   /**
+   * Decides to commit a transaction, all parts of which on this shard were appended and journaled before: the decision is not durable before they are.
+   * `mayDecide` is asked last, when those parts have come through or have failed. `done` is called when the decision is durable; with false when
+   * it was not made.
+   */
+  decide(
+    producerId: number,
+    epoch: number,
+    mayDecide: () => boolean,
+    done: (isDecided: boolean, error?: StorageError) => void,
+  ): void {
+    let isDecided = false;
+    const write = (): void => {
+      if (!mayDecide()) return;
+      isDecided = true;
+      this.decisions.record(producerId, epoch);
+    };
+    this.commit.decide({ write, done: (error) => done(isDecided, error) });
+  }
+
+  /** The same for a transaction that need not survive power loss: decided when this returns. Its parts were flushed before. */
+  decideInMemory(producerId: number, epoch: number): void {
+    this.decisions.record(producerId, epoch);
+    this.journal.write();
+  }
+
+  /**
    * Frees space in all logs, one after the other: retention, segments that are done with, and, with a pool, the rewriting of segments
    * that are mostly done with. To be called now and then; a call while one is under way returns at once.
    */
@@ -291,7 +339,7 @@ export class ShardStorage {
     await Promise.all(open.map((log) => this.checkpoints.request(log).catch(() => {})));
     await this.checkpoints.drain();
     const isClean = [...this.logs.values()].every((log) => log.offline === undefined && !log.needsCheckpoint);
-    if (isClean && this.shardFailure === undefined) this.journal.markClean();
+    if (isClean && this.decisions.size === 0 && this.shardFailure === undefined) this.journal.markClean();
     this.journal.close();
     for (const log of this.logs.values()) log.releaseFiles();
     this.files.closeAll();
@@ -402,6 +450,10 @@ export class ShardStorage {
     this.journal.noteDurable(log, segment.baseOffset, segment.sizeBytes, segment.endOffset);
   }
 
+  get reservedJournalBytes(): number {
+    return this.decisions.journalBytes;
+  }
+
   /** Whether the durable position of a log has moved since it was noted. */
   get hasUnnoted(): boolean {
     return this.unnoted.size > 0;
@@ -426,6 +478,7 @@ export class ShardStorage {
       log.publish();
     }
     this.boundUnsynced();
+    this.decisions.repeatIfOwed();
   }
 
   carry(log: PartitionLog): void {
@@ -455,8 +508,12 @@ export class ShardStorage {
     return log;
   }
 
-  private checkpointAll(tenants: Iterable<PartitionLog>): void {
-    for (const log of [...tenants]) this.checkpoints.requestSoon(log);
+  private checkpointAll(tenants: Iterable<JournalTenant>): void {
+    for (const tenant of [...tenants]) {
+      if (tenant === this.decisions) this.decisions.repeatSoon();
+      // The journal's other tenants are this shard's logs.
+      else this.checkpoints.requestSoon(tenant as PartitionLog);
+    }
   }
 
   private settle(log: PartitionLog, segment: Segment): void {

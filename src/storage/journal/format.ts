@@ -36,8 +36,20 @@ export const JOURNAL_HEADER_BYTES = HEADER_CRC_AT + 4;
 /** Bytes of the clean mark. */
 export const CLEAN_MARK_BYTES = CLEAN_CRC_AT + 4;
 
+/** Payload of a decision: i64 producer id, u16 epoch. */
+export const DECISION_BYTES = 10;
+
 /** What a record says; the numbers are on disk. */
-export const RecordKind = { created: 1, lease: 2, bytes: 3, change: 4, durable: 5, logStart: 6, released: 7 } as const;
+export const RecordKind = {
+  created: 1,
+  lease: 2,
+  bytes: 3,
+  change: 4,
+  durable: 5,
+  logStart: 6,
+  released: 7,
+  decision: 8,
+} as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 
 /** What identifies a journal. */

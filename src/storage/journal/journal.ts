@@ -8,6 +8,7 @@ import { journalPath, journalsDirectory } from '../paths.js';
 import {
   AREAS_AT,
   CLEAN_MARK_AT,
+  DECISION_BYTES,
   encodeCleanMark,
   encodeHeader,
   RECORD_EPOCH_AT,
@@ -149,6 +150,19 @@ export class Journal {
     record.i64(position);
     record.i64(endOffset);
     this.end(tenant, record, false);
+  }
+
+  /** Records the decision to commit a transaction; `tenant` stands for no log. Returns its sequence. */
+  appendDecision(tenant: JournalTenant, producerId: number, epoch: number): number {
+    const record = this.begin(tenant, RecordKind.decision, DECISION_BYTES);
+    record.i64(producerId);
+    record.u16(epoch);
+    return this.end(tenant, record, true);
+  }
+
+  /** Whether records wait in memory for an area to become free. */
+  get isWaiting(): boolean {
+    return this.waiting.length > 0;
   }
 
   /** Whether a record with this payload can be written without waiting for an area. */
