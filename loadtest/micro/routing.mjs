@@ -19,11 +19,15 @@ const NO_ARGUMENTS = new Uint8Array(0);
 /** How keys and patterns of binding number `index` look. */
 const KINDS = {
   direct: { exchange: 'amq.direct', pattern: (index) => `order.${index}`, key: (index) => `order.${index}` },
+  // Words of the beginning are shared, as names of places and kinds are.
   topic: {
     exchange: 'amq.topic',
-    // A tenth with wildcards; words of the beginning are shared, as names of places and kinds are.
-    pattern: (index) =>
-      index % 10 === 9 ? `shop${index % 100}.*.${index}.#` : `shop${index % 100}.order.${index}.created`,
+    pattern: (index) => `shop${index % 100}.order.${index}.created`,
+    key: (index) => `shop${index % 100}.order.${index}.created`,
+  },
+  wildcards: {
+    exchange: 'amq.topic',
+    pattern: (index) => `shop${index % 100}.*.${index}.#`,
     key: (index) => `shop${index % 100}.order.${index}.created`,
   },
 };

@@ -1,5 +1,5 @@
 import type { ExchangeEntry } from '../model.js';
-import { BindingList, type BindingVisitor, type BoundBinding } from './bound-binding.js';
+import { addToList, BindingList, type BindingVisitor, type BoundBinding, removeFromList } from './bound-binding.js';
 import type { HeaderValues } from './header-values.js';
 import { HeadersTable } from './headers-table.js';
 import { TopicTrie } from './topic-trie.js';
@@ -42,20 +42,11 @@ class DirectTable implements BindingTable {
   private readonly byKey = new Map<string, BindingList>();
 
   add(bound: BoundBinding): void {
-    const { routingKey } = bound.binding;
-    let list = this.byKey.get(routingKey);
-    if (list === undefined) {
-      list = new BindingList();
-      this.byKey.set(routingKey, list);
-    }
-    list.add(bound);
+    addToList(this.byKey, bound.binding.routingKey, bound);
   }
 
   remove(bound: BoundBinding): void {
-    const { routingKey } = bound.binding;
-    const list = this.byKey.get(routingKey);
-    list?.remove(bound);
-    if (list?.isEmpty) this.byKey.delete(routingKey);
+    removeFromList(this.byKey, bound.binding.routingKey, bound);
   }
 
   match(routingKey: string, _headers: HeaderSource, visitor: BindingVisitor): void {

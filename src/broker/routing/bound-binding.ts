@@ -61,6 +61,23 @@ export class BindingList {
   }
 }
 
+/** Adds a binding to the list of `key`, which is made when it is the first. */
+export function addToList(lists: Map<string, BindingList>, key: string, bound: BoundBinding): void {
+  let list = lists.get(key);
+  if (list === undefined) {
+    list = new BindingList();
+    lists.set(key, list);
+  }
+  list.add(bound);
+}
+
+/** Takes a binding out of the list of `key`; an empty list goes. */
+export function removeFromList(lists: Map<string, BindingList>, key: string, bound: BoundBinding): void {
+  const list = lists.get(key);
+  list?.remove(bound);
+  if (list?.isEmpty) lists.delete(key);
+}
+
 /** Gets the bindings that a message matches; one may come more than once. */
 export interface BindingVisitor {
   matched(bound: BoundBinding): void;

@@ -1,5 +1,5 @@
 import type { BindingTable, HeaderSource } from './binding-table.js';
-import { BindingList, type BindingVisitor, type BoundBinding } from './bound-binding.js';
+import { addToList, BindingList, type BindingVisitor, type BoundBinding, removeFromList } from './bound-binding.js';
 
 /** A word of a pattern, and with the nodes above it the beginning of some patterns. */
 class TrieNode {
@@ -50,12 +50,20 @@ class TrieNode {
  * are does not matter. An empty key has no words, as in RabbitMQ: `*` does not match it, `#` does.
  */
 export class TopicTrie implements BindingTable {
+  /** Bindings without wildcards by their whole key: one look instead of one a word. The trie holds the others. */
+  private readonly literal = new Map<string, BindingList>();
   private readonly root = new TrieNode(undefined, '');
   private current: TrieNode[] = [];
   private next: TrieNode[] = [];
   private step = 0;
 
   add(bound: BoundBinding): void {
+    const { routingKey } = bound.binding;
+    if (hasWildcard(routingKey)) this.addPattern(bound);
+    else addToList(this.literal, routingKey, bound);
+  }
+
+  private addPattern(bound: BoundBinding): void {
     let node = this.root;
     for (const word of wordsOf(bound.binding.routingKey)) node = child(node, word) ?? addChild(node, word);
     node.bindings ??= new BindingList();
@@ -63,6 +71,12 @@ export class TopicTrie implements BindingTable {
   }
 
   remove(bound: BoundBinding): void {
+    const { routingKey } = bound.binding;
+    if (hasWildcard(routingKey)) this.removePattern(bound);
+    else removeFromList(this.literal, routingKey, bound);
+  }
+
+  private removePattern(bound: BoundBinding): void {
     let node = this.root;
     for (const word of wordsOf(bound.binding.routingKey)) {
       const below = child(node, word);
@@ -77,6 +91,8 @@ export class TopicTrie implements BindingTable {
   }
 
   match(routingKey: string, _headers: HeaderSource, visitor: BindingVisitor): void {
+    this.literal.get(routingKey)?.visit(visitor);
+    if (this.root.isEmpty) return;
     this.next.length = 0;
     this.step++;
     this.enter(this.root);
@@ -119,6 +135,11 @@ export class TopicTrie implements BindingTable {
     this.next = current;
     current.length = 0;
   }
+}
+
+/** Whether `*` or `#` may stand for a word; a key in which they are parts of words only is sorted out by the trie. */
+function hasWildcard(pattern: string): boolean {
+  return pattern.includes('*') || pattern.includes('#');
 }
 
 function wordsOf(pattern: string): readonly string[] {
