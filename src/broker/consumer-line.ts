@@ -1,5 +1,5 @@
 import { Deque } from '../base/deque.js';
-import type { PartitionConsumer } from './owned-partition.js';
+import { canTake, type PartitionConsumer } from './partition-consumers.js';
 
 /** Consumers of one priority. */
 interface Lane {
@@ -20,11 +20,14 @@ export class ConsumerLine {
     this.laneOf(consumer.priority).consumers.pushFront(consumer);
   }
 
-  /** The first of the highest priority; undefined when nobody stands in the line. */
-  popFront(): PartitionConsumer | undefined {
+  /** Takes the first of the highest priority who can take a message; those who cannot leave the line. Undefined when nobody is left. */
+  next(): PartitionConsumer | undefined {
     for (let index = 0; index < this.lanes.length; index++) {
-      const consumer = this.lanes[index]!.consumers.popFront();
-      if (consumer !== undefined) return consumer;
+      const { consumers } = this.lanes[index]!;
+      for (let consumer = consumers.popFront(); consumer !== undefined; consumer = consumers.popFront()) {
+        consumer.queued = false;
+        if (canTake(consumer)) return consumer;
+      }
     }
     return undefined;
   }

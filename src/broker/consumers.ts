@@ -8,7 +8,7 @@ import { REBALANCE_INTERVAL_MS } from './limits.js';
 import { LocalConsumer, LocalPoll } from './local-consumer.js';
 import type { LogBoundsTable } from './log-views.js';
 import { DEFAULT_VHOST } from './model.js';
-import type { ConsumerTerms } from './owned-partition.js';
+import type { ConsumerTerms } from './partition-consumers.js';
 import type { PartitionOwner } from './partition-owner.js';
 import {
   type ConsumeOptions,

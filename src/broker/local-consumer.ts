@@ -1,5 +1,5 @@
 import type { BrokerError } from './errors.js';
-import type { DeliverySink, PollSink } from './owned-partition.js';
+import type { DeliverySink, PollSink } from './partition-consumers.js';
 import type { QueueConsumer } from './ports.js';
 import type { StoredRecord } from './push-reader.js';
 

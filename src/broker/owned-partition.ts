@@ -10,72 +10,19 @@ import { ConsumerLine } from './consumer-line.js';
 import type { QueueCursor } from './cursor/queue-cursor.js';
 import { BrokerError } from './errors.js';
 import { MAX_DELIVERIES_PER_TURN, MAX_DELIVERY_BYTES_PER_TURN, MAX_UNACKNOWLEDGED } from './limits.js';
+import {
+  type ConsumerTerms,
+  canTake,
+  type DeliverySink,
+  type Holder,
+  type PartitionConsumer,
+  type PendingGet,
+  type Poller,
+  type PollSink,
+} from './partition-consumers.js';
 import { DurabilityLevel, SettleOutcome, type TopicSettings } from './ports.js';
 import type { PushReader, StoredRecord } from './push-reader.js';
 import type { QueuePolicyEngine } from './queue-policies.js';
-
-/** Where the deliveries of one consumer go: a session of this shard, or another shard. */
-export interface DeliverySink {
-  /** False while the way to the consumer is full: it gets nothing until `OwnedPartition.wake`. */
-  readonly writable: boolean;
-  /** The largest record, as stored, that the way to the consumer can carry. */
-  readonly maxRecordBytes: number;
-  deliver(record: StoredRecord, redelivered: boolean, deliveryCount: number): void;
-  /** The deliveries of this turn are complete. */
-  flush(): void;
-  closed(error: BrokerError): void;
-}
-
-/** Where the messages go that somebody asks for one by one. */
-export interface PollSink extends DeliverySink {
-  /** The answer to one request, after its delivery if there was one: how many messages wait behind it, or -1 when there was none. */
-  got(left: number, error?: BrokerError): void;
-}
-
-/** How a consumer wants its messages. */
-export interface ConsumerTerms {
-  readonly automaticAck: boolean;
-  readonly credit: number;
-  /** Nobody else may consume. */
-  readonly isExclusive: boolean;
-  /** Higher ones get messages first, as long as they can take them. */
-  readonly priority: number;
-}
-
-/** Who holds deliveries: a consumer, somebody who asks for single messages, or a consumer that was cancelled and may settle what it got. */
-interface Holder {
-  /** Unique on this node: the session's shard and its number there. */
-  readonly id: number;
-  readonly sink: DeliverySink;
-  /** It asks for single messages. */
-  readonly isPoller: boolean;
-  /** Deliveries not settled yet; always 0 with automatic acknowledgement. */
-  unsettled: number;
-}
-
-/** Somebody who asks for single messages. */
-interface Poller extends Holder {
-  readonly sink: PollSink;
-}
-
-/** A consumer as the owner counts it. */
-export interface PartitionConsumer extends Holder {
-  readonly automaticAck: boolean;
-  readonly isExclusive: boolean;
-  readonly priority: number;
-  /** Manual acknowledgement: deliveries that may be unsettled at once. Automatic: deliveries still granted. */
-  credit: number;
-  /** Whether it stands in the line of those who can take a message. */
-  queued: boolean;
-  /** Whether it got something in this turn. */
-  isTouched: boolean;
-}
-
-/** One message that was asked for. */
-interface PendingGet {
-  readonly poller: Poller;
-  readonly automaticAck: boolean;
-}
 
 /** Whether a log was sealed, and how many messages wait in it; or why not. */
 export type SealOutcome =
@@ -284,7 +231,7 @@ export class OwnedPartition {
     const endDeliveries = budget.deliveries - MAX_DELIVERIES_PER_TURN;
     const endBytes = budget.bytes - MAX_DELIVERY_BYTES_PER_TURN;
     for (;;) {
-      const consumer = nextInLine(line);
+      const consumer = line.next();
       if (consumer === undefined) return 'done';
       const isSpent = budget.deliveries <= Math.max(0, endDeliveries) || budget.bytes <= Math.max(0, endBytes);
       const record = isSpent ? undefined : this.nextRecord(cursor);
@@ -462,17 +409,4 @@ export class OwnedPartition {
       consumer.sink.flush();
     }
   }
-}
-
-function nextInLine(line: ConsumerLine): PartitionConsumer | undefined {
-  for (;;) {
-    const consumer = line.popFront();
-    if (consumer === undefined) return undefined;
-    consumer.queued = false;
-    if (canTake(consumer)) return consumer;
-  }
-}
-
-function canTake(consumer: PartitionConsumer): boolean {
-  return consumer.credit > consumer.unsettled && consumer.sink.writable;
 }

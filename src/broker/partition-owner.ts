@@ -8,7 +8,6 @@ import { StorageError } from '../storage/errors.js';
 import type { ShardStorage } from '../storage/shard-storage.js';
 import { AppendWaiters, fromStorage } from './append-waiters.js';
 import type { PartitionCompanion } from './companion.js';
-import type { Lease } from './companion.js';
 import { BrokerError } from './errors.js';
 import { LatencyHistogram } from './latency-histogram.js';
 import {
@@ -18,7 +17,8 @@ import {
   READ_RETRY_MS,
 } from './limits.js';
 import { ManyAppends } from './many-appends.js';
-import type { ConsumerTerms, DeliverySink, OwnedPartition, PollSink, SealOutcome } from './owned-partition.js';
+import type { OwnedPartition, SealOutcome } from './owned-partition.js';
+import type { ConsumerTerms, DeliverySink, PollSink } from './partition-consumers.js';
 import { DurabilityLevel, type PublishListener, type SettleOutcome } from './ports.js';
 import type { Revoked } from './queue-subscription.js';
 import type { Turn } from './turn.js';

@@ -1,6 +1,6 @@
 import { ByteWriter } from '../base/byte-writer.js';
 import type { BrokerError } from './errors.js';
-import type { PollSink } from './owned-partition.js';
+import type { PollSink } from './partition-consumers.js';
 import type { PeerLink } from './peer-link.js';
 import type { StoredRecord } from './push-reader.js';
 import { Op, writeDelivery, writeError } from './shard-messages.js';

@@ -7,7 +7,7 @@ import type { ByteReader } from '../base/byte-reader.js';
 import { ByteWriter } from '../base/byte-writer.js';
 import type { BrokerError } from './errors.js';
 import { ADMIN_REPLY_BYTES, MAX_SETTLED_PER_REQUEST, SMALL_REPLY_BYTES } from './limits.js';
-import type { ConsumerTerms } from './owned-partition.js';
+import type { ConsumerTerms } from './partition-consumers.js';
 import type { Settled } from './partition-owner.js';
 import type { PeerLink } from './peer-link.js';
 import type { DurabilityLevel, PublishListener, SettleOutcome } from './ports.js';
