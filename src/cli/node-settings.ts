@@ -18,6 +18,17 @@ export const SETTING_FLAGS: readonly SettingFlag[] = [
   { setting: 'host', value: 'address', description: 'the address to listen on (default 127.0.0.1)' },
   { setting: 'advertisedHost', value: 'name', description: 'the name under which clients reach this node' },
   { setting: 'port', value: 'port', description: 'WebSocket and HTTP; 0 = any free port, off = closed (default 7700)' },
+  {
+    setting: 'amqpPort',
+    value: 'port',
+    description: 'AMQP 0-9-1; 0 = any free port, off = closed (default 5672, or any free one with --port 0)',
+  },
+  {
+    setting: 'defaultUser',
+    value: 'name',
+    description: 'who AMQP clients log in as, from loopback only (default guest)',
+  },
+  { setting: 'defaultPass', value: 'password', description: 'the password of that user (default guest)' },
   { setting: 'allowAnonymous', description: 'serve clients without credentials beyond loopback' },
   {
     setting: 'allowedOrigins',
@@ -52,6 +63,16 @@ export const SETTING_FLAGS: readonly SettingFlag[] = [
     description: 'between two rounds of retention and cleaning (default 5)',
   },
   { setting: 'ringMemory', value: 'size', description: 'memory for what shards say to each other (default 256MiB)' },
+  {
+    setting: 'memoryLimit',
+    value: 'size',
+    description: "resident memory above which publishers wait; 0 = six tenths of the machine's (default 0)",
+  },
+  {
+    setting: 'diskFreeLimit',
+    value: 'size',
+    description: 'free disk space below which publishers wait (default 50MiB)',
+  },
   {
     setting: 'logLevel',
     value: 'level',

@@ -19,6 +19,11 @@ export interface NodeConfig {
   readonly host: string;
   readonly advertisedHost?: string | undefined;
   readonly port: number | 'off';
+  /** AMQP 0-9-1 over TCP. */
+  readonly amqpPort: number | 'off';
+  /** The one user that AMQP clients may log in as, from loopback only. */
+  readonly defaultUser: string;
+  readonly defaultPass: string;
   readonly nodeId: number;
   readonly nodeName?: string | undefined;
   /** 0 runs the one shard on the main thread. */
@@ -34,6 +39,10 @@ export interface NodeConfig {
   readonly idleTimeout: number;
   readonly journalSize: number;
   readonly ringMemory: number;
+  /** Resident memory above which publishers are held back; 0 = six tenths of the machine's. */
+  readonly memoryLimit: number;
+  /** Free space on the data folder's disk below which publishers are held back. */
+  readonly diskFreeLimit: number;
   /** Seconds between two rounds of retention and cleaning. */
   readonly maintenanceInterval: number;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -50,7 +59,8 @@ type TextLike = {
 /** How a setting is read, and what it is when nobody gives it. */
 interface Setting<Value> {
   readonly read: ReadValue<Value>;
-  readonly fallback: () => Value;
+  /** `chosen`: the settings that come before this one in the table. */
+  readonly fallback: (chosen: Readonly<Record<string, unknown>>) => Value;
 }
 
 function setting<Value>(read: ReadValue<Value>, fallback: NoInfer<Value>): Setting<Value> {
@@ -64,6 +74,10 @@ const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeCon
   host: setting(text(), '127.0.0.1'),
   advertisedHost: { read: text(), fallback: absent },
   port: setting(port, 7700),
+  // Who takes any free port, for a test say, means all of them.
+  amqpPort: { read: port, fallback: (chosen) => (chosen['port'] === 0 ? 0 : 5672) },
+  defaultUser: setting(text(255), 'guest'),
+  defaultPass: setting(text(255), 'guest'),
   nodeId: setting(count(1, 2 ** 31 - 1), 1),
   nodeName: { read: text(255), fallback: absent },
   shards: { read: count(0, 64), fallback: () => Math.min(64, availableParallelism()) },
@@ -76,6 +90,8 @@ const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeCon
   idleTimeout: setting(count(8, 960), 120),
   journalSize: setting(size(8 * MIB, 4096 * MIB), 64 * MIB),
   ringMemory: setting(size(1 * MIB, 16384 * MIB), 256 * MIB),
+  memoryLimit: setting(size(0, Number.MAX_SAFE_INTEGER), 0),
+  diskFreeLimit: setting(size(0, Number.MAX_SAFE_INTEGER), 50 * MIB),
   maintenanceInterval: setting(count(1, 86_400), 5),
   logLevel: setting(oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'), 'info'),
 };
@@ -130,7 +146,7 @@ function checkConfig(given: Readonly<Record<string, unknown>>, origin: Readonly<
   }
   const config: Record<string, unknown> = {};
   for (const [name, { read, fallback }] of Object.entries(SETTINGS)) {
-    const value = Object.hasOwn(given, name) ? checkValue(read, given[name], origin[name] ?? name) : fallback();
+    const value = Object.hasOwn(given, name) ? checkValue(read, given[name], origin[name] ?? name) : fallback(config);
     if (value !== undefined) config[name] = value;
   }
   // The table has every key of the configuration, with a reader for its type.
@@ -151,7 +167,8 @@ function checkValue(read: ReadValue<unknown>, given: unknown, name: string): unk
  * @throws ConfigError when the node would listen for strangers without having been told to.
  */
 export function refuseStrangers(config: NodeConfig): void {
-  if (config.allowAnonymous || config.port === 'off' || isLoopbackName(config.host)) return;
+  const isClosed = config.port === 'off' && config.amqpPort === 'off';
+  if (config.allowAnonymous || isClosed || isLoopbackName(config.host)) return;
   throw new ConfigError(
     'bad-setting',
     `Cannot start: --host is "${config.host}", which others can reach, and anybody could do anything here. Say --allow-anonymous if that is meant`,

@@ -1,5 +1,7 @@
-/** The doors of one shard: the native protocol and HTTP on one listener. */
-import type { Broker } from '../broker/ports.js';
+/** The doors of one shard: the native protocol, AMQP over WebSocket and HTTP on one listener, AMQP over TCP on another. */
+import { guestAccess } from '../broker/access.js';
+import type { ShardBroker } from '../broker/shard-broker.js';
+import { AMQP_PATH, AmqpDoor, amqpLimits, amqpRoute } from '../doors/amqp/index.js';
 import { httpHandler, type NodeProbe } from '../doors/http/index.js';
 import {
   anonymousAuthorizer,
@@ -9,54 +11,138 @@ import {
   serverLimits,
   sessionLimits,
 } from '../doors/ws/index.js';
-import { realTimers } from '../io/clock/real-clock.js';
+import { realClock, realTimers } from '../io/clock/real-clock.js';
 import { RealRandom } from '../io/random/real-random.js';
+import { createTcpServer, type TcpServer } from '../io/tcp/index.js';
 import { createWsServer } from '../io/ws/index.js';
 import type { WsServer } from '../io/ws/port.js';
 import type { NodeConfig } from './config.js';
+import type { DoorName } from './control-messages.js';
 import type { ControlRequests } from './control-requests.js';
 import type { ShardSetup } from './shard-setup.js';
 
 /** No HTTP request has a body that a node wants, so far. */
 const MAX_HTTP_BODY_BYTES = 64 * 1024;
+/** Backlog of a TCP connection from which on its session writes no more of its own accord. */
+const TCP_HIGH_WATER_BYTES = 256 * 1024;
+/** When the kernel begins to probe a silent TCP peer: heartbeats find it sooner, where the client wants them. */
+const TCP_KEEP_ALIVE_MS = 60_000;
+/** How long AMQP clients get to answer the node's farewell before they are cut. */
+const FAREWELL_MS = 1_000;
+
+/** See the top of this file. */
+export class ShardDoors {
+  readonly native: NativeDoor;
+  readonly amqp: AmqpDoor;
+  private readonly setup: ShardSetup;
+  private readonly probe: NodeProbe;
+  private http: WsServer | undefined;
+  private tcp: TcpServer | undefined;
+
+  constructor(setup: ShardSetup, broker: ShardBroker, control: ControlRequests, probe: NodeProbe) {
+    this.setup = setup;
+    this.probe = probe;
+    const { config, nodeName, version } = setup;
+    const shared = { broker, timers: realTimers, random: new RealRandom() };
+    this.native = new NativeDoor({
+      ...shared,
+      limits: limitsOf(config),
+      node: { name: nodeName, id: config.nodeId, version },
+      authorizer: anonymousAuthorizer({ allowRemote: config.allowAnonymous }),
+      allowedOrigins: config.allowedOrigins,
+      // The control thread answers a status request with a NodeStatusAnswer (node-status.ts).
+      status: () => control.ask({ kind: 'status' }) as Promise<NodeStatusAnswer>,
+    });
+    this.amqp = new AmqpDoor({
+      ...shared,
+      clock: realClock,
+      limits: amqpLimits({ maxMessageBytes: config.maxMessageSize }),
+      node: { name: nodeName, version },
+      access: guestAccess({
+        user: config.defaultUser,
+        password: config.defaultPass,
+        allowRemote: config.allowAnonymous,
+      }),
+    });
+  }
+
+  /** Connections on all doors. */
+  connections(): number {
+    return (this.http?.connections() ?? 0) + (this.tcp?.connections() ?? 0);
+  }
+
+  /** Starts to listen; resolves with the port. `sharePort`: several shards accept on it. @throws ListenError, WsServerError */
+  async open(door: DoorName, port: number, sharePort: boolean): Promise<number> {
+    if (door === 'http') {
+      this.http = await this.openHttp(port, sharePort);
+      return this.http.port;
+    }
+    this.tcp = await this.openAmqp(port, sharePort);
+    return this.tcp.port;
+  }
+
+  /** An alarm holds publishers back, or none does any more. */
+  setBlocked(reason: string | undefined): void {
+    this.amqp.setBlocked(reason);
+  }
+
+  /** Frees the ports and tells every client that the node goes. */
+  goAway(reason: string): void {
+    this.http?.stopAccepting();
+    this.tcp?.stopAccepting();
+    this.native.goAway(reason);
+  }
+
+  /** Ends what is still connected, AMQP clients with a word of farewell, and gives the listeners up. */
+  async close(reason: string): Promise<void> {
+    this.amqp.goAway(reason);
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, FAREWELL_MS);
+    });
+    await Promise.race([this.amqp.closed(), tooLate]);
+    clearTimeout(timer);
+    await Promise.all([this.http?.close(), this.tcp?.close()]);
+  }
+
+  private openHttp(port: number, sharePort: boolean): Promise<WsServer> {
+    const { config, engine } = this.setup;
+    return createWsServer(engine, {
+      host: config.host,
+      port,
+      reusePort: sharePort,
+      ...serverLimits(limitsOf(config)),
+      maxHttpBodyBytes: MAX_HTTP_BODY_BYTES,
+      maxConnections: config.maxConnections,
+      routes: new Map([
+        [NATIVE_PATH, this.native.route],
+        [AMQP_PATH, amqpRoute(this.amqp, config.allowedOrigins)],
+      ]),
+      http: httpHandler(this.probe),
+    });
+  }
+
+  private openAmqp(port: number, sharePort: boolean): Promise<TcpServer> {
+    const { host, maxConnections } = this.setup.config;
+    const options = {
+      host,
+      port,
+      sharePort,
+      maxConnections,
+      highWaterBytes: TCP_HIGH_WATER_BYTES,
+      keepAliveMs: TCP_KEEP_ALIVE_MS,
+    };
+    return createTcpServer(options, (socket) => {
+      const connection = this.amqp.open(socket, socket.remoteAddress);
+      return {
+        data: (bytes) => connection.receive(bytes),
+        drain: () => connection.drained(),
+        close: () => connection.socketClosed(),
+      };
+    });
+  }
+}
 
 function limitsOf(config: NodeConfig): ReturnType<typeof sessionLimits> {
   return sessionLimits({ maxMessageBytes: config.maxMessageSize, idleTimeoutMs: config.idleTimeout * 1000 });
-}
-
-/** The native door of a shard. */
-export function makeDoor(setup: ShardSetup, broker: Broker, control: ControlRequests): NativeDoor {
-  const { config, nodeName, version } = setup;
-  return new NativeDoor({
-    broker,
-    timers: realTimers,
-    random: new RealRandom(),
-    limits: limitsOf(config),
-    node: { name: nodeName, id: config.nodeId, version },
-    authorizer: anonymousAuthorizer({ allowRemote: config.allowAnonymous }),
-    allowedOrigins: config.allowedOrigins,
-    // The control thread answers a status request with a NodeStatusAnswer (node-status.ts).
-    status: () => control.ask({ kind: 'status' }) as Promise<NodeStatusAnswer>,
-  });
-}
-
-/** Starts to listen. `sharePort`: several shards accept on the port. */
-export function openServer(
-  setup: ShardSetup,
-  port: number,
-  sharePort: boolean,
-  door: NativeDoor,
-  probe: NodeProbe,
-): Promise<WsServer> {
-  const { config, engine } = setup;
-  return createWsServer(engine, {
-    host: config.host,
-    port,
-    reusePort: sharePort,
-    ...serverLimits(limitsOf(config)),
-    maxHttpBodyBytes: MAX_HTTP_BODY_BYTES,
-    maxConnections: config.maxConnections,
-    routes: new Map([[NATIVE_PATH, door.route]]),
-    http: httpHandler(probe),
-  });
 }

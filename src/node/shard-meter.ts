@@ -1,10 +1,10 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import type { ShardBroker } from '../broker/shard-broker.js';
-import type { NativeDoor } from '../doors/ws/index.js';
 import type { ShardMesh } from '../io/ring/index.js';
 import type { ShardStorage } from '../storage/shard-storage.js';
 import type { MeshLink } from './mesh-link.js';
+import type { ShardDoors } from './shard-doors.js';
 import type { PartitionReport, RingReport, ShardReport } from './shard-report.js';
 
 const NANOSECONDS_PER_MS = 1e6;
@@ -15,14 +15,12 @@ const LAG_RESOLUTION_MS = 20;
 export interface ShardMeterParts {
   readonly shard: number;
   readonly broker: ShardBroker;
-  readonly door: NativeDoor;
+  readonly doors: ShardDoors;
   readonly mesh: ShardMesh;
   readonly links: ReadonlyMap<number, MeshLink>;
   readonly storage: ShardStorage;
   /** Size of one lane of a ring. */
   readonly laneBytes: number;
-  /** Open connections. */
-  connections(): number;
 }
 
 /** Reads a shard's figures when somebody asks for them. */
@@ -40,12 +38,15 @@ export class ShardMeter {
   }
 
   report(): ShardReport {
-    const { shard, broker, door, storage } = this.parts;
-    const { errors, closes, ...counters } = door.counters;
+    const { shard, broker, doors, storage } = this.parts;
+    const { errors, closes, ...counters } = doors.native.counters;
+    const { errors: replies, ...amqp } = doors.amqp.counters;
     return {
       shard,
-      connections: this.parts.connections(),
+      connections: doors.connections(),
       counters: { ...counters, commits: storage.commits },
+      amqp,
+      amqpErrors: Object.fromEntries(replies),
       errors: Object.fromEntries(errors),
       closes: Object.fromEntries(closes),
       commitLatency: broker.owner.commitLatency.figures(),

@@ -5,6 +5,10 @@ export interface ShardReport {
   readonly shard: number;
   readonly connections: number;
   readonly counters: Readonly<Record<string, number>>;
+  /** Of the AMQP door. */
+  readonly amqp: Readonly<Record<string, number>>;
+  /** Channel and connection exceptions of the AMQP door, by name. */
+  readonly amqpErrors: Readonly<Record<string, number>>;
   /** Error frames sent, by code. */
   readonly errors: Readonly<Record<string, number>>;
   /** Connections that the node closed, by WebSocket close code. */

@@ -83,6 +83,7 @@ function announce(node: RunningNode, log: NodeLog, isText: boolean, version: str
     const fields = {
       url,
       port: node.port,
+      amqpPort: node.amqpPort,
       data,
       shards: config.shards,
       engine: engine.engine,
@@ -94,6 +95,7 @@ function announce(node: RunningNode, log: NodeLog, isText: boolean, version: str
   const lines = [
     `Duolog ${version} serves, after ${Math.round(tookMs)} ms`,
     `  clients   ${url ?? 'none: the port is off'}`,
+    `  amqp      ${node.amqpPort === undefined ? 'none: the port is off' : `${config.host}:${node.amqpPort}`}`,
     `  data      ${data}`,
     `  shards    ${config.shards === 0 ? 'none: all in one thread' : config.shards}`,
     `  engine    ${engine.engine}${engine.reason === '' ? '' : `: ${engine.reason}`}`,
@@ -116,5 +118,6 @@ function explained(error: unknown, config: NodeConfig): unknown {
 
 const hints: Readonly<Record<string, (config: NodeConfig) => string>> = {
   'in-use': () => 'Stop the other node, or give this one a folder of its own: --data FOLDER',
-  'address-in-use': ({ port }) => `Stop what listens on port ${port}, or take another: --port 0 takes any free one`,
+  'address-in-use': () =>
+    'Stop what listens there, or take another: --port and --amqp-port name them, 0 takes any free one',
 };

@@ -6,7 +6,7 @@ import { FakeBroker } from './fixtures/fake-broker.js';
 import { FakeSocket, utf8 } from './fixtures/harness.js';
 import { sessionLimits } from './limits.js';
 import { NativeDoor, serverLimits } from './listener.js';
-import { originCheck } from './origin.js';
+import { originCheck } from '../../io/ws/origin.js';
 
 function newDoor(): NativeDoor {
   return new NativeDoor({

@@ -2,7 +2,7 @@ import type { UpgradeDecision, UpgradeRequest, WsRoute, WsSocket, WsSocketEvents
 import { DoorContext, type DoorPorts } from './context.js';
 import type { DoorCounters } from './counters.js';
 import { hardBacklogBytes, type SessionLimits } from './limits.js';
-import { originCheck } from './origin.js';
+import { originCheck } from '../../io/ws/origin.js';
 import { Session } from './session.js';
 
 /** Where the native protocol is served. */
