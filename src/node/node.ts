@@ -262,7 +262,8 @@ class NodeProcess implements RunningNode {
   }
 
   private alarmed(active: readonly string[]): void {
-    const text = active.length === 0 ? 'Publishers are served again' : `Publishers are held back: low on ${active.join(' and ')}`;
+    const text =
+      active.length === 0 ? 'Publishers are served again' : `Publishers are held back: low on ${active.join(' and ')}`;
     this.log.warn({ alarms: active }, text);
     this.shards?.tell({ kind: 'alarms', active });
   }
