@@ -99,6 +99,53 @@ describe('metadata log', () => {
     expect(names(log)).toEqual(['topic-1']);
   });
 
+  test.each([0, 1, 7, 8, 20, 40])(
+    'a full disk that took %i bytes of a record refuses it, and the next one works',
+    async (shortBytes) => {
+      const disk = newDisk();
+      const log = await fill(disk, 1);
+      const path = onlyLog(disk);
+      const before = disk.readFile(path).length;
+      disk.inject({ operation: 'write', path: /\.log$/, effect: { shortBytes } });
+      disk.inject({ operation: 'write', path: /\.log$/, nth: 2, times: 1, effect: { errno: 'ENOSPC' } });
+      await expect(log.append(topic(2))).rejects.toMatchObject({ code: 'no-space' });
+      expect(disk.readFile(path).length).toBe(before);
+      expect([log.version, names(log)]).toEqual([1, ['topic-1']]);
+      disk.clearFaults();
+      expect(await log.append(topic(3))).toBe(2);
+      disk.crash(new Prng(shortBytes));
+      expect(names(MetadataLog.open(disk, FOLDER))).toEqual(['topic-1', 'topic-3']);
+    },
+  );
+
+  test('a rest that cannot be cut off for want of room is cut before the next record', async () => {
+    const disk = newDisk();
+    const log = await fill(disk, 1);
+    const path = onlyLog(disk);
+    const before = disk.readFile(path).length;
+    disk.inject({ operation: 'write', path: /\.log$/, effect: { shortBytes: 40 } });
+    disk.inject({ operation: 'write', path: /\.log$/, nth: 2, times: 1, effect: { errno: 'ENOSPC' } });
+    disk.inject({ operation: 'truncate', path: /\.log$/, times: 2, effect: { errno: 'ENOSPC' } });
+    await expect(log.append(topic(2))).rejects.toMatchObject({ code: 'no-space' });
+    expect(disk.readFile(path).length).toBe(before + 40);
+    await expect(log.append(topic(2))).rejects.toMatchObject({ code: 'no-space' });
+    // Shorter than what is left of the record before.
+    expect(await log.append({ kind: 'reserve-producer-ids', below: 5 })).toBe(2);
+    expect(disk.readFile(path).length).toBeLessThan(before + 40);
+    log.close();
+    expect(MetadataLog.open(disk, FOLDER).version).toBe(2);
+  });
+
+  test('a device that fails while a rest is cut off stops the log', async () => {
+    const disk = newDisk();
+    const log = await fill(disk, 1);
+    disk.inject({ operation: 'write', path: /\.log$/, effect: { errno: 'ENOSPC' } });
+    disk.inject({ operation: 'truncate', path: /\.log$/, effect: { errno: 'EIO' } });
+    await expect(log.append(topic(2))).rejects.toMatchObject({ code: 'failed' });
+    disk.clearFaults();
+    await expect(log.append(topic(2))).rejects.toMatchObject({ code: 'failed' });
+  });
+
   test.each(['ENOSPC', 'EIO'] as const)('a snapshot that meets %s loses no change', async (errno) => {
     const disk = newDisk();
     const log = MetadataLog.open(disk, FOLDER);

@@ -24,8 +24,11 @@ const MAX_RECORD_BYTES = 64 * 1024 * 1024;
 /** A log of this size is replaced by a snapshot at the next start or change. */
 const SNAPSHOT_AFTER_BYTES = 16 * 1024 * 1024;
 
-/** Why the metadata log cannot be used. After `failed` nothing more is appended until the next start. */
-export class MetadataLogError extends CodedError<'corrupt' | 'failed'> {}
+/**
+ * Why the metadata log cannot be used. After `no-space` it is as it was, and goes on once there is room; after `failed` nothing more is appended
+ * until the next start.
+ */
+export class MetadataLogError extends CodedError<'corrupt' | 'no-space' | 'failed'> {}
 
 interface MetadataRecord {
   readonly version: number;
@@ -43,6 +46,8 @@ export class MetadataLog {
   private file: DiskFile;
   private filePath: string;
   private size: number;
+  /** A record that found no room may have left a part of itself behind the end. */
+  private hasRest = false;
   private failure: MetadataLogError | undefined;
 
   private constructor(disk: Disk, folder: string, catalog: Catalog, filePath: string, file: DiskFile, size: number) {
@@ -74,23 +79,60 @@ export class MetadataLog {
     return this.catalog.version;
   }
 
-  /** Appends a change, waits until it is on disk, and applies it to the catalog. Returns its version. @throws MetadataLogError `failed` */
+  /**
+   * Appends a change, waits until it is on disk, and applies it to the catalog. Returns its version.
+   * @throws MetadataLogError `no-space`, `failed`: then nothing was changed
+   */
   async append(change: MetadataChange): Promise<number> {
     if (this.failure !== undefined) throw this.failure;
     const version = this.catalog.version + 1;
     const record = frame(this.writer, version, encodeChange(change));
+    this.write(record);
     try {
-      this.file.write(record, this.size);
       await this.file.sync();
     } catch (error) {
       // After a failed sync nobody knows what is on disk, so nothing more may follow it.
-      this.failure = new MetadataLogError('failed', `Cannot write the metadata log ${this.filePath}`, error);
-      throw this.failure;
+      throw this.fail(error);
     }
     this.size += record.length;
     this.catalog.apply(version, change);
     if (this.size >= SNAPSHOT_AFTER_BYTES) this.writeSnapshot();
     return version;
+  }
+
+  /** Puts a record behind the last one, in place of what is left of one that found no room. */
+  private write(record: Uint8Array): void {
+    try {
+      this.cutRest();
+      // Until the whole record is there, it is a rest.
+      this.hasRest = true;
+      this.file.write(record, this.size);
+      this.hasRest = false;
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== 'no-space') throw this.fail(error);
+      this.cutRestIfPossible();
+      throw new MetadataLogError('no-space', `Cannot write the metadata log ${this.filePath}: no space is left`, error);
+    }
+  }
+
+  private cutRest(): void {
+    if (!this.hasRest) return;
+    this.file.truncate(this.size);
+    this.hasRest = false;
+  }
+
+  /** Gives the room back at once. Where even that needs room, the next record tries again, and a start cuts it as a torn tail. */
+  private cutRestIfPossible(): void {
+    try {
+      this.cutRest();
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== 'no-space') throw this.fail(error);
+    }
+  }
+
+  private fail(error: unknown): MetadataLogError {
+    this.failure = new MetadataLogError('failed', `Cannot write the metadata log ${this.filePath}`, error);
+    return this.failure;
   }
 
   close(): void {

@@ -18,7 +18,7 @@ import { Control } from './control.js';
 import type { ControlRequest, PlainError } from './control-messages.js';
 import { DataFolder, journalIdOf } from './data-folder.js';
 import { type NodeLog, silentLog } from './log.js';
-import { MetadataLog } from './metadata-log.js';
+import { MetadataLog, MetadataLogError } from './metadata-log.js';
 import { nodeMetrics } from './metrics.js';
 import { type NodeFacts, nodeStatus } from './node-status.js';
 import { ShardGroup } from './shard-group.js';
@@ -269,6 +269,8 @@ class NodeProcess implements RunningNode {
 
 function plainError(error: unknown): PlainError {
   if (error instanceof BrokerError) return { code: error.code, message: error.message };
+  if (error instanceof MetadataLogError && error.code === 'no-space')
+    return { code: 'no-space', message: error.message };
   return { code: 'internal', message: error instanceof Error ? error.message : String(error) };
 }
 
