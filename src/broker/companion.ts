@@ -17,6 +17,8 @@ const SNAPSHOT_VERSION = 1;
 export class PartitionCompanion implements Companion {
   readonly offsets = new NamedOffsets();
   private queueCursor: QueueCursor | undefined;
+  /** That of a queue whose declaration was taken back. Nobody uses it, but a next one goes on with its numbers, or replay would take it for older. */
+  private detachedCursor: QueueCursor | undefined;
   private journalingLease: number | undefined;
 
   /** `withCursor`: the log belongs to a queue. */
@@ -31,8 +33,15 @@ export class PartitionCompanion implements Companion {
 
   /** Makes a plain topic's log a queue's. The caller then says where the cursor starts. Returns the cursor, also when there was one. */
   attachCursor(): QueueCursor {
-    this.queueCursor ??= new QueueCursor();
+    this.queueCursor ??= this.detachedCursor ?? new QueueCursor();
+    this.detachedCursor = undefined;
     return this.queueCursor;
+  }
+
+  /** Takes `attachCursor` back; nobody may have deliveries. */
+  detachCursor(): void {
+    this.detachedCursor = this.queueCursor ?? this.detachedCursor;
+    this.queueCursor = undefined;
   }
 
   /**
@@ -76,7 +85,8 @@ export class PartitionCompanion implements Companion {
   snapshot(): Uint8Array {
     const writer = new ByteWriter();
     writer.u8(SNAPSHOT_VERSION);
-    if (this.queueCursor !== undefined) writeSection(writer, CURSOR, this.queueCursor.snapshot());
+    const cursor = this.queueCursor ?? this.detachedCursor;
+    if (cursor !== undefined) writeSection(writer, CURSOR, cursor.snapshot());
     writeSection(writer, OFFSETS, this.offsets.snapshot());
     return writer.copy();
   }
@@ -84,6 +94,7 @@ export class PartitionCompanion implements Companion {
   /** Replaces the state by a snapshot's; undefined = by nothing. @throws DecodeError */
   restore(snapshot: Uint8Array | undefined): void {
     this.queueCursor?.restore(undefined);
+    this.detachedCursor = undefined;
     this.offsets.restore(undefined);
     if (snapshot === undefined) return;
     const reader = new ByteReader(snapshot);
@@ -98,7 +109,7 @@ export class PartitionCompanion implements Companion {
       const section = reader.u8();
       const bytes = reader.view(reader.u32());
       if (section === OFFSETS) this.offsets.restore(bytes);
-      else if (section === CURSOR) this.requireCursor().restore(bytes);
+      else if (section === CURSOR) this.recordedCursor().restore(bytes);
       else throw new DecodeError('invalid', `A companion snapshot has an unknown section: ${section}`);
     }
   }
@@ -107,7 +118,7 @@ export class PartitionCompanion implements Companion {
   apply(change: Uint8Array): void {
     const kind = change[0];
     const bytes = change.subarray(1);
-    if (kind === CURSOR) this.requireCursor().apply(bytes);
+    if (kind === CURSOR) this.recordedCursor().apply(bytes);
     else if (kind === OFFSETS) this.offsets.apply(bytes);
     else throw new DecodeError('invalid', `A companion change is of an unknown kind: ${kind}`);
   }
@@ -128,10 +139,11 @@ export class PartitionCompanion implements Companion {
     return this.queueCursor?.isAcknowledged(offset) ?? false;
   }
 
-  private requireCursor(): QueueCursor {
-    if (this.queueCursor === undefined)
-      throw new DecodeError('invalid', 'A topic without a queue has changes of a cursor');
-    return this.queueCursor;
+  /** The cursor that changes on disk are about: a plain topic has some when it was a queue for a moment. */
+  private recordedCursor(): QueueCursor {
+    if (this.queueCursor !== undefined) return this.queueCursor;
+    this.detachedCursor ??= new QueueCursor();
+    return this.detachedCursor;
   }
 }
 

@@ -3,7 +3,7 @@
  * shards as ports, so that a test drives it without threads.
  */
 
-import type { MetadataChange } from '../broker/catalog.js';
+import type { Catalog, CatalogTopic, MetadataChange } from '../broker/catalog.js';
 import { deletionChanges, validateDeclaration } from '../broker/declarations.js';
 import { BrokerError } from '../broker/errors.js';
 import type { Declaration } from '../broker/ports.js';
@@ -59,11 +59,12 @@ export class Control {
   }
 
   private async change(change: MetadataChange): Promise<void> {
+    const undoes = undoChanges(this.log.catalog, change);
     const version = await this.log.append(change);
     const failure = await this.applyEverywhere(version, change);
     if (failure === undefined) return;
-    // A shard could not make its log. The change is taken back everywhere, so that no shard knows a topic that another cannot serve.
-    for (const undo of undoChanges(this.log, change)) {
+    // A shard could not make its log, or its cursor. The change is taken back everywhere, so that no shard knows what another cannot serve.
+    for (const undo of undoes) {
       await this.applyEverywhere(await this.log.append(undo), undo);
     }
     throw new BrokerError(failure.code, failure.message);
@@ -76,6 +77,14 @@ export class Control {
   }
 }
 
-function undoChanges(log: MetadataLog, change: MetadataChange): readonly MetadataChange[] {
-  return change.kind === 'create-topic' ? deletionChanges(log.catalog, change.topic.name) : [];
+/** What takes a change back; to be asked before the catalog has it. */
+function undoChanges(catalog: Catalog, change: MetadataChange): readonly MetadataChange[] {
+  if (change.kind === 'create-topic') return [{ kind: 'delete-topic', topicId: change.topic.topicId }];
+  const before = change.kind === 'attach-cursor' ? catalog.topicById(change.topicId) : undefined;
+  return before === undefined ? [] : [attachment(before)];
+}
+
+/** Makes a topic again what it is now. */
+function attachment({ topicId, settings, start }: CatalogTopic): MetadataChange {
+  return { kind: 'attach-cursor', topicId, settings, start };
 }
