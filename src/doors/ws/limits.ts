@@ -115,6 +115,14 @@ export function sessionLimits(changes: Partial<SessionLimits> = {}): SessionLimi
   return limits;
 }
 
+/**
+ * Most bytes that the records of a published batch may have after decompression: what would fit into a frame without compression, and what
+ * can be decoded for subscribers.
+ */
+export function maxPublishedRecordsBytes(limits: SessionLimits): number {
+  return Math.min(limits.maxFrameBytes, MAX_DECODED_BATCH_BYTES);
+}
+
 /** Backlog up to which frames are pushed, in bytes: the mark and one Deliver frame. A longer frame is pushed only when there is no backlog. */
 export function pushBacklogBytes(limits: SessionLimits): number {
   return limits.backlogMarkBytes + DELIVER_FRAME_BYTES;
