@@ -171,7 +171,7 @@ export class QueueCursor {
     return this.inFlight.release(consumerId, (offset) => this.giveBack(offset));
   }
 
-  /** Visits what a consumer holds, in order of delivery. */
+  /** Visits what a consumer holds, ascending. */
   forEachHeld(consumerId: number, visit: (offset: number) => void): void {
     this.inFlight.forEachHeld(consumerId, visit);
   }
