@@ -11,6 +11,8 @@ import { BadValue, count, flag, list, oneOf, port, type ReadValue, size, text } 
 /** A setting is unknown or bad; the message names it. */
 export class ConfigError extends CodedError<'unknown-setting' | 'bad-setting' | 'unreadable-file'> {}
 
+/** As long as Docker waits before it kills; other supervisors wait for longer. */
+const STOP_TIMEOUT_SECONDS = 10;
 const MIB = 1024 * 1024;
 
 /** The settings in force. Sizes in bytes. */
@@ -36,6 +38,8 @@ export interface NodeConfig {
   readonly ringMemory: number;
   /** Seconds between two rounds of retention and cleaning. */
   readonly maintenanceInterval: number;
+  /** Seconds that an orderly stop may take; then the node ends at once. */
+  readonly stopTimeout: number;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 }
 
@@ -77,6 +81,7 @@ const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeCon
   journalSize: setting(size(8 * MIB, 4096 * MIB), 64 * MIB),
   ringMemory: setting(size(1 * MIB, 16384 * MIB), 256 * MIB),
   maintenanceInterval: setting(count(1, 86_400), 5),
+  stopTimeout: setting(count(1, 3600), STOP_TIMEOUT_SECONDS),
   logLevel: setting(oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'), 'info'),
 };
 

@@ -6,7 +6,7 @@ import { BrokerError } from '../broker/errors.js';
 import { PARTITIONS_MAX } from '../broker/metadata-limits.js';
 import { FRAME_OVERHEAD_BYTES } from '../doors/ws/limits.js';
 import { BackgroundPool } from '../io/background-pool.js';
-import { realClock } from '../io/clock/real-clock.js';
+import { realClock, realTimers } from '../io/clock/real-clock.js';
 import { RealDisk } from '../io/disk/real-disk.js';
 import { createDoorbellPorts, createMeshLayout, minimumMeshBytes, planMeshBudget } from '../io/ring/index.js';
 import { inThread, type SpawnOptions, workerThreads } from '../io/threads.js';
@@ -23,6 +23,7 @@ import { nodeMetrics } from './metrics.js';
 import { type NodeFacts, nodeStatus } from './node-status.js';
 import { ShardGroup } from './shard-group.js';
 import type { ShardSetup } from './shard-setup.js';
+import { endsWithin, StopError } from './stop-deadline.js';
 import { VERSION } from './version.js';
 
 /** Threads of the background pool end after this time without work. */
@@ -38,7 +39,10 @@ const SHARD_YOUNG_GENERATION_MIB = 6;
 export interface StartOptions {
   /** Where log lines go; nowhere by default. */
   readonly log?: NodeLog;
-  /** A shard has died, and the node cannot go on. By default the process ends with code 1. */
+  /**
+   * A shard has died and the node cannot go on, or it cannot stop in good order: what still runs can only end with the process. By default that is
+   * killed (SIGKILL).
+   */
   readonly onDeath?: (error: Error) => void;
 }
 
@@ -50,7 +54,10 @@ export interface RunningNode {
   /** `ws://host:port/ws`, where clients connect. */
   readonly url: string | undefined;
   readonly engine: EngineChoice;
-  /** Stops accepting, drains, syncs, closes: everything confirmed or not so far is on disk. Repeated calls return the same promise. */
+  /**
+   * Stops accepting, drains, syncs, closes: everything confirmed or not so far is on disk. Repeated calls return the same promise.
+   * @throws StopError after `stopTimeout`, when `onDeath` has let the process live
+   */
   stop(reason?: string): Promise<void>;
 }
 
@@ -259,11 +266,28 @@ class NodeProcess implements RunningNode {
 
   private async shutDown(reason: string): Promise<void> {
     this.log.info({}, `Stopping: ${reason}`);
+    const { stopTimeout } = this.config;
+    const isInTime = await endsWithin(realTimers, this.stopInOrder(reason), stopTimeout * 1000);
+    if (!isInTime) throw this.giveUp(stopTimeout);
+    this.log.info({}, 'Stopped; everything is on disk');
+  }
+
+  private async stopInOrder(reason: string): Promise<void> {
     await this.shards?.stop(reason);
     await this.pool.close();
     this.metadata?.close();
     this.folder?.close();
-    this.log.info({}, 'Stopped; everything is on disk');
+  }
+
+  /** What is confirmed is in files, and what is confirmed at disk is synced: the next start recovers it, as after any crash. */
+  private giveUp(afterSeconds: number): StopError {
+    const shards = this.shards?.waitsFor ?? [];
+    const waitsFor = shards.length > 0 ? shards : ['work in the background'];
+    const text = `Cannot stop in good order within ${afterSeconds} s: still waiting for ${waitsFor.join(', ')}`;
+    this.log.error({ waitsFor }, `${text}. Ending at once; nothing that was confirmed is lost`);
+    const error = new StopError('stop-timeout', text);
+    this.onDeath(error);
+    return error;
   }
 }
 
