@@ -10,8 +10,8 @@ const DELTA_MAX = 0xffff_ffff;
 /** A shift of so few offsets is faster as a loop than as a call. */
 const LOOP_MAX = 24;
 
-/** Columns of full size given back by blocks; shared by all blocks of the thread. */
-const pool: Uint32Array[] = [];
+/** Columns given back by blocks, by the number of leading zeros of their length; shared by all blocks of the thread. */
+const pools: Uint32Array[][] = Array.from({ length: 32 }, () => []);
 
 /** Ascending offsets, at most HELD_BLOCK_OFFSETS of them, each as its distance from the block's base. */
 export class HeldBlock {
@@ -34,11 +34,6 @@ export class HeldBlock {
     return this.end === HELD_BLOCK_OFFSETS && this.start < HELD_BLOCK_OFFSETS >> 1;
   }
 
-  /** Whether the block costs no more than a new one. */
-  get isSmall(): boolean {
-    return this.deltas.length === HELD_BLOCK_INITIAL_OFFSETS;
-  }
-
   /** Bytes of the block's column. */
   get bytes(): number {
     return this.deltas.byteLength;
@@ -59,6 +54,17 @@ export class HeldBlock {
     return this.slotOf(offset - this.base) - this.start;
   }
 
+  /** Adds an offset above all others if there is room for it just now. False when there is not, or when it is not above. */
+  append(offset: number): boolean {
+    const { deltas, end } = this;
+    const delta = offset - this.base;
+    if (end === deltas.length || delta < 0 || delta > DELTA_MAX) return false;
+    if (end > this.start && deltas[end - 1]! >= delta) return false;
+    deltas[end] = delta;
+    this.end = end + 1;
+    return true;
+  }
+
   /** Adds an offset that it reaches and does not hold. The block is not full. */
   add(offset: number): void {
     const delta = offset - this.base;
@@ -76,6 +82,10 @@ export class HeldBlock {
   /** Removes an offset; false when it is not there. */
   remove(offset: number): boolean {
     const delta = offset - this.base;
+    if (this.start < this.end && this.deltas[this.start] === delta) {
+      this.start++;
+      return true;
+    }
     const slot = this.slotOf(delta);
     if (slot === this.end || this.deltas[slot] !== delta) return false;
     if (slot - this.start <= this.end - slot) {
@@ -117,7 +127,16 @@ export class HeldBlock {
 
   /** Gives the block's column back. The block must not be used again. */
   free(): void {
-    if (this.deltas.length === HELD_BLOCK_OFFSETS && pool.length < HELD_BLOCK_POOL_MAX) pool.push(this.deltas);
+    giveBack(this.deltas);
+  }
+
+  /** Makes an empty block as small as a new one. */
+  shrink(): void {
+    this.start = 0;
+    this.end = 0;
+    if (this.deltas.length === HELD_BLOCK_INITIAL_OFFSETS) return;
+    giveBack(this.deltas);
+    this.deltas = newColumn(HELD_BLOCK_INITIAL_OFFSETS);
   }
 
   /** Copies what another block, whose offsets are all higher, holds from one of its slots on. */
@@ -148,18 +167,26 @@ export class HeldBlock {
   /** Makes room at the end of a block that is not full. */
   private makeRoom(): void {
     const { deltas, start, end } = this;
-    const isToGrow = start < deltas.length >> 1 && deltas.length < HELD_BLOCK_OFFSETS;
-    const column = isToGrow ? newColumn(deltas.length * HELD_BLOCK_GROWTH) : deltas;
-    if (column === deltas) deltas.copyWithin(0, start, end);
-    else column.set(deltas.subarray(start, end));
-    this.deltas = column;
+    if (start < deltas.length >> 1 && deltas.length < HELD_BLOCK_OFFSETS) {
+      const column = newColumn(deltas.length * HELD_BLOCK_GROWTH);
+      for (let slot = start; slot < end; slot++) column[slot - start] = deltas[slot]!;
+      giveBack(deltas);
+      this.deltas = column;
+    } else {
+      deltas.copyWithin(0, start, end);
+    }
     this.start = 0;
     this.end = end - start;
   }
 }
 
 function newColumn(length: number): Uint32Array {
-  return (length === HELD_BLOCK_OFFSETS ? pool.pop() : undefined) ?? new Uint32Array(length);
+  return pools[Math.clz32(length)]!.pop() ?? new Uint32Array(length);
+}
+
+function giveBack(column: Uint32Array): void {
+  const pool = pools[Math.clz32(column.length)]!;
+  if (pool.length < HELD_BLOCK_POOL_MAX) pool.push(column);
 }
 
 /** Moves the slots from `from` up to but without `to` by one up or down. */

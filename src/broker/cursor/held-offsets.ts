@@ -21,6 +21,8 @@ export class HeldOffsets {
   /** Adds an offset that is not there. */
   add(offset: number): void {
     this.total++;
+    const { blocks } = this;
+    if (blocks.length > 0 && blocks[blocks.length - 1]!.append(offset)) return;
     const index = this.blockOf(offset);
     const block = this.blocks[index];
     if (block === undefined) this.addBefore(offset);
@@ -36,7 +38,7 @@ export class HeldOffsets {
     if (block === undefined || !block.remove(offset)) return false;
     this.total--;
     if (block.count === 0) this.emptied(index, block);
-    else this.joinAround(index);
+    else if (this.blocks.length > 1) this.joinAround(index);
     return true;
   }
 
@@ -111,16 +113,18 @@ export class HeldOffsets {
     else this.blocks.splice(index, 0, block);
   }
 
-  /** A single small block stays, so that a consumer with few deliveries at once allocates nothing. */
+  /** A single block stays, so that a consumer that often has nothing allocates nothing. */
   private emptied(index: number, block: HeldBlock): void {
-    if (this.blocks.length === 1 && block.isSmall) return;
+    if (this.blocks.length === 1) {
+      block.shrink();
+      return;
+    }
     block.free();
     if (index === 0) this.blocks.shift();
     else this.blocks.splice(index, 1);
   }
 
   private joinAround(index: number): void {
-    if (this.blocks.length === 1) return;
     this.joinNext(index);
     if (index > 0) this.joinNext(index - 1);
   }

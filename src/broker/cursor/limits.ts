@@ -51,7 +51,7 @@ export const HELD_BLOCK_GROWTH = 4;
 /** Neighbouring blocks are joined only when neither holds more: a window that moves on over two blocks must not join and part at every step. */
 export const HELD_BLOCK_JOINED_MAX = 640;
 
-/** Blocks of full size kept for reuse by all cursors of a thread: 1 MiB. */
+/** Blocks of each size kept for reuse by all cursors of a thread: 1.3 MiB in total. */
 export const HELD_BLOCK_POOL_MAX = 256;
 
 /** Deliveries of one queue that may be in flight at once. */

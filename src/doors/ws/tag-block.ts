@@ -6,7 +6,7 @@ const INITIAL_SLOTS = 16;
 const GROWTH = 4;
 /** Neighbouring blocks are joined only when neither has more: a window that moves on over two blocks must not join and part at every step. */
 const JOINED_MAX = 640;
-/** Columns of full size kept for reuse by all blocks of the thread: 640 KiB. */
+/** Columns of each size kept for reuse by all blocks of the thread: 850 KiB in total. */
 const POOL_MAX = 64;
 /** The origin of a delivery that is settled. */
 const SETTLED = 0xffff;
@@ -22,11 +22,17 @@ interface Columns {
   readonly origins: Uint16Array;
 }
 
-const pool: Columns[] = [];
+/** Columns given back by blocks, by the number of leading zeros of their length. */
+const pools: Columns[][] = Array.from({ length: 32 }, () => []);
 
 function newColumns(slots: number): Columns {
-  const pooled = slots === TAG_BLOCK_SLOTS ? pool.pop() : undefined;
+  const pooled = pools[Math.clz32(slots)]!.pop();
   return pooled ?? { tags: new Uint32Array(slots), offsets: new Uint32Array(slots), origins: new Uint16Array(slots) };
+}
+
+function giveBack(columns: Columns): void {
+  const pool = pools[Math.clz32(columns.tags.length)]!;
+  if (pool.length < POOL_MAX) pool.push(columns);
 }
 
 /** A stretch of deliveries in the order of their tags. Settled ones keep their slots until the block is joined with a neighbour or runs empty. */
@@ -50,11 +56,6 @@ export class TagBlock {
   /** Slots reserved: what the block costs. */
   get capacity(): number {
     return this.columns.tags.length;
-  }
-
-  /** Whether the block costs no more than a new one. */
-  get isSmall(): boolean {
-    return this.capacity === INITIAL_SLOTS;
   }
 
   /** Notes a delivery whose tag is above all others. False when there is no room. */
@@ -110,7 +111,15 @@ export class TagBlock {
 
   /** Gives the block's columns back. The block must not be used again. */
   free(): void {
-    if (this.capacity === TAG_BLOCK_SLOTS && pool.length < POOL_MAX) pool.push(this.columns);
+    giveBack(this.columns);
+  }
+
+  /** Begins an empty block anew, as small as a new one. */
+  restart(firstTag: number): void {
+    this.firstTag = firstTag;
+    if (this.capacity === INITIAL_SLOTS) return;
+    giveBack(this.columns);
+    this.columns = newColumns(INITIAL_SLOTS);
   }
 
   private get lastTag(): number {
@@ -147,6 +156,7 @@ export class TagBlock {
     this.columns = columns;
     this.start = this.end = 0;
     this.copy(old, start, end, 0);
+    if (old !== columns) giveBack(old);
   }
 
   private append(next: TagBlock): void {

@@ -109,15 +109,12 @@ export class TagTable {
     if (kept > 0 && kept < blocks.length && blocks[kept - 1]!.join(blocks[kept]!)) blocks.splice(kept, 1);
   }
 
-  /** A single small block stays, so that a subscription with few deliveries at once allocates nothing. */
+  /** A single block stays, so that a subscription that often has no delivery out allocates nothing. */
   private emptied(): void {
-    const first = this.blocks[0];
-    for (const block of this.blocks) block.free();
-    this.blocks.length = 0;
-    if (first?.isSmall) {
-      first.firstTag = this.nextTag;
-      this.blocks.push(first);
-    }
+    const { blocks } = this;
+    for (let at = 1; at < blocks.length; at++) blocks[at]!.free();
+    if (blocks.length > 1) blocks.length = 1;
+    blocks[0]?.restart(this.nextTag);
     this.forgetOrigins();
   }
 
