@@ -6,18 +6,19 @@ import {
   HELD_BLOCK_POOL_MAX,
 } from './limits.js';
 
-const DELTA_MAX = 0xffff_ffff;
+/** A block spans so few offsets that two bytes tell one. What lies further apart costs a small block of its own. */
+const DELTA_MAX = 0xffff;
 /** A shift of so few offsets is faster as a loop than as a call. */
 const LOOP_MAX = 24;
 
 /** Columns given back by blocks, by the number of leading zeros of their length; shared by all blocks of the thread. */
-const pools: Uint32Array[][] = Array.from({ length: 32 }, () => []);
+const pools: Uint16Array[][] = Array.from({ length: 32 }, () => []);
 
 /** Ascending offsets, at most HELD_BLOCK_OFFSETS of them, each as its distance from the block's base. */
 export class HeldBlock {
   /** No offset of the block is below; the next block's base is above all of them. */
   base: number;
-  private deltas: Uint32Array = newColumn(HELD_BLOCK_INITIAL_OFFSETS);
+  private deltas: Uint16Array = newColumn(HELD_BLOCK_INITIAL_OFFSETS);
   private start = 0;
   private end = 0;
 
@@ -180,17 +181,17 @@ export class HeldBlock {
   }
 }
 
-function newColumn(length: number): Uint32Array {
-  return pools[Math.clz32(length)]!.pop() ?? new Uint32Array(length);
+function newColumn(length: number): Uint16Array {
+  return pools[Math.clz32(length)]!.pop() ?? new Uint16Array(length);
 }
 
-function giveBack(column: Uint32Array): void {
+function giveBack(column: Uint16Array): void {
   const pool = pools[Math.clz32(column.length)]!;
   if (pool.length < HELD_BLOCK_POOL_MAX) pool.push(column);
 }
 
 /** Moves the slots from `from` up to but without `to` by one up or down. */
-function shift(column: Uint32Array, from: number, to: number, by: 1 | -1): void {
+function shift(column: Uint16Array, from: number, to: number, by: 1 | -1): void {
   if (to - from > LOOP_MAX) {
     column.copyWithin(from + by, from, to);
   } else if (by > 0) {

@@ -39,7 +39,7 @@ export const CHANGE_RANGES_MAX = 4_096;
 /** A chunk with more ranges than this is written to a snapshot as a bitmap. */
 export const SNAPSHOT_RANGES_MAX = 2_048;
 
-/** Offsets in one block of what a consumer holds: 4 KiB. */
+/** Offsets in one block of what a consumer holds: 2 KiB. */
 export const HELD_BLOCK_OFFSETS = 1_024;
 
 /** A block starts with room for so many offsets and grows by HELD_BLOCK_GROWTH: most consumers hold few. */
@@ -51,7 +51,7 @@ export const HELD_BLOCK_GROWTH = 4;
 /** Neighbouring blocks are joined only when neither holds more: a window that moves on over two blocks must not join and part at every step. */
 export const HELD_BLOCK_JOINED_MAX = 640;
 
-/** Blocks of each size kept for reuse by all cursors of a thread: 1.3 MiB in total. */
+/** Blocks of each size kept for reuse by all cursors of a thread: 0.7 MiB in total. */
 export const HELD_BLOCK_POOL_MAX = 256;
 
 /** Deliveries of one queue that may be in flight at once. */

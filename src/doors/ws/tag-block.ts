@@ -1,4 +1,4 @@
-/** Deliveries in one block: 10 KiB. */
+/** Deliveries in one block: 8 KiB. */
 export const TAG_BLOCK_SLOTS = 1_024;
 
 /** A block starts with so many slots and grows fourfold: most subscriptions have few deliveries out. */
@@ -6,8 +6,10 @@ const INITIAL_SLOTS = 16;
 const GROWTH = 4;
 /** Neighbouring blocks are joined only when neither has more: a window that moves on over two blocks must not join and part at every step. */
 const JOINED_MAX = 640;
-/** Columns of each size kept for reuse by all blocks of the thread: 850 KiB in total. */
+/** Columns of each size kept for reuse by all blocks of the thread: 700 KiB in total. */
 const POOL_MAX = 64;
+/** A block spans so few tags that two bytes tell one. */
+const MAX_DISTANCE = 0xffff;
 /** The origin of a delivery that is settled. */
 const SETTLED = 0xffff;
 
@@ -16,7 +18,7 @@ export const MAX_ORIGINS = SETTLED;
 
 interface Columns {
   /** Distance from the block's first tag. */
-  readonly tags: Uint32Array;
+  readonly tags: Uint16Array;
   /** The lower 32 bits of the offset. */
   readonly offsets: Uint32Array;
   readonly origins: Uint16Array;
@@ -27,7 +29,7 @@ const pools: Columns[][] = Array.from({ length: 32 }, () => []);
 
 function newColumns(slots: number): Columns {
   const pooled = pools[Math.clz32(slots)]!.pop();
-  return pooled ?? { tags: new Uint32Array(slots), offsets: new Uint32Array(slots), origins: new Uint16Array(slots) };
+  return pooled ?? { tags: new Uint16Array(slots), offsets: new Uint32Array(slots), origins: new Uint16Array(slots) };
 }
 
 function giveBack(columns: Columns): void {
@@ -62,7 +64,7 @@ export class TagBlock {
   add(tag: number, origin: number, offsetLow: number): boolean {
     if (this.end === this.columns.tags.length && !this.makeRoom()) return false;
     const distance = tag - this.firstTag;
-    if (distance > 0xffff_ffff) return false;
+    if (distance > MAX_DISTANCE) return false;
     const slot = this.end++;
     this.columns.tags[slot] = distance;
     this.columns.offsets[slot] = offsetLow;
@@ -102,7 +104,7 @@ export class TagBlock {
   /** Takes over what the block after this one holds, if that is worth while. False when it is not. */
   join(next: TagBlock): boolean {
     if (this.unsettled > JOINED_MAX || next.unsettled > JOINED_MAX) return false;
-    if (this.unsettled + next.unsettled > TAG_BLOCK_SLOTS || next.lastTag - this.firstTag > 0xffff_ffff) return false;
+    if (this.unsettled + next.unsettled > TAG_BLOCK_SLOTS || next.lastTag - this.firstTag > MAX_DISTANCE) return false;
     this.squeezeInto(this.capacity === TAG_BLOCK_SLOTS ? this.columns : newColumns(TAG_BLOCK_SLOTS));
     this.append(next);
     next.free();

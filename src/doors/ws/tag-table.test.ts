@@ -92,7 +92,7 @@ describe('TagTable', () => {
       table.take(tag, tag, () => {});
     }
     expect(table.size).toBe(1);
-    expect(table.capacity).toBeLessThanOrEqual(16);
+    expect(table.capacity).toBeLessThanOrEqual(32);
     expect(table.count(1, 1)).toBe(1);
   });
 

@@ -14,7 +14,7 @@ interface Origin {
 
 /**
  * The unsettled deliveries of one subscription: tag to partition and offset, ordered by tag, in blocks that are joined and given back one by
- * one. A delivery costs ten bytes, or some times that where most around it are settled: memory follows what is unsettled although one old tag
+ * one. A delivery costs eight bytes, or some times that where most around it are settled: memory follows what is unsettled although one old tag
  * may stay for ever.
  */
 export class TagTable {
