@@ -17,7 +17,7 @@ const SNAPSHOT_VERSION = 1;
 export class PartitionCompanion implements Companion {
   readonly offsets = new NamedOffsets();
   private queueCursor: QueueCursor | undefined;
-  /** That of a queue whose declaration was taken back. Nobody uses it, but a next one goes on with its numbers, or replay would take it for older. */
+  /** That of a queue whose declaration was taken back. A next one goes on with its numbers, or replay would take changes of it for older ones. */
   private detachedCursor: QueueCursor | undefined;
   private journalingLease: number | undefined;
 
@@ -85,8 +85,7 @@ export class PartitionCompanion implements Companion {
   snapshot(): Uint8Array {
     const writer = new ByteWriter();
     writer.u8(SNAPSHOT_VERSION);
-    const cursor = this.queueCursor ?? this.detachedCursor;
-    if (cursor !== undefined) writeSection(writer, CURSOR, cursor.snapshot());
+    if (this.queueCursor !== undefined) writeSection(writer, CURSOR, this.queueCursor.snapshot());
     writeSection(writer, OFFSETS, this.offsets.snapshot());
     return writer.copy();
   }
