@@ -8,6 +8,7 @@ import { FRAME_OVERHEAD_BYTES } from '../doors/ws/limits.js';
 import { BackgroundPool } from '../io/background-pool.js';
 import { realClock, realTimers } from '../io/clock/real-clock.js';
 import { RealDisk } from '../io/disk/real-disk.js';
+import { glibcAllocator, MemoryTrimmer } from '../io/memory-trim.js';
 import { createDoorbellPorts, createMeshLayout, minimumMeshBytes, planMeshBudget } from '../io/ring/index.js';
 import { inThread, type SpawnOptions, workerThreads } from '../io/threads.js';
 import { canSharePort, chooseEngine, type EngineChoice, probePort } from '../io/ws/index.js';
@@ -108,6 +109,7 @@ class NodeProcess implements RunningNode {
     maxThreads: 1,
     idleTimeoutMs: POOL_IDLE_MS,
   });
+  private readonly trimmer = new MemoryTrimmer(glibcAllocator(), realTimers);
   private folder: DataFolder | undefined;
   private metadata: MetadataLog | undefined;
   private shards: ShardGroup | undefined;
@@ -148,6 +150,7 @@ class NodeProcess implements RunningNode {
     const { shards, metadata } = this;
     this.control = new Control(metadata, (version, change) => shards.apply(version, change), config.defaultPartitions);
     if (port !== undefined) await this.listen(port);
+    this.trimmer.start();
     this.shards.tell({ kind: 'ready', ready: true, reasons: [] });
     this.folder.writeNodeFile({
       nodeId: config.nodeId,
@@ -273,6 +276,7 @@ class NodeProcess implements RunningNode {
   }
 
   private async stopInOrder(reason: string): Promise<void> {
+    this.trimmer.stop();
     await this.shards?.stop(reason);
     await this.pool.close();
     this.metadata?.close();
