@@ -170,6 +170,13 @@ async function halfAcknowledged(baseline) {
   const startedMs = performance.now();
   const acknowledged = await acknowledgeEverySecond(node.port, 'deep', all, MAX_HELD);
   const seconds = (performance.now() - startedMs) / 1000;
+  // The node was started shortly before, so that its peak is that of this phase.
+  const peak = node.peakRssBytes();
+  checks.add(
+    'half acknowledged, meanwhile: peak RSS',
+    `${mib(peak)}, grown by ${number((peak - baseline) / MIB)} MiB`,
+    '',
+  );
   await sleep(2000);
   const ready = await waiting('deep');
   const isAll = acknowledged >= Math.floor(all / 2);

@@ -45,6 +45,7 @@ function makeClient() {
   const histogram = build({ useWebAssembly: false });
   let left = 0;
   let finish;
+  let finished;
   const onMessage = (bytes, from) => {
     histogram.recordValue(Math.max(0, Math.round((nowMs() - bytes.readDoubleLE(from)) * 1000)));
     if (--left === 0) finish();
@@ -56,10 +57,14 @@ function makeClient() {
         connection.onMessage = onMessage;
       }
     },
-    async receive({ deliveries }) {
+    /** Begins to count; nothing may be sent before this has been answered. */
+    expect({ deliveries }) {
       histogram.reset();
       left = deliveries;
-      await new Promise((resolve) => (finish = resolve));
+      finished = new Promise((resolve) => (finish = resolve));
+    },
+    async received() {
+      await finished;
       return { p50Ms: histogram.getValueAtPercentile(50) / 1000, p99Ms: histogram.getValueAtPercentile(99) / 1000 };
     },
   };
@@ -73,12 +78,14 @@ export async function measureFanOut({ runs, bytes, connections, perSecond, secon
   const results = [];
   for (let run = -1; run < runs; run++) {
     const rounds = perSecond * seconds;
-    const receiving = reader.call('receive', { deliveries: rounds * connections });
+    await reader.call('expect', { deliveries: rounds * connections });
     const sent = await server.call('fanOut', { bytes, perSecond, rounds });
-    const received = await receiving;
+    const received = await reader.call('received');
     if (run >= 0) results.push({ ...sent, ...received });
   }
-  await Promise.all([server.stop(), reader.stop()]);
+  // The reader first: it takes the loss of its server for a failure.
+  await reader.stop();
+  await server.stop();
   return results;
 }
 

@@ -159,7 +159,9 @@ export async function measureWsFromFile(folder, { runs, engine, client, bytes = 
     const received = await receiving;
     if (run >= 0) results.push({ ...received, cpuSecondsPerGib: sent.cpuSecondsPerGib });
   }
-  await Promise.all([server.stop(), reader.stop()]);
+  // The reader first: it takes the loss of its server for a failure.
+  await reader.stop();
+  await server.stop();
   return results;
 }
 

@@ -49,7 +49,7 @@ async function startGood(node) {
 }
 
 /** Waits until the node hands no more to its sockets. */
-async function untilStill(port) {
+export async function untilStill(port) {
   let last = -1;
   for (let look = 0; look < 60; look++) {
     const sent = await counterOf(port, 'duolog_bytes_sent_total');

@@ -3,11 +3,16 @@ import { readFlags } from '../harness/arguments.mjs';
 import { Checks } from '../harness/checks.mjs';
 import { limitTime } from '../harness/cleanup.mjs';
 import { conditions, loadText } from '../harness/conditions.mjs';
+import { automaticSlowConsumers } from './automatic-slow.mjs';
 import { besideSlowConsumers } from './beside-slow.mjs';
 import { largeMessagesThroughSmallRings } from './large-messages.mjs';
 
-const SCENARIOS = { slow: besideSlowConsumers, large: largeMessagesThroughSmallRings };
-const flags = readFlags('Usage: npm run load:slow -- [--only slow|large]', {
+const SCENARIOS = {
+  slow: besideSlowConsumers,
+  automatic: automaticSlowConsumers,
+  large: largeMessagesThroughSmallRings,
+};
+const flags = readFlags('Usage: npm run load:slow -- [--only slow|automatic|large]', {
   only: { type: 'string', multiple: true, default: Object.keys(SCENARIOS) },
 });
 

@@ -10,7 +10,7 @@ let closed = 0;
 let settled = 0;
 let timer;
 
-async function attach({ port, from, consumers, credit }) {
+async function attach({ port, from, consumers, credit, automaticAck = false }) {
   for (let index = 0; index < consumers; index++) {
     const session = await WireSession.open(port, {
       readBytes: READ_BYTES,
@@ -20,11 +20,11 @@ async function attach({ port, from, consumers, credit }) {
     });
     session.hot.set(KIND.deliver, (bytes, at, to) => {
       readDeliver(bytes, at, to, () => {});
-      session.send({ settle: { subscription: 1, upToTag: delivery.tag } });
+      if (!automaticAck) session.send({ settle: { subscription: 1, upToTag: delivery.tag } });
       settled++;
       session.connection.pause();
     });
-    session.send({ id: 1000, subscribe: { subscription: 1, from, queue: { credit } } });
+    session.send({ id: 1000, subscribe: { subscription: 1, from, queue: { credit, automaticAck } } });
     sessions.push(session);
   }
 }

@@ -5,19 +5,30 @@
 import { ByteReader, ByteWriter } from '../base/bytes.js';
 import { DecodeError } from '../base/errors.js';
 import type { Companion } from '../storage/ports.js';
+import { type PriorityLease, PriorityLeases } from './cursor/priority-leases.js';
 import { type CursorBounds, QueueCursor } from './cursor/queue-cursor.js';
+import { MessageIds } from './message-ids.js';
 import { type NamedOffset, NamedOffsets } from './offsets.js';
 
 /** The first byte of a change, and the sections of a snapshot. */
 const CURSOR = 1;
 const OFFSETS = 2;
+const PRIORITIES = 3;
+const IDS = 4;
 const SNAPSHOT_VERSION = 1;
+
+/** What a change lets a queue deliver, once it is durable. */
+export type Lease = number | PriorityLease;
 
 /** See the top of this file. */
 export class PartitionCompanion implements Companion {
   readonly offsets = new NamedOffsets();
   private queueCursor: QueueCursor | undefined;
-  private journalingLease: number | undefined;
+  /** That of a queue whose declaration was taken back. A next one goes on with its numbers, or replay would take changes of it for older ones. */
+  private detachedCursor: QueueCursor | undefined;
+  private priorityLeases: PriorityLeases | undefined;
+  private rememberedIds: MessageIds | undefined;
+  private journalingLease: Lease | undefined;
 
   /** `withCursor`: the log belongs to a queue. */
   constructor(withCursor: boolean) {
@@ -31,8 +42,27 @@ export class PartitionCompanion implements Companion {
 
   /** Makes a plain topic's log a queue's. The caller then says where the cursor starts. Returns the cursor, also when there was one. */
   attachCursor(): QueueCursor {
-    this.queueCursor ??= new QueueCursor();
+    this.queueCursor ??= this.detachedCursor ?? new QueueCursor();
+    this.detachedCursor = undefined;
     return this.queueCursor;
+  }
+
+  /** Takes `attachCursor` back; nobody may have deliveries. */
+  detachCursor(): void {
+    this.detachedCursor = this.queueCursor ?? this.detachedCursor;
+    this.queueCursor = undefined;
+  }
+
+  /** The leases of a queue with priorities; made with the first call. */
+  get priorities(): PriorityLeases {
+    this.priorityLeases ??= new PriorityLeases();
+    return this.priorityLeases;
+  }
+
+  /** The message ids of a queue without duplicates; made with the first call. */
+  get messageIds(): MessageIds {
+    this.rememberedIds ??= new MessageIds();
+    return this.rememberedIds;
   }
 
   /**
@@ -45,6 +75,16 @@ export class PartitionCompanion implements Companion {
       this.journalingLease = undefined;
       return tagged(OFFSETS, offsets);
     }
+    const ids = this.rememberedIds?.takeChange();
+    if (ids !== undefined) {
+      this.journalingLease = undefined;
+      return tagged(IDS, ids);
+    }
+    const priorities = this.priorityLeases?.takeChange();
+    if (priorities !== undefined) {
+      this.journalingLease = priorities.lease;
+      return tagged(PRIORITIES, priorities.bytes);
+    }
     const change = this.queueCursor?.takeChange();
     if (change === undefined) return undefined;
     this.journalingLease = change.lease < 0 ? undefined : change.lease;
@@ -52,13 +92,14 @@ export class PartitionCompanion implements Companion {
   }
 
   /** The lease in the change that `takeChanges` returned last: to be given to `leaseDurable` once that change is durable. */
-  get pendingLease(): number | undefined {
+  get pendingLease(): Lease | undefined {
     return this.journalingLease;
   }
 
-  /** The journal holds the lease up to `upTo`: delivery may go on to there. */
-  leaseDurable(upTo: number): void {
-    this.queueCursor?.leaseDurable(upTo);
+  /** The journal holds the lease: delivery may go on to there. */
+  leaseDurable(lease: Lease): void {
+    if (typeof lease === 'number') this.queueCursor?.leaseDurable(lease);
+    else this.priorityLeases?.durable(lease);
   }
 
   /** Stores what a group commits; an offset of -1 forgets the group. @throws BrokerError */
@@ -78,13 +119,18 @@ export class PartitionCompanion implements Companion {
     writer.u8(SNAPSHOT_VERSION);
     if (this.queueCursor !== undefined) writeSection(writer, CURSOR, this.queueCursor.snapshot());
     writeSection(writer, OFFSETS, this.offsets.snapshot());
+    if (this.priorityLeases !== undefined) writeSection(writer, PRIORITIES, this.priorityLeases.snapshot());
+    if (this.rememberedIds !== undefined) writeSection(writer, IDS, this.rememberedIds.snapshot());
     return writer.copy();
   }
 
   /** Replaces the state by a snapshot's; undefined = by nothing. @throws DecodeError */
   restore(snapshot: Uint8Array | undefined): void {
     this.queueCursor?.restore(undefined);
+    this.detachedCursor = undefined;
     this.offsets.restore(undefined);
+    this.priorityLeases?.restore(undefined);
+    this.rememberedIds?.restore(undefined);
     if (snapshot === undefined) return;
     const reader = new ByteReader(snapshot);
     const version = reader.u8();
@@ -98,7 +144,9 @@ export class PartitionCompanion implements Companion {
       const section = reader.u8();
       const bytes = reader.view(reader.u32());
       if (section === OFFSETS) this.offsets.restore(bytes);
-      else if (section === CURSOR) this.requireCursor().restore(bytes);
+      else if (section === CURSOR) this.recordedCursor().restore(bytes);
+      else if (section === PRIORITIES) this.priorities.restore(bytes);
+      else if (section === IDS) this.messageIds.restore(bytes);
       else throw new DecodeError('invalid', `A companion snapshot has an unknown section: ${section}`);
     }
   }
@@ -107,8 +155,10 @@ export class PartitionCompanion implements Companion {
   apply(change: Uint8Array): void {
     const kind = change[0];
     const bytes = change.subarray(1);
-    if (kind === CURSOR) this.requireCursor().apply(bytes);
+    if (kind === CURSOR) this.recordedCursor().apply(bytes);
     else if (kind === OFFSETS) this.offsets.apply(bytes);
+    else if (kind === PRIORITIES) this.priorities.restore(bytes);
+    else if (kind === IDS) this.messageIds.apply(bytes);
     else throw new DecodeError('invalid', `A companion change is of an unknown kind: ${kind}`);
   }
 
@@ -116,6 +166,7 @@ export class PartitionCompanion implements Companion {
   recovered(bounds: CursorBounds): void {
     this.queueCursor?.recovered(bounds);
     this.offsets.recovered(bounds.logEnd);
+    this.priorityLeases?.recovered(bounds.logEnd);
   }
 
   /** Messages below may be removed by retention; Infinity for a plain topic. */
@@ -128,10 +179,11 @@ export class PartitionCompanion implements Companion {
     return this.queueCursor?.isAcknowledged(offset) ?? false;
   }
 
-  private requireCursor(): QueueCursor {
-    if (this.queueCursor === undefined)
-      throw new DecodeError('invalid', 'A topic without a queue has changes of a cursor');
-    return this.queueCursor;
+  /** The cursor that changes on disk are about: a plain topic has some when it was a queue for a moment. */
+  private recordedCursor(): QueueCursor {
+    if (this.queueCursor !== undefined) return this.queueCursor;
+    this.detachedCursor ??= new QueueCursor();
+    return this.detachedCursor;
   }
 }
 

@@ -80,9 +80,7 @@ export async function deleteAll(
 /** The error of a queue's command on a topic, or the reverse. */
 export function wrongKind({ name, kind }: Description, verb: string): CliError {
   const other = kind === 'queue' ? 'topic' : 'queue';
-  return new CliError(
-    'wrong-kind',
-    `Cannot ${verb} ${other} ${name}: it is a ${kind}`,
-    `Try: duolog ${kind} ${verb} ${name}`,
-  );
+  // Only queues can be purged.
+  const hint = kind === 'topic' && verb === 'purge' ? undefined : `Try: duolog ${kind} ${verb} ${name}`;
+  return new CliError('wrong-kind', `Cannot ${verb} ${other} ${name}: it is a ${kind}`, hint);
 }

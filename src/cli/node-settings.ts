@@ -62,6 +62,11 @@ export const SETTING_FLAGS: readonly SettingFlag[] = [
     value: 'seconds',
     description: 'between two rounds of retention and cleaning (default 5)',
   },
+  {
+    setting: 'stopTimeout',
+    value: 'seconds',
+    description: 'how long an orderly stop may take; then the node ends at once (default 10)',
+  },
   { setting: 'ringMemory', value: 'size', description: 'memory for what shards say to each other (default 256MiB)' },
   {
     setting: 'memoryLimit',

@@ -96,8 +96,10 @@ export async function publishAll(
   const isTyped = output.terminal.stdin.isTTY === true;
   const progress = isTyped ? noProgress : output.progress({ verb: 'Published', total });
   const startedMs = performance.now();
+  let hasEnded = false;
   try {
     await sendAll(session, producer, outcomes, limited(untilAborted(messages, interrupted), limit), progress);
+    hasEnded = true;
   } finally {
     while (!outcomes.isDone) {
       await outcomes.next();
@@ -105,7 +107,9 @@ export async function publishAll(
     }
     progress.clear();
     await producer.close().catch(() => undefined);
-    await report(session, to, outcomes, performance.now() - startedMs);
+    // Where nothing was stored, the error says all that there is to say.
+    if ((hasEnded && outcomes.failure === undefined) || outcomes.confirmed > 0 || output.format !== 'table')
+      await report(session, to, outcomes, performance.now() - startedMs);
   }
   if (outcomes.failure !== undefined) throw outcomes.failure.error;
   interrupted.throwIfAborted();

@@ -80,15 +80,37 @@ describe('sources', () => {
 });
 
 describe('what is refused names the setting', () => {
-  test('unknown ones, by their source', () => {
-    expect(refusal(() => loadConfig({ flags: { prot: '1' } })).message).toBe(
-      'Cannot start: there is no setting --prot',
+  test('unknown ones, by their source, with those that there are', () => {
+    expect(refusal(() => loadConfig({ flags: { prot: '1' } })).message).toMatch(
+      /^Cannot start: there is no setting --prot\. There are data, host, advertised-host, port, /,
     );
-    expect(refusal(() => loadConfig({ environment: { DUOLOG_PROT: '1' } })).message).toBe(
-      'Cannot start: there is no setting DUOLOG_PROT',
+    expect(refusal(() => loadConfig({ environment: { DUOLOG_PROT: '1' } })).message).toMatch(
+      /^Cannot start: there is no setting DUOLOG_PROT\. There are DUOLOG_DATA, DUOLOG_HOST, /,
     );
-    const path = file('prot: 1\n');
-    expect(refusal(() => loadConfig({ file: path })).message).toBe(`Cannot start: there is no setting prot in ${path}`);
+    const path = file('# A comment.\nport: 0\nprot: 1\n');
+    expect(refusal(() => loadConfig({ file: path })).message).toContain(
+      `Cannot start: there is no setting prot in ${path}, line 3. There are data, host, advertised-host, `,
+    );
+  });
+
+  test('files that are not what they should be, by the line, in one line', () => {
+    const bad: [string, string][] = [
+      ['port: 7700\n  shards: [1\n', ', line 1, is no YAML: '],
+      ['data: x\nport: 1\nport: 2\n', ', line 3, is no YAML: Map keys must be unique'],
+      ['host: "a\n', 'is no YAML: Missing closing "quote'],
+      ['- a\n- b\n', ' must hold one setting per line, such as "port: 7700"'],
+      ['port 7700\n', ' must hold one setting per line, such as "port: 7700"'],
+    ];
+    for (const [text, complaint] of bad) {
+      const path = file(text);
+      const { message, code } = refusal(() => loadConfig({ file: path }));
+      expect(code).toBe('unreadable-file');
+      expect(message).toContain(path);
+      expect(message).toContain(complaint);
+      expect(message).not.toContain('\n');
+    }
+    for (const text of ['# Nothing here.\n', 'null\n', '{}\n'])
+      expect(loadConfig({ file: file(text) }).port).toBe(7700);
   });
 
   test('bad ones, with the value', () => {
@@ -116,10 +138,9 @@ describe('what is refused names the setting', () => {
       const path = file(JSON.stringify(settings));
       const [name, value] = Object.entries(settings)[0]!;
       expect(refusal(() => loadConfig({ file: path })).message).toBe(
-        `Cannot start: ${name} in ${path} is ${JSON.stringify(value)}: ${complaint}`,
+        `Cannot start: ${name} in ${path}, line 1, is ${JSON.stringify(value)}: ${complaint}`,
       );
     }
-    expect(refusal(() => loadConfig({ file: file('- a\n- b\n') })).code).toBe('unreadable-file');
     expect(refusal(() => loadConfig({ file: join(folder, 'none.yaml') })).message).toContain('none.yaml');
   });
 

@@ -11,6 +11,8 @@ import { BadValue, count, flag, list, oneOf, port, type ReadValue, size, text } 
 /** A setting is unknown or bad; the message names it. */
 export class ConfigError extends CodedError<'unknown-setting' | 'bad-setting' | 'unreadable-file'> {}
 
+/** As long as Docker waits before it kills; other supervisors wait for longer. */
+const STOP_TIMEOUT_SECONDS = 10;
 const MIB = 1024 * 1024;
 
 /** The settings in force. Sizes in bytes. */
@@ -45,6 +47,8 @@ export interface NodeConfig {
   readonly diskFreeLimit: number;
   /** Seconds between two rounds of retention and cleaning. */
   readonly maintenanceInterval: number;
+  /** Seconds that an orderly stop may take; then the node ends at once. */
+  readonly stopTimeout: number;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 }
 
@@ -93,6 +97,7 @@ const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeCon
   memoryLimit: setting(size(0, Number.MAX_SAFE_INTEGER), 0),
   diskFreeLimit: setting(size(0, Number.MAX_SAFE_INTEGER), 50 * MIB),
   maintenanceInterval: setting(count(1, 86_400), 5),
+  stopTimeout: setting(count(1, 3600), STOP_TIMEOUT_SECONDS),
   logLevel: setting(oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'), 'info'),
 };
 
@@ -127,7 +132,11 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
       origin[name] = describe(name);
     }
   };
-  if (sources.file !== undefined) take(readConfigFile(sources.file), (name) => `${flagName(name)} in ${sources.file}`);
+  if (sources.file !== undefined) {
+    const settings = readConfigFile(sources.file);
+    const values = Object.fromEntries([...settings].map(([name, { value }]) => [name, value]));
+    take(values, (name) => `${flagName(name)} in ${sources.file}, line ${settings.get(name)?.line}`);
+  }
   take(readEnvironment(sources.environment ?? {}), environmentName);
   take(sources.flags ?? {}, (name) => `--${flagName(name)}`);
   return checkConfig(merged, origin);
@@ -142,7 +151,7 @@ export function checkSettings(settings: NodeSettings): NodeConfig {
 function checkConfig(given: Readonly<Record<string, unknown>>, origin: Readonly<Record<string, string>>): NodeConfig {
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(SETTINGS, name));
   if (unknown !== undefined) {
-    throw new ConfigError('unknown-setting', `Cannot start: there is no setting ${origin[unknown] ?? unknown}`);
+    throw unknownSetting(origin[unknown] ?? unknown, flagName);
   }
   const config: Record<string, unknown> = {};
   for (const [name, { read, fallback }] of Object.entries(SETTINGS)) {
@@ -153,12 +162,20 @@ function checkConfig(given: Readonly<Record<string, unknown>>, origin: Readonly<
   return config as unknown as NodeConfig;
 }
 
+/** `spell`: how settings are written where this one came from. */
+function unknownSetting(name: string, spell: (setting: string) => string): ConfigError {
+  const known = SETTING_NAMES.map(spell).join(', ');
+  return new ConfigError('unknown-setting', `Cannot start: there is no setting ${name}. There are ${known}`);
+}
+
 function checkValue(read: ReadValue<unknown>, given: unknown, name: string): unknown {
   try {
     return read(given);
   } catch (error) {
     if (!(error instanceof BadValue)) throw error;
-    throw new ConfigError('bad-setting', `Cannot start: ${name} is ${JSON.stringify(given)}: ${error.message}`);
+    // "port in FILE, line 3, is …", but "--port is …".
+    const subject = name.includes(', line ') ? `${name},` : name;
+    throw new ConfigError('bad-setting', `Cannot start: ${subject} is ${JSON.stringify(given)}: ${error.message}`);
   }
 }
 
@@ -179,31 +196,50 @@ function isLoopbackName(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-function readConfigFile(file: string): Record<string, unknown> {
-  let parsed: unknown;
-  try {
-    // Loaded here: a node without a file need not keep a YAML parser, 8 MB, for all its life.
-    const { parse: parseYaml } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
-    parsed = parseYaml(readFileSync(file, 'utf8'));
-  } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(
-      'unreadable-file',
-      `Cannot start: cannot read the configuration file ${file}: ${text}`,
-      error,
-    );
+/** A setting of the configuration file, and the line that it stands on. */
+interface FileSetting {
+  readonly value: unknown;
+  readonly line: number;
+}
+
+function readConfigFile(file: string): ReadonlyMap<string, FileSetting> {
+  // Loaded here: a node without a file need not keep a YAML parser, 8 MB, for all its life.
+  const yaml = createRequire(import.meta.url)('yaml') as typeof import('yaml');
+  const lines = new yaml.LineCounter();
+  // Errors are told by the line alone: the parser's own picture of it would take several.
+  const document = yaml.parseDocument(readText(file), { lineCounter: lines, prettyErrors: false });
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const { line } = lines.linePos(error.pos[0]);
+    throw unreadable(`${file}, line ${line}, is no YAML: ${error.message}`, error);
   }
-  if (parsed === null) return {};
-  if (typeof parsed !== 'object' || Array.isArray(parsed)) {
-    throw new ConfigError('unreadable-file', `Cannot start: ${file} does not hold settings by name`);
+  const settings = new Map<string, FileSetting>();
+  if (document.contents === null || document.toJS() === null) return settings;
+  if (!yaml.isMap(document.contents)) {
+    throw unreadable(`${file} must hold one setting per line, such as "port: 7700"`);
   }
-  const settings: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(parsed)) {
+  const values = new Map(Object.entries(document.toJS() as Record<string, unknown>));
+  for (const { key } of document.contents.items) {
+    const name = String(yaml.isScalar(key) ? key.value : key);
+    const line = yaml.isScalar(key) ? lines.linePos(key.range?.[0] ?? 0).line : 1;
     // Keys are written like flags; the camel-case form is understood, too.
-    const name = key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-    settings[name] = value;
+    const camelCase = name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    settings.set(camelCase, { value: values.get(name), line });
   }
   return settings;
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw unreadable(`cannot read the configuration file ${file}: ${reason}`, error);
+  }
+}
+
+function unreadable(what: string, cause?: unknown): ConfigError {
+  return new ConfigError('unreadable-file', `Cannot start: ${what}`, cause);
 }
 
 /** Variables that start with DUOLOG_ but are the command line's own, not settings of a node; those of our tests are passed over as well. */
@@ -223,7 +259,7 @@ function readEnvironment(environment: Readonly<Record<string, string | undefined
       continue;
     const name = names.get(variable);
     if (name === undefined) {
-      throw new ConfigError('unknown-setting', `Cannot start: there is no setting ${variable}`);
+      throw unknownSetting(variable, environmentName);
     }
     settings[name] = value;
   }

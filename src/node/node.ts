@@ -8,6 +8,7 @@ import { FRAME_OVERHEAD_BYTES } from '../doors/ws/limits.js';
 import { BackgroundPool } from '../io/background-pool.js';
 import { realClock, realTimers } from '../io/clock/real-clock.js';
 import { RealDisk } from '../io/disk/real-disk.js';
+import { glibcAllocator, MemoryTrimmer } from '../io/memory-trim.js';
 import { createDoorbellPorts, createMeshLayout, minimumMeshBytes, planMeshBudget } from '../io/ring/index.js';
 import { inThread, type SpawnOptions, workerThreads } from '../io/threads.js';
 import { canSharePort, chooseEngine, type EngineChoice, probePort } from '../io/ws/index.js';
@@ -19,11 +20,12 @@ import { Control } from './control.js';
 import type { ControlRequest, DoorName, PlainError } from './control-messages.js';
 import { DataFolder, journalIdOf } from './data-folder.js';
 import { type NodeLog, silentLog } from './log.js';
-import { MetadataLog } from './metadata-log.js';
+import { MetadataLog, MetadataLogError } from './metadata-log.js';
 import { nodeMetrics } from './metrics.js';
 import { type NodeFacts, nodeStatus } from './node-status.js';
 import { ShardGroup } from './shard-group.js';
 import type { ShardSetup } from './shard-setup.js';
+import { endsWithin, StopError } from './stop-deadline.js';
 import { VERSION } from './version.js';
 
 /** Threads of the background pool end after this time without work. */
@@ -39,7 +41,10 @@ const SHARD_YOUNG_GENERATION_MIB = 6;
 export interface StartOptions {
   /** Where log lines go; nowhere by default. */
   readonly log?: NodeLog;
-  /** A shard has died, and the node cannot go on. By default the process ends with code 1. */
+  /**
+   * A shard has died and the node cannot go on, or it cannot stop in good order: what still runs can only end with the process. By default that is
+   * killed (SIGKILL).
+   */
   readonly onDeath?: (error: Error) => void;
 }
 
@@ -53,7 +58,10 @@ export interface RunningNode {
   /** `ws://host:port/ws`, where clients connect. */
   readonly url: string | undefined;
   readonly engine: EngineChoice;
-  /** Stops accepting, drains, syncs, closes: everything confirmed or not so far is on disk. Repeated calls return the same promise. */
+  /**
+   * Stops accepting, drains, syncs, closes: everything confirmed or not so far is on disk. Repeated calls return the same promise.
+   * @throws StopError after `stopTimeout`, when `onDeath` has let the process live
+   */
   stop(reason?: string): Promise<void>;
 }
 
@@ -106,6 +114,7 @@ class NodeProcess implements RunningNode {
     idleTimeoutMs: POOL_IDLE_MS,
   });
   private readonly alarms: AlarmWatch;
+  private readonly trimmer = new MemoryTrimmer(glibcAllocator(), realTimers);
   private folder: DataFolder | undefined;
   private metadata: MetadataLog | undefined;
   private shards: ShardGroup | undefined;
@@ -152,6 +161,7 @@ class NodeProcess implements RunningNode {
     if (port !== undefined) this.port = await this.listen('http', port);
     if (amqpPort !== undefined) this.amqpPort = await this.listen('amqp', amqpPort);
     await this.alarms.start();
+    this.trimmer.start();
     this.shards.tell({ kind: 'ready', ready: true, reasons: [] });
     this.folder.writeNodeFile({
       nodeId: config.nodeId,
@@ -277,12 +287,30 @@ class NodeProcess implements RunningNode {
 
   private async shutDown(reason: string): Promise<void> {
     this.log.info({}, `Stopping: ${reason}`);
+    const { stopTimeout } = this.config;
+    const isInTime = await endsWithin(realTimers, this.stopInOrder(reason), stopTimeout * 1000);
+    if (!isInTime) throw this.giveUp(stopTimeout);
+    this.log.info({}, 'Stopped; everything is on disk');
+  }
+
+  private async stopInOrder(reason: string): Promise<void> {
+    this.trimmer.stop();
     this.alarms.stop();
     await this.shards?.stop(reason);
     await this.pool.close();
     this.metadata?.close();
     this.folder?.close();
-    this.log.info({}, 'Stopped; everything is on disk');
+  }
+
+  /** What is confirmed is in files, and what is confirmed at disk is synced: the next start recovers it, as after any crash. */
+  private giveUp(afterSeconds: number): StopError {
+    const shards = this.shards?.waitsFor ?? [];
+    const waitsFor = shards.length > 0 ? shards : ['work in the background'];
+    const text = `Cannot stop in good order within ${afterSeconds} s: still waiting for ${waitsFor.join(', ')}`;
+    this.log.error({ waitsFor }, `${text}. Ending at once; nothing that was confirmed is lost`);
+    const error = new StopError('stop-timeout', text);
+    this.onDeath(error);
+    return error;
   }
 }
 
@@ -293,6 +321,8 @@ async function freePort(host: string, port: number | 'off'): Promise<number | un
 
 function plainError(error: unknown): PlainError {
   if (error instanceof BrokerError) return { code: error.code, message: error.message };
+  if (error instanceof MetadataLogError && error.code === 'no-space')
+    return { code: 'no-space', message: error.message };
   return { code: 'internal', message: error instanceof Error ? error.message : String(error) };
 }
 

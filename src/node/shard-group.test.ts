@@ -160,6 +160,25 @@ describe('shard group', () => {
     expect(deaths).toEqual(['1: its thread ended with code 1', '2: out of luck']);
   });
 
+  test('says what a stop waits for', async () => {
+    const { group, threads } = new World(2);
+    expect(group.waitsFor).toEqual([]);
+    const stopped = group.stop('enough');
+    threads[0]!.say({ kind: 'drained' });
+    await turn();
+    expect(group.waitsFor).toEqual(['shard 1 to confirm what was published and close its doors']);
+    threads[1]!.say({ kind: 'drained' });
+    await turn();
+    expect(group.waitsFor).toEqual(['shard 0 to put everything on disk', 'shard 1 to put everything on disk']);
+    for (const thread of threads) thread.say({ kind: 'stopped' });
+    threads[1]!.end(0);
+    await turn();
+    expect(group.waitsFor).toEqual(['shard 0 to end its thread']);
+    threads[0]!.end(0);
+    await stopped;
+    expect(group.waitsFor).toEqual([]);
+  });
+
   test('a failure is told once, although the thread then ends', () => {
     const { threads, deaths } = new World(1);
     threads[0]!.fail(new Error('broken'));

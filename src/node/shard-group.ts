@@ -47,6 +47,9 @@ export class ShardGroup {
   private readonly members: Member[];
   private readonly events: ShardGroupEvents;
   private isStopping = false;
+  /** What every shard was asked last on the way to the end, and who has not done it yet. */
+  private stopStep = '';
+  private readonly unfinished = new Set<number>();
   private nextCollection = 1;
   private nextSeal = 1;
   /** Who waits for a seal, by its number. */
@@ -144,11 +147,26 @@ export class ShardGroup {
   async stop(reason: string): Promise<void> {
     this.isStopping = true;
     const living = this.members.filter((member) => !member.hasEnded);
-    const step = (kind: Kind, message: ToShard) =>
-      Promise.all(living.map((member) => Promise.race([this.one(member, kind, message), member.ended])));
-    await step('drained', { kind: 'drain', reason });
-    await step('stopped', { kind: 'stop' });
-    await Promise.all(this.members.map((member) => member.ended));
+    const step = (name: string, work: (member: Member) => Promise<unknown>): Promise<unknown> => {
+      this.stopStep = name;
+      return Promise.all(living.map((member) => this.watchStep(member, Promise.race([work(member), member.ended]))));
+    };
+    await step('to confirm what was published and close its doors', (one) =>
+      this.one(one, 'drained', { kind: 'drain', reason }),
+    );
+    await step('to put everything on disk', (one) => this.one(one, 'stopped', { kind: 'stop' }));
+    await step('to end its thread', (one) => one.ended);
+  }
+
+  /** While `stop` is under way: which shards it waits for, and for what. */
+  get waitsFor(): string[] {
+    return [...this.unfinished].sort((a, b) => a - b).map((shard) => `shard ${shard} ${this.stopStep}`);
+  }
+
+  private async watchStep(member: Member, work: Promise<unknown>): Promise<void> {
+    this.unfinished.add(member.shard);
+    await work;
+    this.unfinished.delete(member.shard);
   }
 
   private one<K extends Kind>(member: Member, kind: K, message?: ToShard): Promise<MessageOf<K>> {

@@ -85,6 +85,46 @@ describe('the logs of a shard', () => {
     expect(synced).toBe(journal.lastSequence);
   });
 
+  test('a cursor that one partition could not be given is taken from all, and a later one starts anew', async () => {
+    const { world, logs, catalog, topic } = await start();
+    const { broker } = world.shards[0]!;
+    await world.settle(logs.apply(catalog, 10, { kind: 'create-topic', topic }));
+    broker.publishBatch(topic, 0, batchOf(['a', 'b']), DurabilityLevel.memory, 1, silent);
+    broker.owner.finishWrites();
+    const settings = { ...topic.settings, kind: 'queue' as const, lingerMs: 77 };
+    const attach = {
+      kind: 'attach-cursor',
+      topicId: topic.topicId,
+      settings,
+      start: { at: 'timestamp', timestampMs: 0 },
+    } as const;
+    broker.publishBatch(topic, 1, batchOf(['d']), DurabilityLevel.memory, 3, silent);
+    broker.owner.finishWrites();
+    world.disk.inject({ operation: 'read', path: /\/logs\/11\/.*log$/, effect: { errno: 'EIO' } });
+    await expect(world.settle(logs.apply(catalog, 11, attach))).rejects.toThrow('EIO');
+    expect(topic.partitions.map(({ logId }) => broker.owner.get(logId)!.cursor?.ready)).toEqual([2, 0, undefined]);
+    const undo = {
+      kind: 'attach-cursor',
+      topicId: topic.topicId,
+      settings: topic.settings,
+      start: { at: 'beginning' },
+    } as const;
+    await world.settle(logs.apply(catalog, 12, undo));
+    for (const { logId } of topic.partitions) {
+      const partition = broker.owner.get(logId)!;
+      expect([partition.cursor, partition.settings, partition.log.config.lingerMs]).toEqual([
+        undefined,
+        topic.settings,
+        topic.settings.lingerMs,
+      ]);
+      expect(partition.companion.retainFrom()).toBe(Number.POSITIVE_INFINITY);
+    }
+    broker.publishBatch(topic, 0, batchOf(['c']), DurabilityLevel.memory, 2, silent);
+    broker.owner.finishWrites();
+    await world.settle(logs.apply(catalog, 13, { ...attach, start: { at: 'beginning' } }));
+    expect(topic.partitions.map(({ logId }) => broker.owner.get(logId)!.cursor!.ready)).toEqual([3, 1, 0]);
+  });
+
   test('what could be made only half is removed whole', async () => {
     const { world, logs, catalog, released, topic } = await start();
     const { broker, storage } = world.shards[0]!;

@@ -108,7 +108,8 @@ export class ShardLogs {
       if (topic !== undefined) this.create(topic, version, made);
     } else if (change.kind === 'attach-cursor') {
       const topic = catalog.topicById(change.topicId);
-      if (topic !== undefined) await this.attachCursor(topic);
+      if (topic?.settings.kind === 'queue') await this.attachCursor(topic);
+      else if (topic !== undefined) this.detachCursor(topic);
     } else if (deleted !== undefined) {
       this.broker.topicDeleted(deleted);
       this.delete(deleted);
@@ -145,20 +146,38 @@ export class ShardLogs {
 
   /** Gives the logs of a topic their queue's cursor; resolves when it is durable where it starts. */
   private async attachCursor(topic: CatalogTopic): Promise<void> {
-    const logIds = topic.partitions.map(({ logId }) => logId).filter((logId) => this.broker.owner.get(logId));
+    const logIds = this.ownedLogs(topic);
     // What is in the file by now is counted when the cursor starts, and must not be told to it once more at the end of the turn.
     this.broker.owner.finishWrites();
     for (const logId of logIds) {
       const partition = this.broker.owner.require(logId);
-      const cursor = partition.companion.attachCursor();
+      partition.companion.attachCursor();
       partition.settings = topic.settings;
       partition.log.config = logConfig(topic.settings);
-      if (!cursor.started) this.startCursorAt(this.requireLog(logId), partition.companion, topic.start, partition.slot);
+      this.startCursorAt(this.requireLog(logId), partition.companion, topic.start, partition.slot);
       this.broker.owner.touch(partition);
     }
     // The change goes into the journal first; a commit that began earlier would not cover it.
     await this.broker.owner.settled();
     await this.committed(logIds);
+  }
+
+  /** Takes a cursor back that another partition could not be given; some of these have one, some may not. */
+  private detachCursor(topic: CatalogTopic): void {
+    const error = new BrokerError('not-found', `"${topic.name}" did not become a queue`);
+    for (const logId of this.ownedLogs(topic)) {
+      const partition = this.broker.owner.require(logId);
+      partition.closeConsumers(error);
+      partition.companion.detachCursor();
+      partition.settings = topic.settings;
+      partition.log.config = logConfig(topic.settings);
+      // Nothing waits there for consumers any more.
+      this.requireLog(logId).publish();
+    }
+  }
+
+  private ownedLogs(topic: CatalogTopic): number[] {
+    return topic.partitions.map(({ logId }) => logId).filter((logId) => this.broker.owner.get(logId));
   }
 
   /** Removes the logs of a deleted topic that this shard owns. */

@@ -207,6 +207,21 @@ export class RecordCursor {
     this.headerReader.at = this.headersStart;
   }
 
+  /**
+   * Bytes of the current record's key, its value, and the names and values of its headers: what a message's limit counts. Moves before the first
+   * header.
+   * @throws RecordError `corrupt-record`.
+   */
+  contentBytes(): number {
+    let bytes = Math.max(0, this.keyEnd - this.keyStart) + Math.max(0, this.valueEnd - this.valueStart);
+    this.rewindHeaders();
+    while (this.nextHeader()) {
+      bytes += this.headerNameEnd - this.headerNameStart + Math.max(0, this.headerValueEnd - this.headerValueStart);
+    }
+    this.rewindHeaders();
+    return bytes;
+  }
+
   /** The current record's key as a view, or null. */
   key(): Uint8Array | null {
     return this.keyEnd === -1 ? null : this.bytes.subarray(this.keyStart, this.keyEnd);

@@ -55,8 +55,8 @@ interface Target {
 
 /**
  * Makes what was appended durable, for all logs of a shard at once; one commit is under way at a time, and covers what was appended before
- * it began. Few or large dirty segments are synced themselves; of many, the small ones' new bytes are copied into the journal, so that one
- * sync covers them all.
+ * it began. Large dirty segments are synced themselves. The new bytes of small ones are copied into the journal, so that one sync covers them
+ * all, and the changes of cursors beside them; where segments are few, only very small ones are.
  */
 export class GroupCommit {
   /** Logs with bytes that nothing covers yet. */
@@ -213,7 +213,7 @@ export class GroupCommit {
     }
   }
 
-  /** Copies small dirty ranges into the journal when there are many; returns the syncs that remain to be done. */
+  /** Copies small dirty ranges into the journal; returns the syncs that remain to be done. */
   private plan(targets: readonly Target[]): (() => Promise<void>)[] {
     const { host } = this;
     const dirty: { log: PartitionLog; segment: Segment }[] = [];
@@ -222,10 +222,12 @@ export class GroupCommit {
       if (log.offline !== undefined) continue;
       for (const segment of log.unsynced) if (segment.safeBytes < segment.sizeBytes) dirty.push({ log, segment });
     }
-    const isMany = dirty.length > host.limits.directSyncSegments;
+    const { directSyncSegments, journalCopyMaxBytes, smallCopyMaxBytes } = host.limits;
+    const isMany = dirty.length > directSyncSegments;
+    const copyMaxBytes = isMany ? journalCopyMaxBytes : Math.min(smallCopyMaxBytes, journalCopyMaxBytes);
     const syncs: (() => Promise<void>)[] = [];
     for (const { log, segment } of dirty) {
-      if (isMany && this.copy(log, segment)) continue;
+      if (this.copy(log, segment, copyMaxBytes)) continue;
       segment.safeBytes = segment.sizeBytes;
       syncs.push(() => host.syncSegment(log, segment));
     }
@@ -233,11 +235,10 @@ export class GroupCommit {
   }
 
   /** Copies a segment's uncovered bytes into the journal. False when they are too many, or there is no room. */
-  private copy(log: PartitionLog, segment: Segment): boolean {
-    const { journal, limits } = this.host;
+  private copy(log: PartitionLog, segment: Segment, maxBytes: number): boolean {
+    const { journal } = this.host;
     const length = segment.sizeBytes - segment.safeBytes;
-    if (length >= limits.journalCopyMaxBytes || !journal.hasRoom(length + 16 + this.host.reservedJournalBytes))
-      return false;
+    if (length >= maxBytes || !journal.hasRoom(length + 16 + this.host.reservedJournalBytes)) return false;
     try {
       journal.appendBytes(log, segment.baseOffset, segment.safeBytes, this.host.readBack(segment, segment.safeBytes));
     } catch (cause) {

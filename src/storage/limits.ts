@@ -8,8 +8,13 @@ export interface StorageLimits {
   readonly changeMaxBytes: number;
   /** How many offsets a lease covers ahead of the log's end. */
   readonly leaseOffsets: number;
-  /** Up to this many dirty segments are synced by a commit; of more, the small ones are copied into the journal. */
+  /** Of more dirty segments than this, a commit copies those below `journalCopyMaxBytes` into the journal; else those below `smallCopyMaxBytes`. */
   readonly directSyncSegments: number;
+  /**
+   * A dirty segment with fewer unsynced bytes is copied into the journal even when it is the only one: that costs less than the sync of a growing
+   * file (docs/adr/0007-small-commits-go-through-the-journal.md).
+   */
+  readonly smallCopyMaxBytes: number;
   /** A dirty segment with this many unsynced bytes is synced rather than copied: its size pays for the sync. */
   readonly journalCopyMaxBytes: number;
   /** Open files that are kept for reuse. */
@@ -34,6 +39,7 @@ export const DEFAULT_STORAGE_LIMITS: StorageLimits = {
   changeMaxBytes: 1024 * 1024,
   leaseOffsets: 1024 * 1024,
   directSyncSegments: 4,
+  smallCopyMaxBytes: 8 * 1024,
   journalCopyMaxBytes: 128 * 1024,
   openFiles: 1024,
   unsyncedSegments: 512,

@@ -1,3 +1,4 @@
+import { CodedError } from '../base/errors.js';
 import { DiskError } from '../io/disk/disk-error.js';
 import { FileCache } from '../io/disk/file-cache.js';
 import type { Disk, DiskFile } from '../io/ports.js';
@@ -47,7 +48,7 @@ export class LogReader {
   /**
    * Reads whole batches from `offset` on: about `maxBytes` of them, but at least one, and none that reaches beyond `endOffset`. Offsets
    * that have no record are passed over.
-   * @throws StorageError `offset-out-of-range` beyond the end; `corrupt`, with `resumeOffset`
+   * @throws StorageError `offset-out-of-range` beyond the end; `corrupt`, with `resumeOffset`; `no-space` while too many files are open
    */
   read(logId: number, offset: number, maxBytes: number, endOffset: number, version: number): ReadBatches {
     if (offset > endOffset || offset < 0) {
@@ -59,7 +60,7 @@ export class LogReader {
 
   /**
    * The first record with a timestamp of at least `timestampMs`; undefined when there is none below `endOffset`.
-   * @throws StorageError `corrupt`
+   * @throws StorageError `corrupt`, `no-space`
    */
   offsetForTime(
     logId: number,
@@ -71,7 +72,7 @@ export class LogReader {
     return this.withView(logId, version, (view) => findTime(view, timestampMs, startOffset, endOffset));
   }
 
-  /** The first record with the largest timestamp below `endOffset`; undefined in an empty log. @throws StorageError `corrupt` */
+  /** The first record with the largest timestamp below `endOffset`; undefined in an empty log. @throws StorageError `corrupt`, `no-space` */
   maxTimestamp(logId: number, startOffset: number, endOffset: number, version: number): TimeOffset | undefined {
     return this.withView(logId, version, (view) => findMaxTimestamp(view, startOffset, endOffset));
   }
@@ -88,20 +89,19 @@ export class LogReader {
     this.files.closeAll();
   }
 
-  /** Runs on the current list of segments; once more on a fresh one when a file is gone. */
+  /** Runs on the current list of segments; once more on a fresh one when a file is gone. @throws StorageError */
   private withView<T>(logId: number, version: number, use: (view: LogView) => T): T {
     try {
       return use(this.view(logId, version, false));
     } catch (cause) {
       // A segment may have been replaced under us: damage counts when a fresh look finds it too.
-      const isStale = cause instanceof DiskError ? cause.code === 'not-found' : isUnexplained(cause);
-      if (!isStale) throw cause;
+      const isStale = cause instanceof CodedError && (cause.code === 'not-found' || cause.code === 'corrupt');
+      if (!isStale) throw readFailure(logId, cause);
     }
     try {
       return use(this.view(logId, version, true));
     } catch (cause) {
-      if (!(cause instanceof DiskError)) throw cause;
-      throw new StorageError('corrupt', `Cannot read log ${logId}: ${cause.message}`, cause);
+      throw readFailure(logId, cause);
     }
   }
 
@@ -147,7 +147,7 @@ export class LogReader {
     checkQuarantine(view, segment, offset);
     const file = view.acquire(segment);
     try {
-      const start = this.findStart(file, segment, view.positionOf(segment, offset), offset, endOffset);
+      const start = this.findStart(view, file, segment, offset, endOffset);
       if (start < 0) return undefined;
       return this.take(view, segment, file, start, maxBytes, endOffset);
     } finally {
@@ -156,8 +156,8 @@ export class LogReader {
   }
 
   /** The position of the first batch that reaches `offset`, or -1 when there is none in this segment below the end. */
-  private findStart(file: DiskFile, segment: SegmentView, from: number, offset: number, endOffset: number): number {
-    let position = from;
+  private findStart(view: LogView, file: DiskFile, segment: SegmentView, offset: number, endOffset: number): number {
+    let position = view.positionOf(segment, offset);
     let expected = segment.baseOffset;
     for (;;) {
       const length = file.read(this.scratch.subarray(0, READ_MIN_BYTES), position);
@@ -175,9 +175,11 @@ export class LogReader {
         expected = last + 1;
         at += size;
       }
-      if (at === 0 || length < HEADER_BYTES) return -1;
+      if (at === 0 || length < HEADER_BYTES) break;
       position += at;
     }
+    checkLength(view, file, segment, position, offset);
+    return -1;
   }
 
   /** Reads from a batch on, and keeps what is whole, sound and visible. */
@@ -218,8 +220,27 @@ export class LogReader {
 
 const NO_BYTES = new Uint8Array(0);
 
-function isUnexplained(cause: unknown): boolean {
-  return cause instanceof StorageError && cause.code === 'corrupt' && cause.resumeOffset < 0;
+/** What the disk says becomes storage's error, which readers know how to answer. */
+function readFailure(logId: number, cause: unknown): unknown {
+  if (!(cause instanceof DiskError)) return cause;
+  const code = cause.code === 'descriptor-limit' ? 'no-space' : 'corrupt';
+  return new StorageError(code, `Cannot read log ${logId}: ${cause.message}`, cause);
+}
+
+/**
+ * The batches of a segment end at `position`, and none of them reaches `offset`, which is below the log's end: that is so where offsets without
+ * records follow, and where somebody has shortened the file. Its index knows how long it was at least, and all of a closed segment; what was cut
+ * off the end of the last one between two batches, its owner finds at the next start.
+ * @throws StorageError `corrupt`
+ */
+function checkLength(view: LogView, file: DiskFile, segment: SegmentView, position: number, offset: number): void {
+  const size = file.size();
+  const indexed = view.indexedBytes(segment);
+  // Behind what the index knows there may be the rest of a write that found no room.
+  if (size >= indexed && (position === size || position === indexed)) return;
+  const next = view.segments[view.segments.indexOf(segment) + 1];
+  const message = `Cannot read offset ${offset}: "${file.path}" has been shortened to ${size} bytes`;
+  throw new StorageError('corrupt', message, undefined, next?.baseOffset);
 }
 
 function corrupt(file: DiskFile, position: number, offset: number): StorageError {

@@ -89,6 +89,13 @@ export class LogView {
     );
   }
 
+  /** How many bytes the segment has as far as its index knows, which is all of them once it is closed; -1 without an index. @throws DiskError */
+  indexedBytes(segment: SegmentView): number {
+    const ofLast = (search: IndexSearch): number | undefined =>
+      search.count === 0 ? undefined : search.entry(search.count - 1)?.position;
+    return this.searchIndex(segment, ofLast, undefined) ?? -1;
+  }
+
   /** Notes that the reader of `offset` goes on at `position`. */
   remember(segment: SegmentView, offset: number, position: number): void {
     this.positions.delete(offset);

@@ -63,11 +63,12 @@ describe.skipIf(chromiumPath === undefined)(`a web page (${where})`, () => {
       expect(await page.call('open', node.url)).toMatchObject({ code: 'connected' });
       await page.call('declareQueue', 'orders');
       await page.call('declareTopic', 'news');
+      await page.call('publish', 'news', texts('old', 3));
       await page.call('follow', 'news');
 
       const orders = texts('order', 12);
       const receipts = await page.call<Seen[]>('publish', 'orders', orders);
-      expect(receipts.map(({ offset }) => offset)).toEqual(orders.map((_, index) => index));
+      expect(receipts).toEqual(orders.map((_, index) => expect.objectContaining({ partition: 0, offset: index })));
       const consumed = await page.call<Seen[]>('consume', 'orders', orders.length);
       expect(consumed.map(({ text }) => text)).toEqual(orders);
       expect(consumed.some(({ redelivered }) => redelivered)).toBe(false);
@@ -79,12 +80,58 @@ describe.skipIf(chromiumPath === undefined)(`a web page (${where})`, () => {
       const news = texts('grüße 🛫', 5);
       await page.call('publish', 'news', news);
       await expect.poll(() => page.call<Seen[]>('followed')).toHaveLength(news.length);
-      expect((await page.call<Seen[]>('followed')).map(({ text }) => text)).toEqual(news);
+      // What was there before is old news.
+      const live = news.map((text, index) => ({ partition: 0, offset: 3 + index, text }));
+      expect(await page.call<Seen[]>('followed')).toEqual(live);
 
       mkdirSync(pictures, { recursive: true });
       await page.page.screenshot({ path: join(pictures, 'page.png') });
       await page.call('close');
       expect(await page.call('states')).toEqual(['open', 'closing', 'closed']);
+    });
+
+    test('each partition is published to, and pulled from, by itself', async () => {
+      const page = await visit();
+      await page.call('open', node.url);
+      await page.call('declareTopic', 'parts', { partitions: 3 });
+      for (const partition of [2, 0, 1]) {
+        const receipts = await page.call<Seen[]>('publish', 'parts', texts(`part ${partition}`, 4), { partition });
+        expect(receipts.map((place) => [place.partition, place.offset])).toEqual(
+          [0, 1, 2, 3].map((at) => [partition, at]),
+        );
+      }
+      for (const partition of [1, 2]) {
+        const pulled = await page.call<Seen[]>('pull', 'parts', partition, 1, 3);
+        expect(pulled).toEqual([1, 2, 3].map((offset) => ({ partition, offset, text: `part ${partition} ${offset}` })));
+      }
+      await page.call('publish', 'parts', texts('one key', 6), { key: 'k' });
+      const described = await page.call<{ partitions: { end: number }[] }>('describe', 'parts');
+      expect(described.partitions.map(({ end }) => end).sort((one, other) => one - other)).toEqual([4, 4, 10]);
+    });
+
+    test('a queue pushes no more than the prefetch, and what is not acknowledged comes back where it was', async () => {
+      const [holder, other] = [await visit(), await visit()];
+      for (const page of [holder, other]) await page.call('open', node.url);
+      await holder.call('declareQueue', 'orders');
+      await holder.call('publish', 'orders', texts('order', 10));
+      const held = () => holder.call<Seen[]>('held');
+      const counts = () => holder.call('describe', 'orders');
+      await holder.call('hold', 'orders', 4);
+      await expect.poll(held).toHaveLength(4);
+      expect(await counts()).toMatchObject({ messagesReady: 6, messagesUnacknowledged: 4 });
+      await holder.call('settleHeld', 1, 'ack');
+      await expect.poll(held).toHaveLength(5);
+      expect(await counts()).toMatchObject({ messagesReady: 5, messagesUnacknowledged: 4 });
+      await holder.call('settleHeld', 2, 'nack');
+      await expect.poll(held).toHaveLength(6);
+      expect((await held()).map(({ offset, redelivered }) => [offset, redelivered])).toEqual(
+        [0, 1, 2, 3, 4, 2].map((offset, index) => [offset, index === 5]),
+      );
+      await holder.call('release');
+      const rest = await other.call<Seen[]>('consume', 'orders', 9);
+      expect(rest.map(({ offset, redelivered }) => [offset, redelivered])).toEqual(
+        [0, 2, 3, 4, 5, 6, 7, 8, 9].map((offset) => [offset, offset <= 4]),
+      );
     });
 
     test('a broadcast reaches every page, and a queue divides its messages among them', async () => {
@@ -101,6 +148,7 @@ describe.skipIf(chromiumPath === undefined)(`a web page (${where})`, () => {
       expect((await Promise.all(shares)).flatMap((share) => share.map(({ text }) => text)).sort()).toEqual(work.sort());
       for (const page of others) {
         await expect.poll(async () => (await page.call<Seen[]>('followed')).length).toBe(30);
+        expect((await page.call<Seen[]>('followed')).map(({ text }) => text)).toEqual(texts('news', 30));
       }
     });
 
@@ -125,6 +173,7 @@ describe.skipIf(chromiumPath === undefined)(`a web page (${where})`, () => {
       const page = await visit();
       await page.call('open', node.url);
       await page.call('declareQueue', 'orders');
+      await page.call('follow', 'orders');
       const orders = texts('order', count);
       const published = page.call<Seen[]>('publish', 'orders', orders, { pauseMs: 3 });
       const consumed = page.call<Seen[]>('consume', 'orders', count, { prefetch: 8 });
@@ -146,12 +195,23 @@ describe.skipIf(chromiumPath === undefined)(`a web page (${where})`, () => {
 
       const taken = await consumed;
       expect([...new Set(taken.map(({ text }) => text))].sort()).toEqual([...orders].sort());
+      const acknowledged = await page.call<string[]>('acknowledged');
+      // An acknowledgement that the node has confirmed is final.
+      expect(acknowledged.filter((text, index) => acknowledged.indexOf(text) !== index)).toEqual([]);
       const came = new Set<string>();
       for (const { text, redelivered } of taken) {
         // What comes a second time says so.
         expect({ text, redelivered: redelivered || !came.has(text) }).toEqual({ text, redelivered: true });
         came.add(text);
       }
+      // Whoever follows live is told of what was published while there was no connection, and sees nothing twice.
+      const live = () => page.call<(Seen & { missed?: number })[]>('followed');
+      const reached = async () => (await live()).reduce((sum, { missed = 1 }) => sum + missed, 0);
+      await expect.poll(reached).toBe(count);
+      const followed = (await live()).filter(({ missed }) => missed === undefined);
+      expect(followed.map(({ text }) => text)).toEqual(followed.map(({ offset }) => orders[offset]));
+      expect(new Set(followed.map(({ offset }) => offset)).size).toBe(followed.length);
+
       mkdirSync(pictures, { recursive: true });
       await page.page.screenshot({ path: join(pictures, 'reconnected.png') });
     } finally {

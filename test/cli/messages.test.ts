@@ -26,6 +26,22 @@ describe('publishing and reading topics', () => {
     expect(read.stderr).toMatch(/^Read 5,000 messages of lines in .*\n$/);
   });
 
+  it('publishes no empty message because nothing came from stdin, unless it is told to', async () => {
+    await node.duolog(['topic', 'create', 'empty']);
+    const refused = await node.duolog(['publish', 'empty'], { input: '' });
+    expect(refused).toMatchObject({ code: 2, stdout: '' });
+    expect(refused.stderr).toMatch(
+      /^error: Cannot publish to empty: nothing was read from stdin\n.*duolog publish empty ''\n$/,
+    );
+    expect((await node.duolog(['publish', 'empty', ''])).code).toBe(0);
+    const read = await node.duolog(['topic', 'consume', 'empty', '-q', '--format', '%o:%S\\n', '-D', '']);
+    expect(read.stdout).toBe('0:0\n');
+    const nowhere = await node.duolog(['publish', 'nowhere', 'x']);
+    expect(nowhere).toMatchObject({ code: 3, stderr: 'error: There is no topic or queue "nowhere"\n' });
+    const purge = await node.duolog(['queue', 'purge', 'empty']);
+    expect(purge).toMatchObject({ code: 4, stderr: 'error: Cannot purge queue empty: it is a topic\n' });
+  });
+
   it('starts where it is told, and stops after so many', async () => {
     await node.duolog(['topic', 'create', 'places']);
     await node.duolog(['topic', 'produce', 'places'], { input: numbers(10) });

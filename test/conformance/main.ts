@@ -2,7 +2,10 @@ import { runAmqpSuite } from './amqp/suite.js';
 import { runPatterns } from './patterns/patterns.js';
 
 const [suite, ...rest] = process.argv.slice(2);
-const suites: Readonly<Record<string, (args: string[]) => Promise<number>>> = { amqp: runAmqpSuite, patterns: runPatterns };
+const suites: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
+  amqp: runAmqpSuite,
+  patterns: runPatterns,
+};
 const run = suites[suite ?? ''];
 if (run === undefined) {
   process.stderr.write('Say what to run: npm run conformance -- amqp|patterns\n');

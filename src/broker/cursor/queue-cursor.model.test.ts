@@ -118,7 +118,7 @@ class Rig {
   }
 
   cancel(consumer: number): void {
-    const held = this.held.get(consumer) ?? [];
+    const held = [...(this.held.get(consumer) ?? [])].sort((a, b) => a - b);
     const visited: number[] = [];
     this.cursor.forEachHeld(consumer, (offset) => visited.push(offset));
     expect(visited).toEqual(held);

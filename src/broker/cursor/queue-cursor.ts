@@ -13,6 +13,7 @@ import { DecodeError } from '../../base/errors.js';
 import { SettleOutcome } from '../ports.js';
 import { PendingChanges, replayChange, type TakenChange } from './changes.js';
 import { DeliveryCounts } from './delivery-counts.js';
+import type { DeliveryOrder, DeliveryWatch } from './delivery-order.js';
 import { InFlightTable } from './in-flight.js';
 import {
   BITMAP_SPAN_CHUNKS_MAX,
@@ -50,6 +51,10 @@ export class QueueCursor {
   private readonly counts = new DeliveryCounts();
   private readonly inFlight = new InFlightTable();
   private readonly pending = new PendingChanges();
+  /** Decides which message comes next, where it is not the smallest offset; set before anything is delivered. */
+  order: DeliveryOrder | undefined;
+  /** Hears what becomes of deliveries. */
+  watch: DeliveryWatch | undefined;
 
   /** Everything below is settled. */
   get floor(): number {
@@ -114,6 +119,7 @@ export class QueueCursor {
     assert(this.nextNew <= fromOffset, `Cannot withdraw from ${fromOffset}: the head is ${this.nextNew}`);
     this.logEnd = Math.min(this.logEnd, fromOffset);
     this.messages -= messages;
+    this.order?.withdrawn(fromOffset);
   }
 
   /**
@@ -121,6 +127,7 @@ export class QueueCursor {
    * the durable lease nothing is delivered: then a longer lease is among the changes, and `leaseDurable` lets delivery go on.
    */
   nextOffset(visibleEnd: number = this.logEnd): number {
+    if (this.order !== undefined) return this.order.next(Math.min(visibleEnd, this.logEnd));
     if (this.returned.size > 0) return this.returned.first();
     if (this.acknowledged.size > 0) this.nextNew = this.acknowledged.nextClear(this.nextNew);
     const head = this.nextNew;
@@ -136,9 +143,17 @@ export class QueueCursor {
     return head;
   }
 
+  /** The smallest offset that may wait, whether or not it may be delivered yet, or -1. In a queue with priorities only for what comes back. */
+  peek(): number {
+    if (this.returned.size > 0) return this.returned.first();
+    const head = this.acknowledged.size > 0 ? this.acknowledged.nextClear(this.nextNew) : this.nextNew;
+    return head < this.logEnd ? head : -1;
+  }
+
   /** Whether `offset` may have been delivered before. */
   isRedelivered(offset: number): boolean {
-    return offset < this.redeliveredBelow || this.counts.get(offset) > 0;
+    if (this.counts.get(offset) > 0) return true;
+    return this.order === undefined ? offset < this.redeliveredBelow : this.order.isRedelivered(offset);
   }
 
   /** How many deliveries of `offset` came back. */
@@ -158,6 +173,25 @@ export class QueueCursor {
     this.acknowledge(offset);
   }
 
+  /** Hands `offset`, which came back and was not delivered since, to a consumer before its turn. */
+  deliveredAgain(offset: number, consumerId: number): boolean {
+    if (!this.returned.has(offset)) return false;
+    this.delivered(offset, consumerId);
+    return true;
+  }
+
+  /** Gives a delivery to another consumer. False when the first one does not hold it: then nothing happens. */
+  transfer(offset: number, from: number, to: number): boolean {
+    if (!this.inFlight.remove(offset, from)) return false;
+    this.inFlight.insert(offset, to);
+    return true;
+  }
+
+  /** What waits was counted, with nothing in flight. */
+  counted(messages: number): void {
+    this.correctCount(messages);
+  }
+
   /** Ends a delivery. False when the consumer does not hold `offset`: then nothing happens. */
   settle(consumerId: number, offset: number, outcome: SettleOutcome): boolean {
     if (!this.inFlight.remove(offset, consumerId)) return false;
@@ -171,9 +205,18 @@ export class QueueCursor {
     return this.inFlight.release(consumerId, (offset) => this.giveBack(offset));
   }
 
-  /** Visits what a consumer holds, in order of delivery. */
+  /** Visits what a consumer holds, ascending. */
   forEachHeld(consumerId: number, visit: (offset: number) => void): void {
     this.inFlight.forEachHeld(consumerId, visit);
+  }
+
+  /** The smallest offset that a consumer holds, or -1. Costs as much as the consumer holds. */
+  firstHeld(consumerId: number): number {
+    let first = -1;
+    this.inFlight.forEachHeld(consumerId, (offset) => {
+      if (first < 0 || offset < first) first = offset;
+    });
+    return first;
   }
 
   /** How many deliveries a consumer holds. */
@@ -213,6 +256,7 @@ export class QueueCursor {
 
   /** Shortens the lease to what was really handed out: for an orderly stop, after which nothing is flagged redelivered without need. */
   tightenLease(): void {
+    this.order?.tightenLease();
     const exact = Math.max(this.nextNew, this.redeliveredBelow);
     if (exact >= this.leaseRequested) return;
     this.leaseRequested = exact;
@@ -332,7 +376,9 @@ export class QueueCursor {
   private take(offset: number): void {
     // A message that is here although none should wait: the count was an estimate after a loss.
     if (this.messages <= this.inFlight.count) this.correctCount(1);
+    this.order?.taken(offset);
     if (this.returned.size > 0 && this.returned.delete(offset)) return;
+    if (this.order !== undefined) return;
     assert(offset === this.nextNew && offset < this.leaseSafe, `Cannot deliver ${offset}: the head is ${this.nextNew}`);
     this.nextNew = offset + 1;
     if (this.leaseRequested - this.nextNew < LEASE_EXTEND_BELOW) this.extendLease();
@@ -342,6 +388,8 @@ export class QueueCursor {
     this.returned.add(offset);
     this.counts.increment(offset);
     this.pending.returned(offset);
+    this.order?.returned(offset);
+    this.watch?.returned(offset);
   }
 
   private acknowledge(offset: number): void {
@@ -350,6 +398,7 @@ export class QueueCursor {
     this.pending.settledOne(offset);
     if (offset === this.acknowledgedFloor) this.raiseFloor(offset + 1);
     else this.acknowledged.add(offset);
+    this.watch?.acknowledged(offset);
   }
 
   /** Moves the floor to `offset`, where everything below is known to be settled, and over what is settled beyond. */
@@ -361,6 +410,7 @@ export class QueueCursor {
     }
     this.acknowledgedFloor = floor;
     if (this.nextNew < floor) this.nextNew = floor;
+    this.order?.floorRaised(floor);
   }
 
   /** Settles everything below `offset`, whatever its state. */
@@ -383,6 +433,7 @@ export class QueueCursor {
 
   private settleRange(from: number, to: number): void {
     if (from >= to) return;
+    this.order?.settled(from, to);
     this.returned.deleteRange(from, to);
     this.counts.forgetRange(from, to);
     this.pending.settled(from, to, 0);

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type NodeSession, nodeAction } from '../connection.js';
+import { CliError } from '../exit-codes.js';
 import { inputSources, type OutgoingMessage, readMessages } from '../message-input.js';
 import { maxMessageBytesOf, type PublishOptions, publishAll } from '../publishing.js';
 import type { Terminal } from '../terminal.js';
@@ -32,11 +33,12 @@ async function publish(
   to: string,
   values: readonly string[],
 ): Promise<void> {
-  await publishAll(session, to, messagesOf(session, values));
+  await publishAll(session, to, messagesOf(session, to, values));
 }
 
 async function* messagesOf(
   { client, output, options }: NodeSession<PublishCommandOptions>,
+  to: string,
   values: readonly string[],
 ): AsyncGenerator<OutgoingMessage[]> {
   const key = options.key === undefined ? null : Buffer.from(options.key);
@@ -50,7 +52,17 @@ async function* messagesOf(
     if (stdin.isTTY === true) output.note('All that you type is one message. Ctrl-D ends.');
     const input = { kind: 'raw', delimiter: '', maxMessageBytes: maxMessageBytesOf(client) } as const;
     for await (const some of readMessages(inputSources([], stdin), input)) {
+      // A command before this one in a pipe has failed, more likely than not.
+      if (some.some(({ value }) => value?.length === 0)) throw nothingRead(to);
       yield some.map(({ value }) => ({ key, headers, value }));
     }
   }
+}
+
+function nothingRead(to: string): CliError {
+  return new CliError(
+    'usage',
+    `Cannot publish to ${to}: nothing was read from stdin`,
+    `A message without a value is published by: duolog publish ${to} ''`,
+  );
 }

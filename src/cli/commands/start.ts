@@ -72,7 +72,7 @@ async function runNode(options: StartOptions, terminal: Terminal, version: strin
   });
   announce(node, log, isText, version, performance.now() - startedMs);
   await untilInterrupted(terminal.interrupted);
-  await node.stop('Told to stop');
+  await node.stop(stopReason(terminal.interrupted));
 }
 
 /** Says where the node is and how to stop it: one line of fields for programs, several lines for people. */
@@ -107,6 +107,12 @@ function announce(node: RunningNode, log: NodeLog, isText: boolean, version: str
 function untilInterrupted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((done) => signal.addEventListener('abort', () => done(), { once: true }));
+}
+
+/** Why the node stops, for its log and for its clients. */
+function stopReason({ reason }: AbortSignal): string {
+  const isCtrlC = reason instanceof CliError && reason.code === 'interrupted';
+  return isCtrlC ? 'The node was interrupted (SIGINT)' : 'The node was asked to terminate (SIGTERM)';
 }
 
 /** Adds what a person can do about the start that failed; bugs keep their stack. */

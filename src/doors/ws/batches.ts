@@ -17,7 +17,13 @@ import { RecordCursor } from '../../record/record-reader.js';
 import { verifyProducedBatch } from '../../record/verify.js';
 import { invalidRequest } from './errors.js';
 import { addOffsetMessage, beginFrame, finishRecords, frameContentBytes, type RecordsTarget } from './frame-writer.js';
-import { DELIVER_FRAME_BYTES, MAX_DECODED_BATCH_BYTES, MAX_DECODED_RECORDS } from './limits.js';
+import {
+  DELIVER_FRAME_BYTES,
+  MAX_DECODED_BATCH_BYTES,
+  MAX_DECODED_RECORDS,
+  maxPublishedRecordsBytes,
+  type SessionLimits,
+} from './limits.js';
 import type { MessageSource } from './message-writer.js';
 import type { WireMessage, WireRecords } from './wire-types.js';
 
@@ -33,11 +39,11 @@ const source: MessageSource = {
 };
 
 /**
- * Checks a batch that a client wants stored: exactly one, sound to its last record, from offset 0, and no part of a transaction. Returns the
- * number of its records.
+ * Checks a batch that a client wants stored: exactly one, sound to its last record, from offset 0, and no part of a transaction; decompressed no
+ * larger than a batch that is sent as it is may be, and no message above the limit. Returns the number of its records.
  * @throws BrokerError `corrupt-batch`, `invalid-request`, `too-large` or `unsupported`.
  */
-export function checkPublishedBatch(batch: Uint8Array): number {
+export function checkPublishedBatch(batch: Uint8Array, limits: SessionLimits): number {
   const fault = verifyProducedBatch(batch, 0, batch.length);
   if (fault !== 'ok')
     throw new BrokerError('corrupt-batch', `Cannot publish a batch of ${batch.length} bytes: ${fault}`);
@@ -49,7 +55,7 @@ export function checkPublishedBatch(batch: Uint8Array): number {
   if (baseOffset !== 0) throw invalidRequest(`The batch's base offset is ${baseOffset}: it must be 0`);
   if (batchIsTransactional(batch, 0)) throw new BrokerError('unsupported', 'Transactions are not supported');
   try {
-    checkRecords(batch);
+    checkRecords(batch, limits);
   } catch (thrown) {
     throw asCorrupt(thrown);
   }
@@ -57,13 +63,26 @@ export function checkPublishedBatch(batch: Uint8Array): number {
 }
 
 /** Reads every record and header once, so that nothing is stored that no consumer could read, or that pretends to come from another door. */
-function checkRecords(batch: Uint8Array): void {
-  cursor.open(batch, 0, MAX_DECODED_BATCH_BYTES);
+function checkRecords(batch: Uint8Array, limits: SessionLimits): void {
+  cursor.open(batch, 0, maxPublishedRecordsBytes(limits));
   while (cursor.next()) {
+    checkRecordWeight(limits.maxMessageBytes);
     while (cursor.nextHeader()) {
       if (isReservedHeaderName(cursor.bytes, cursor.headerNameStart, cursor.headerNameEnd)) throw reservedHeader();
     }
   }
+}
+
+/** A record within the limit as a whole is within it in its parts, so that most need not be weighed. */
+function checkRecordWeight(maxMessageBytes: number): void {
+  if (cursor.recordEnd - cursor.recordStart <= maxMessageBytes) return;
+  const bytes = cursor.contentBytes();
+  if (bytes <= maxMessageBytes) return;
+  const which = `the one at offset ${cursor.offsetDelta} of the batch`;
+  throw new BrokerError(
+    'too-large',
+    `Cannot publish a message of ${bytes} bytes, ${which}: the limit is ${maxMessageBytes}`,
+  );
 }
 
 /** The error for a header that only the broker may set. */

@@ -70,8 +70,10 @@ export const DELIVER_FRAME_BYTES = 256 * 1024;
 export const MAX_DECODED_RECORDS = 10_000;
 /** Bytes of one batch after decompression, when messages are decoded for a subscriber. */
 export const MAX_DECODED_BATCH_BYTES = 64 * 1024 * 1024;
-/** Credit that an automatically acknowledging consumer starts with at the broker, in messages; grows when its messages prove small. */
+/** Most credit that an automatically acknowledging consumer starts with at the broker, in messages: one for each partition up to this. */
 export const FIRST_CREDIT_SLICE = 16;
+/** Deliveries of a queue in one text frame. */
+export const MAX_TEXT_DELIVERIES = 1024;
 /** Most credit that the broker holds for one automatically acknowledging consumer, in messages. */
 export const MAX_CREDIT_SLICE = 1024;
 /** The version of the protocol that Hello and Welcome carry. */
@@ -111,6 +113,19 @@ export function sessionLimits(changes: Partial<SessionLimits> = {}): SessionLimi
   assert(limits.maxInflightPublishes >= 1 && limits.maxInflightRequests >= 1, 'At least one request must be allowed');
   assert(limits.maxCredit >= 1 && limits.maxSubscriptions >= 1, 'At least one delivery must be allowed');
   return limits;
+}
+
+/**
+ * Most bytes that the records of a published batch may have after decompression: what would fit into a frame without compression, and what
+ * can be decoded for subscribers.
+ */
+export function maxPublishedRecordsBytes(limits: SessionLimits): number {
+  return Math.min(limits.maxFrameBytes, MAX_DECODED_BATCH_BYTES);
+}
+
+/** Backlog up to which frames are pushed, in bytes: the mark and one Deliver frame. A longer frame is pushed only when there is no backlog. */
+export function pushBacklogBytes(limits: SessionLimits): number {
+  return limits.backlogMarkBytes + DELIVER_FRAME_BYTES;
 }
 
 /** Backlog with which a session is closed, in bytes: the mark and one frame of the largest size on top. */

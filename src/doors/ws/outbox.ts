@@ -4,7 +4,7 @@ import { encodeFrame } from '../../proto/client-wire.js';
 import { countUp, type DoorCounters } from './counters.js';
 import { wireError } from './errors.js';
 import { answerFrame, type Form } from './frames.js';
-import { hardBacklogBytes, type SessionLimits } from './limits.js';
+import { hardBacklogBytes, pushBacklogBytes, type SessionLimits } from './limits.js';
 import { encodeText } from './text-answers.js';
 import type { WireAnswer } from './wire-types.js';
 
@@ -26,6 +26,7 @@ export class Outbox {
   private readonly socket: SessionSocket;
   private readonly counters: DoorCounters;
   private readonly markBytes: number;
+  private readonly pushBytes: number;
   private readonly hardBytes: number;
   private readonly overrun: () => void;
 
@@ -34,8 +35,23 @@ export class Outbox {
     this.socket = socket;
     this.counters = counters;
     this.markBytes = limits.backlogMarkBytes;
+    this.pushBytes = pushBacklogBytes(limits);
     this.hardBytes = hardBacklogBytes(limits);
     this.overrun = overrun;
+  }
+
+  /** What the peer has not taken yet. While it is above 0, `drained` is still to come. */
+  get backlogBytes(): number {
+    return this.socket.bufferedBytes();
+  }
+
+  /** Whether a frame of this size may be pushed to the peer now. If it may not, the outbox is clogged from then on. */
+  hasRoomFor(frameBytes: number): boolean {
+    if (this.isClogged) return false;
+    const backlog = this.socket.bufferedBytes();
+    if (backlog === 0 || backlog + frameBytes <= this.pushBytes) return true;
+    this.clog();
+    return false;
   }
 
   /** Answers request `id`, or says something unasked with id 0. */
@@ -90,7 +106,10 @@ export class Outbox {
   }
 
   private measure(): void {
-    if (this.isClogged || this.socket.bufferedBytes() < this.markBytes) return;
+    if (!this.isClogged && this.socket.bufferedBytes() >= this.markBytes) this.clog();
+  }
+
+  private clog(): void {
     this.isClogged = true;
     this.counters.throttled++;
   }

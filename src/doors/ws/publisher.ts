@@ -128,7 +128,7 @@ export class Publisher implements PublishListener {
     if (command.partition === undefined && topic.partitions.length > 1) {
       throw invalidRequest(`A batch for "${topic.name}" needs a partition: it has ${topic.partitions.length}`);
     }
-    pending.messagesLeft = checkPublishedBatch(batch);
+    pending.messagesLeft = checkPublishedBatch(batch, this.setting.limits);
     this.setting.counters.messagesIn += pending.messagesLeft;
     this.setting.broker.publishBatch(topic, command.partition ?? 0, batch, level, pending.token, this);
   }

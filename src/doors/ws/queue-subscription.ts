@@ -13,18 +13,19 @@ import type {
   TopicEntry,
 } from '../../broker/ports.js';
 import { RESERVED_HEADER_NAME } from '../../record/message.js';
+import { AutomaticCredit } from './automatic-credit.js';
 import type { CreditCommand, SettleCommand, SubscribeQueueCommand } from './commands.js';
 import { asBrokerError } from './errors.js';
 import { addDelivery, beginFrame, finishDeliver, frameContentBytes } from './frame-writer.js';
-import { DELIVER_FRAME_BYTES, FIRST_CREDIT_SLICE, MAX_CREDIT_SLICE } from './limits.js';
+import { DELIVER_FRAME_BYTES, MAX_TEXT_DELIVERIES } from './limits.js';
 import { notFor, type Subscription, type SubscriptionSetting } from './subscription.js';
 import { TagTable } from './tag-table.js';
 import type { WireMessage } from './wire-types.js';
 
-/** Part of the backlog mark that a slice of credit may fill, as far as the sizes of earlier messages tell. */
-const SLICE_SHARE = 4;
-/** Weight of the newest message in the running average of sizes. */
-const AVERAGE_WEIGHT = 1 / 16;
+/** Bytes of text for each byte of a key or a value. */
+const BASE64_GROWTH = 4 / 3;
+/** About what the names of a delivery's fields and its numbers take in a text frame. */
+const TEXT_DELIVERY_BYTES = 128;
 
 interface TextDelivery {
   readonly tag: number;
@@ -35,82 +36,101 @@ interface TextDelivery {
   readonly message: WireMessage;
 }
 
+/** Deliveries of a text session, and how long their frame will be, in bytes. */
+interface TextFrame {
+  readonly deliveries: TextDelivery[];
+  sizeBytes: number;
+}
+
 /**
- * A push consumer of a queue. Deliveries of one turn are written into one buffer as they come and sent as one frame. When the socket is
- * clogged the broker's credit is taken back, and given again once it is empty: with manual acknowledgement by a prefetch of 0; with automatic
- * acknowledgement, where credit cannot be taken back, by never granting the broker more than a slice of what the client gave.
+ * A push consumer of a queue. Deliveries of one turn are written into one buffer as they come and sent as one frame. What would take the socket's
+ * backlog too far waits here, and the broker's credit is taken back, and given again once the backlog is gone: with manual acknowledgement by a prefetch of 0; with
+ * automatic acknowledgement, where credit cannot be taken back, by never granting the broker more than a slice of what the client gave.
  */
 export class QueueSubscription implements Subscription, QueueConsumer {
   readonly number: number;
   private readonly setting: SubscriptionSetting;
-  private readonly isAutomatic: boolean;
+  /** With automatic acknowledgement only. */
+  private readonly automatic: AutomaticCredit | undefined;
   private readonly tags = new TagTable();
   private handle: ConsumerHandle | undefined;
   private writer: ByteWriter | undefined;
-  private textDeliveries: TextDelivery[] = [];
+  private text: TextFrame = { deliveries: [], sizeBytes: 0 };
   /** Frames that came after the socket had clogged, in their order: no more than the broker still had credit for. */
-  private readonly held = new Deque<Uint8Array | readonly TextDelivery[]>();
+  private readonly held = new Deque<Uint8Array | TextFrame>();
   private isOver = false;
   private isWithheld = false;
   /** Manual acknowledgement: what the client asked for. */
   private prefetch: number;
-  /** Automatic acknowledgement: the client's credit that the broker does not have. */
-  private clientCredit = 0;
-  /** Automatic acknowledgement: what the broker may still deliver. */
-  private granted = 0;
   private nextAutomaticTag = 1;
-  private averageBytes: number;
 
   constructor(setting: SubscriptionSetting, command: SubscribeQueueCommand) {
     this.setting = setting;
     this.number = command.subscription;
-    this.isAutomatic = command.automaticAck;
+    const { backlogMarkBytes } = setting.limits;
+    this.automatic = command.automaticAck ? new AutomaticCredit(command.credit, backlogMarkBytes) : undefined;
     this.prefetch = command.credit;
-    this.averageBytes = setting.limits.backlogMarkBytes / SLICE_SHARE / FIRST_CREDIT_SLICE;
-    if (this.isAutomatic) this.clientCredit = command.credit;
   }
 
   /** Begins to consume. The client has been told that it is subscribed. @throws BrokerError when the broker refuses. */
   start(broker: Broker, queue: TopicEntry): void {
-    const credit = this.isAutomatic ? this.takeSlice() : this.prefetch;
-    this.handle = broker.consume(queue, { automaticAck: this.isAutomatic, credit }, this);
+    const { automatic } = this;
+    const credit = automatic === undefined ? this.prefetch : automatic.begin(queue.partitions.length);
+    this.handle = broker.consume(queue, { automaticAck: automatic !== undefined, credit }, this);
     // The broker may have delivered, or ended the consumer, before its handle was known here.
     if (this.isOver) this.handle.cancel();
-    else if (this.isWithheld && !this.isAutomatic) this.handle.setPrefetch(0);
+    else if (this.isWithheld && automatic === undefined) this.handle.setPrefetch(0);
     else this.balance();
   }
 
   deliver(partition: number, record: RecordView, redelivered: boolean, deliveryCount: number): void {
     if (this.isOver) return;
-    const tag = this.isAutomatic ? this.nextAutomaticTag++ : this.tags.add(partition, record.offset);
-    if (this.isAutomatic) this.granted--;
+    const tag = this.automatic === undefined ? this.tags.add(partition, record.offset) : this.nextAutomaticTag++;
+    const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0) + record.headers.length;
+    this.automatic?.used(bytes);
     this.setting.counters.deliveries++;
     try {
-      if (this.setting.outbox.form === 'text') this.addText(tag, partition, record, redelivered, deliveryCount);
-      else this.addBinary(tag, partition, record, redelivered, deliveryCount);
+      if (this.setting.outbox.form === 'text') this.addText(bytes, tag, partition, record, redelivered, deliveryCount);
+      else this.addBinary(bytes, tag, partition, record, redelivered, deliveryCount);
     } catch (thrown) {
       this.end(thrown);
     }
   }
 
-  private addBinary(tag: number, partition: number, record: RecordView, redelivered: boolean, count: number): void {
+  private addBinary(
+    bytes: number,
+    tag: number,
+    partition: number,
+    record: RecordView,
+    redelivered: boolean,
+    count: number,
+  ): void {
+    // A large message has a frame of its own: together with smaller ones it might not fit into the backlog.
+    if (this.writer !== undefined && frameContentBytes(this.writer) + bytes > DELIVER_FRAME_BYTES) this.send();
     let { writer } = this;
     if (writer === undefined) {
       writer = this.writer = this.setting.writers.take();
       beginFrame(writer);
     }
-    const before = frameContentBytes(writer);
     addDelivery(writer, tag, partition, record, redelivered, count);
-    this.averageBytes += (frameContentBytes(writer) - before - this.averageBytes) * AVERAGE_WEIGHT;
     if (frameContentBytes(writer) >= DELIVER_FRAME_BYTES) this.send();
   }
 
-  private addText(tag: number, partition: number, record: RecordView, redelivered: boolean, count: number): void {
+  private addText(
+    bytes: number,
+    tag: number,
+    partition: number,
+    record: RecordView,
+    redelivered: boolean,
+    count: number,
+  ): void {
+    const sizeBytes = Math.ceil(bytes * BASE64_GROWTH) + TEXT_DELIVERY_BYTES;
+    if (this.text.sizeBytes > 0 && this.text.sizeBytes + sizeBytes > DELIVER_FRAME_BYTES) this.send();
     const message = copiedMessage(record);
-    this.textDeliveries.push({ tag, partition, offset: record.offset, redelivered, deliveryCount: count, message });
-    const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0) + record.headers.length;
-    this.averageBytes += (bytes - this.averageBytes) * AVERAGE_WEIGHT;
-    if (bytes >= DELIVER_FRAME_BYTES || this.textDeliveries.length >= MAX_CREDIT_SLICE) this.send();
+    const { text } = this;
+    text.deliveries.push({ tag, partition, offset: record.offset, redelivered, deliveryCount: count, message });
+    text.sizeBytes += sizeBytes;
+    if (text.sizeBytes >= DELIVER_FRAME_BYTES || text.deliveries.length >= MAX_TEXT_DELIVERIES) this.send();
   }
 
   flush(): void {
@@ -121,11 +141,11 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   private send(): void {
     const { outbox, writers } = this.setting;
     const { writer } = this;
-    if (this.textDeliveries.length > 0) {
-      const deliveries = this.textDeliveries;
-      this.textDeliveries = [];
-      if (this.mustHold()) this.held.pushBack(deliveries);
-      else this.sendText(deliveries);
+    if (this.text.deliveries.length > 0) {
+      const { text } = this;
+      this.text = { deliveries: [], sizeBytes: 0 };
+      if (this.mustHold(text.sizeBytes)) this.held.pushBack(text);
+      else this.sendText(text);
     }
     if (writer !== undefined) {
       this.writer = undefined;
@@ -136,25 +156,27 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   }
 
   /** Whether a frame has to wait: what other shards had sent before they heard of a withheld credit must not count as the client's slowness. */
-  private mustHold(): boolean {
-    return this.setting.outbox.isClogged || this.held.length > 0;
+  private mustHold(frameBytes: number): boolean {
+    return this.held.length > 0 || !this.setting.outbox.hasRoomFor(frameBytes);
   }
 
   private sendFrame(frame: Uint8Array): void {
-    if (this.mustHold()) this.held.pushBack(copyOf(frame));
+    if (this.mustHold(frame.length)) this.held.pushBack(copyOf(frame));
     else this.setting.outbox.sendBytes(frame);
   }
 
-  private sendText(deliveries: readonly TextDelivery[]): void {
-    this.setting.outbox.answer(0, { deliver: { subscription: this.number, deliveries: [...deliveries] } });
+  private sendText({ deliveries }: TextFrame): void {
+    this.setting.outbox.answer(0, { deliver: { subscription: this.number, deliveries } });
   }
 
   /** Sends what was held, as long as the client reads. */
   private sendHeld(): void {
     const { outbox } = this.setting;
-    while (!outbox.isClogged) {
-      const first = this.held.popFront();
+    for (;;) {
+      const first = this.held.peekFront();
       if (first === undefined) return;
+      if (!outbox.hasRoomFor(first instanceof Uint8Array ? first.length : first.sizeBytes)) return;
+      this.held.popFront();
       if (first instanceof Uint8Array) outbox.sendBytes(first);
       else this.sendText(first);
     }
@@ -164,17 +186,18 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   private withhold(): void {
     if (this.isWithheld || this.isOver) return;
     this.isWithheld = true;
-    if (!this.isAutomatic) this.handle?.setPrefetch(0);
+    if (this.automatic === undefined) this.handle?.setPrefetch(0);
   }
 
   /** Gives the broker what it should have now. */
   private balance(): void {
-    const { handle } = this;
+    const { handle, automatic } = this;
+    const { outbox } = this.setting;
     if (this.isOver || handle === undefined) return;
-    if (this.setting.outbox.isClogged) {
+    if (outbox.isClogged) {
       this.withhold();
-    } else if (this.isAutomatic) {
-      const slice = this.takeSlice();
+    } else if (automatic !== undefined) {
+      const slice = automatic.take(outbox.backlogBytes);
       if (slice > 0) handle.addCredit(slice);
     } else if (this.isWithheld) {
       this.isWithheld = false;
@@ -182,25 +205,15 @@ export class QueueSubscription implements Subscription, QueueConsumer {
     }
   }
 
-  /** Moves credit from the client's to the broker's side, once half a slice is used up. Returns how much. */
-  private takeSlice(): number {
-    const fitting = Math.floor(this.setting.limits.backlogMarkBytes / SLICE_SHARE / Math.max(1, this.averageBytes));
-    const slice = Math.min(MAX_CREDIT_SLICE, Math.max(1, fitting));
-    if (this.granted > slice / 2) return 0;
-    const moved = Math.min(slice - this.granted, this.clientCredit);
-    this.clientCredit -= moved;
-    this.granted += moved;
-    return moved;
-  }
-
   credit(command: CreditCommand): void {
     const { maxCredit } = this.setting.limits;
-    if (this.isAutomatic) {
+    const { automatic } = this;
+    if (automatic !== undefined) {
       if (command.change !== 'add') throw notFor('automatically acknowledging', 'prefetch', this.number);
-      if (this.clientCredit + this.granted + command.count > maxCredit) {
+      if (automatic.total + command.count > maxCredit) {
         throw new BrokerError('limit-exceeded', `The credit of subscription ${this.number} would exceed ${maxCredit}`);
       }
-      this.clientCredit += command.count;
+      automatic.add(command.count);
       this.balance();
       return;
     }
@@ -210,7 +223,7 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   }
 
   settle(command: SettleCommand, done: ((error?: BrokerError) => void) | undefined): void {
-    if (this.isAutomatic) throw notFor('automatically acknowledging', 'settling', this.number);
+    if (this.automatic !== undefined) throw notFor('automatically acknowledging', 'settling', this.number);
     const { ranges, upToTag } = command;
     this.checkTags(ranges, upToTag);
     const settled = new Map<number, number[]>();
@@ -294,7 +307,7 @@ export class QueueSubscription implements Subscription, QueueConsumer {
 
   private stop(): void {
     this.isOver = true;
-    this.textDeliveries = [];
+    this.text = { deliveries: [], sizeBytes: 0 };
     while (this.held.popFront());
     if (this.writer !== undefined) this.setting.writers.give(this.writer);
     this.writer = undefined;

@@ -7,6 +7,8 @@ let client;
 /** The states that the connection has been in. */
 const states = [];
 let confirmed = 0;
+/** Texts of deliveries whose acknowledgement the node has confirmed. */
+const acknowledged = [];
 
 /** Adds a line to a list of the page, and takes the oldest away when there are many. */
 function show(list, text) {
@@ -38,10 +40,10 @@ async function open(url) {
 }
 
 /** Publishes texts one turn after another, so that they travel in many batches; resolves with the receipts. */
-async function publish(to, texts, { pauseMs = 0, key } = {}) {
+async function publish(to, texts, { pauseMs = 0, ...message } = {}) {
   const receipts = [];
   for (const text of texts) {
-    const receipt = client.publish(to, { key: key ?? null, value: text });
+    const receipt = client.publish(to, { ...message, value: text });
     receipts.push(receipt);
     receipt.then((place) => {
       confirmed += 1;
@@ -61,18 +63,36 @@ async function consume(queue, count, { prefetch = 4 } = {}) {
     taken.push({ ...seen(delivery), redelivered: delivery.redelivered });
     different.add(delivery.text());
     show('consumed', `${described(delivery, delivery.text())}${delivery.redelivered ? ' again' : ''}`);
-    await delivery.ackConfirmed().catch((error) => {
+    try {
+      await delivery.ackConfirmed();
+      acknowledged.push(delivery.text());
+    } catch (error) {
       // The connection broke: the message comes again.
       if (error.code !== 'stale-delivery' && error.code !== 'connection-lost') throw error;
-    });
+    }
     if (different.size >= count) break;
   }
   return taken;
 }
 
+/** Takes whatever a queue pushes and keeps it; what has come is in `held`. */
+const held = [];
+let holding;
+async function hold(queue, prefetch) {
+  holding = await client.subscribe(queue, { prefetch });
+  void (async () => {
+    for await (const delivery of holding) held.push(delivery);
+  })();
+}
+
+/** Settles one of those that are held: `ack`, or `nack` to give it back. */
+function settleHeld(index, outcome) {
+  return outcome === 'ack' ? held[index].ackConfirmed() : held[index].nackConfirmed();
+}
+
 /** Reads `count` records of a partition from an offset on. */
 async function pull(topic, partition, offset, count) {
-  const reader = client.reader(topic, { from: { offsets: [{ partition, offset }] } });
+  const reader = client.reader(topic, { from: { offsets: [{ partition, offset }] }, partitions: [partition] });
   const records = [];
   for await (const record of reader) {
     records.push(seen(record));
@@ -98,10 +118,15 @@ globalThis.duologPage = {
   open,
   publish,
   consume,
+  acknowledged: () => acknowledged,
+  hold,
+  held: () => held.map((delivery) => ({ ...seen(delivery), redelivered: delivery.redelivered })),
+  settleHeld,
+  release: () => holding.close(),
   pull,
   follow,
   declareQueue: (name) => client.declareQueue(name),
-  declareTopic: (name) => client.declareTopic(name),
+  declareTopic: (name, settings) => client.declareTopic(name, settings),
   followed: () => followed,
   confirmed: () => confirmed,
   states: () => states,

@@ -27,7 +27,11 @@ const environment = { GOMODCACHE: cachePath('go-modules'), GOFLAGS: '-mod=mod' }
 /** A copy of the module that can be written to. */
 export function fetchSuite(): Promise<string> {
   return cachedFolder(`amqp091-go-${VERSION}`, async (folder) => {
-    await mustRun('go', ['mod', 'download', `${MODULE}@${VERSION}`], { cwd: folder, environment, timeoutMs: DOWNLOAD_MS });
+    await mustRun('go', ['mod', 'download', `${MODULE}@${VERSION}`], {
+      cwd: folder,
+      environment,
+      timeoutMs: DOWNLOAD_MS,
+    });
     cpSync(cachePath('go-modules', `${MODULE}@${VERSION}`), folder, { recursive: true });
     await mustRun('chmod', ['-R', 'u+w', folder], { timeoutMs: DOWNLOAD_MS });
   });
@@ -78,7 +82,12 @@ interface GoEvent {
 }
 
 /** Runs the named tests against a broker, one after another as `go test` does. */
-export async function runTests(folder: string, names: readonly string[], url: string, timeoutSeconds: number): Promise<TestRun[]> {
+export async function runTests(
+  folder: string,
+  names: readonly string[],
+  url: string,
+  timeoutSeconds: number,
+): Promise<TestRun[]> {
   const outputs = new Map<string, string>();
   const runs = new Map<string, TestRun>();
   const onLine = (line: string) => {
@@ -92,7 +101,18 @@ export async function runTests(folder: string, names: readonly string[], url: st
     process.stderr.write(action === 'pass' ? '.' : action === 'skip' ? 's' : 'F');
   };
   const pattern = `^(${names.join('|')})$`;
-  const args = ['test', '-tags', 'integration', '-count=1', '-timeout', `${timeoutSeconds}s`, '-json', '-run', pattern, '.'];
+  const args = [
+    'test',
+    '-tags',
+    'integration',
+    '-count=1',
+    '-timeout',
+    `${timeoutSeconds}s`,
+    '-json',
+    '-run',
+    pattern,
+    '.',
+  ];
   const { output } = await command('go', args, {
     cwd: folder,
     environment: { ...environment, AMQP_URL: url },
@@ -101,5 +121,7 @@ export async function runTests(folder: string, names: readonly string[], url: st
   });
   process.stderr.write('\n');
   if (runs.size === 0) throw new Error(`The suite ran no test:\n${output.slice(-3000)}`);
-  return [...runs.values()].map((run) => (run.result === 'unfinished' ? { ...run, output: outputs.get(run.name) ?? '' } : run));
+  return [...runs.values()].map((run) =>
+    run.result === 'unfinished' ? { ...run, output: outputs.get(run.name) ?? '' } : run,
+  );
 }

@@ -1,11 +1,19 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { root } from '../cache.js';
-import { hasTool } from '../command.js';
 import { brokerName } from '../broker/broker.js';
 import { startBroker } from '../broker/start.js';
-import { excludedTests, fetchSuite, listTests, passingOnRabbitMq, runTests, slowTests, type TestRun } from './go-tests.js';
+import { root } from '../cache.js';
+import { hasTool } from '../command.js';
+import {
+  excludedTests,
+  fetchSuite,
+  listTests,
+  passingOnRabbitMq,
+  runTests,
+  slowTests,
+  type TestRun,
+} from './go-tests.js';
 
 /** Tests that took longer than this on RabbitMQ are left out by --quick. */
 const QUICK_SECONDS = 3;
@@ -79,7 +87,10 @@ function report(runs: readonly TestRun[], isVerbose: boolean): number {
     const there = passing.has(name) ? 'passes' : 'not known to pass';
     const isFailure = result !== 'pass' && passing.has(name);
     if (isFailure) failures += 1;
-    if (isVerbose || result !== 'pass') console.log(`${name.padEnd(width)}  ${result.padEnd(10)} ${seconds.toFixed(2).padStart(7)} s  on RabbitMQ: ${there}`);
+    if (isVerbose || result !== 'pass')
+      console.log(
+        `${name.padEnd(width)}  ${result.padEnd(10)} ${seconds.toFixed(2).padStart(7)} s  on RabbitMQ: ${there}`,
+      );
     if (result === 'fail' || result === 'unfinished') console.log(output.replaceAll(/^/gm, '    ').slice(-2000));
   }
   console.log(
@@ -90,6 +101,7 @@ function report(runs: readonly TestRun[], isVerbose: boolean): number {
 
 function record(runs: readonly TestRun[]): void {
   const lines = runs.filter(({ result }) => result === 'pass').map(({ name, seconds }) => `${name} ${seconds}`);
-  const head = '# Tests of amqp091-go v1.16.0 that pass on RabbitMQ 3.10.8, with the seconds that they took. Written by --broker rabbitmq --record.\n';
+  const head =
+    '# Tests of amqp091-go v1.16.0 that pass on RabbitMQ 3.10.8, with the seconds that they took. Written by --broker rabbitmq --record.\n';
   writeFileSync(join(root, 'test/conformance/amqp/passes-on-rabbitmq.txt'), `${head}${lines.sort().join('\n')}\n`);
 }

@@ -83,6 +83,11 @@ export class LogPromises {
     for (const { offset, value } of records) this.see(offset, value);
   }
 
+  /** Lets offsets from here on name other messages than they did. */
+  forgetFrom(end: number): void {
+    for (const offset of [...this.seen.keys()]) if (offset >= end) this.seen.delete(offset);
+  }
+
   private checkOrder(records: readonly SeenRecord[]): void {
     const last = new Map<string, number>();
     let before = -1;

@@ -24,7 +24,12 @@ class Scene {
     this.startMs += 1000;
     this.node = await SimulatedNode.start({
       disk: this.disk,
-      limits: { journalAreaBytes: 64 * 1024, changeMaxBytes: 8 * 1024, journalCopyMaxBytes: 4 * 1024 },
+      limits: {
+        journalAreaBytes: 64 * 1024,
+        changeMaxBytes: 8 * 1024,
+        journalCopyMaxBytes: 4 * 1024,
+        smallCopyMaxBytes: 0,
+      },
       startMs: this.startMs,
       isDead: () => false,
     });

@@ -18,6 +18,7 @@ import type { StorageError } from '../../../src/storage/errors.js';
 import { findJournals, removeJournals } from '../../../src/storage/journal/reader.js';
 import type { StorageLimits } from '../../../src/storage/limits.js';
 import { ShardStorage } from '../../../src/storage/shard-storage.js';
+import { type Defect, withDefectiveRecovery } from './defects.js';
 
 const DATA = '/data';
 /** Slots of the partition table: more logs than a simulation has alive at once. */
@@ -33,6 +34,8 @@ export interface SimulatedNodeOptions {
   readonly startMs: number;
   /** The process is dead: nobody waits for it any more. */
   readonly isDead: () => boolean;
+  /** What is wrong with its recovery; nothing unless a test wants it so. */
+  readonly defect?: Defect | undefined;
 }
 
 /** The process died while something was waited for. */
@@ -71,7 +74,7 @@ export class SimulatedNode {
     this.bounds = new SharedBounds(this.mesh);
     this.files = new SharedLogFiles(disk, DATA, this.bounds);
     const publisher = new PartitionPublisher(this.mesh, (logId) => this.broker.owner.get(logId)?.cursor?.ready ?? 0);
-    this.storage = this.openStorage(publisher);
+    this.storage = withDefectiveRecovery(this.openStorage(publisher), options.defect);
     this.control = new Control(this.metadata, (version, change) => this.applied(version, change), 1);
     this.broker = new ShardBroker({
       shard: 0,

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { Prng } from '../base/prng.js';
+import { type Harness, simulatedHarness, TEST_LIMITS } from './fixtures/harness.js';
+
+const SMALL_BYTES = 1024;
+
+/** A node with one log, whose small commits go through the journal; its first sync, which makes the folder durable, is over. */
+async function oneLog(): Promise<Harness> {
+  const harness = simulatedHarness();
+  harness.limits = { ...TEST_LIMITS, smallCopyMaxBytes: SMALL_BYTES };
+  await harness.start([]);
+  harness.create(0);
+  await harness.commit();
+  return harness;
+}
+
+const values = (harness: Harness): string[] => harness.readAll(0).map(({ value }) => value);
+
+describe('a commit of one log', () => {
+  it('does not sync a segment with few new bytes: the journal holds them, also after power loss', async () => {
+    const harness = await oneLog();
+    // Were the segment synced, its log would go offline by this.
+    harness.disk.inject({ operation: 'sync', path: /\.log$/, times: 99, effect: { errno: 'EIO' } });
+    for (const value of ['a', 'b', 'c']) {
+      harness.append(0, [value]);
+      expect(await harness.commit(harness.log(0))).toBeUndefined();
+    }
+    expect(harness.log(0)).toMatchObject({ durableEnd: 3, offline: undefined });
+    for (let seed = 0; seed < 20; seed++) {
+      harness.disk.clearFaults();
+      harness.disk.crash(new Prng(seed));
+      await harness.start();
+      expect(harness.log(0).corruption).toBeUndefined();
+      expect(values(harness)).toEqual(['a', 'b', 'c']);
+    }
+  });
+
+  it('covers messages and cursor changes of the same turn by the same sync', async () => {
+    const harness = await oneLog();
+    harness.disk.inject({ operation: 'sync', path: /\.log$/, times: 99, effect: { errno: 'EIO' } });
+    harness.append(0, ['a']);
+    harness.companion(0).record(harness.log(0), 0, 'taken');
+    expect(await harness.commit(harness.log(0))).toBeUndefined();
+    harness.disk.clearFaults();
+    harness.disk.crash(new Prng(1));
+    await harness.start();
+    expect(values(harness)).toEqual(['a']);
+    expect(harness.companion(0).changes).toEqual([{ offset: 0, text: 'taken' }]);
+  });
+
+  it('mends a bit that was flipped in the segment from the journal', async () => {
+    const harness = await oneLog();
+    for (const value of ['a', 'b', 'c']) {
+      harness.append(0, [value]);
+      await harness.commit();
+    }
+    const path = harness.log(0).segments[0]!.path('log');
+    const file = harness.disk.open(path, 'write');
+    const byte = new Uint8Array(1);
+    const middle = Math.floor(harness.log(0).sizeBytes / 2);
+    file.read(byte, middle);
+    byte[0]! ^= 4;
+    file.write(byte, middle);
+    file.close();
+    harness.disk.killProcess();
+    await harness.start();
+    expect(values(harness)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('syncs a segment with many new bytes', async () => {
+    const harness = await oneLog();
+    harness.disk.inject({ operation: 'sync', path: /\.log$/, effect: { errno: 'EIO' } });
+    harness.append(0, ['x'.repeat(SMALL_BYTES)]);
+    expect(await harness.commit(harness.log(0))).toMatchObject({ code: 'log-offline' });
+  });
+});
