@@ -32,10 +32,6 @@ export class ConsumerLine {
     return undefined;
   }
 
-  clear(): void {
-    this.lanes.length = 0;
-  }
-
   private laneOf(priority: number): Lane {
     let index = 0;
     while (index < this.lanes.length && this.lanes[index]!.priority > priority) index++;

@@ -107,6 +107,33 @@ describe.each(kinds)('a queue %s', (_name, volatile) => {
     }
   });
 
+  test.each([0, 1])('a request of shard %i does not overtake what its session has published before', async (shard) => {
+    const { world, queue } = await start(volatile);
+    const { broker } = world.shards[shard]!;
+    const taker = new Collector();
+    const handle = broker.poll(queue, 'c', taker);
+    const value = new TextEncoder().encode('a');
+    const message = { key: null, value, headers: [], timestampMs: 1 };
+    // The first request leaves in this turn, whatever becomes of the message: it may be the one that gets it.
+    handle.get(true, () => undefined);
+    broker.publishMessages(queue, 0, [message], DurabilityLevel.memory, undefined, 1, NOBODY);
+    await get(world, handle, true);
+    expect(taker.seen).toEqual(['a']);
+  });
+
+  test.each([0, 1])('who has left shard %i is given nothing that he asked for before', async (shard) => {
+    const { world, queue } = await start(volatile);
+    const { broker } = world.shards[shard]!;
+    publish(world, shard, queue, ['a']);
+    const taker = new Collector();
+    const handle = broker.poll(queue, 'c', taker);
+    handle.get(true, () => taker.seen.push('answered'));
+    handle.cancel();
+    await world.rest();
+    expect(taker.seen).toEqual([]);
+    expect(await world.settle(broker.counts(queue))).toEqual({ ready: 1, consumers: 0 });
+  });
+
   test('a queue that is deleted answers who waits for a message, and ends the way to it', async () => {
     const { world, queue, shards } = await start(volatile);
     const takers = shards.map((shard) => {
