@@ -371,7 +371,7 @@ function compareRestarted(subject: Subject, model: Model): void {
 describe('the catalog', () => {
   test('is as the model says, on the control thread, on shards, and after a restart', () => {
     fc.assert(
-      fc.property(fc.array(command, { minLength: 1, maxLength: 60 }), (commands) => {
+      fc.property(fc.array(command, { minLength: 1, maxLength: 60, size: 'max' }), (commands) => {
         const subject = new Subject();
         const model = new Model();
         for (const one of commands) {

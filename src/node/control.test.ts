@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Catalog, type MetadataStep } from '../broker/catalog.js';
+import { Catalog, type MetadataChange, type MetadataStep } from '../broker/catalog.js';
 import { VOLATILE_ID_FIRST } from '../broker/metadata-limits.js';
 import type { Binding } from '../broker/model.js';
 import type { Declaration } from '../broker/ports.js';
@@ -54,12 +54,19 @@ class FakeShards implements ControlShards {
     }
     for (const { version, changes } of steps) {
       for (const change of changes) {
-        const error = change.kind === 'create-topic' ? this.failing.get(change.topic.name) : undefined;
+        const error = this.failing.get(this.nameOf(change) ?? '');
         if (error !== undefined) failures.push({ version, error });
       }
     }
     this.applying--;
     return failures;
+  }
+
+  /** The topic that a change gives something to. */
+  private nameOf(change: MetadataChange): string | undefined {
+    if (change.kind === 'create-topic') return change.topic.name;
+    const isQueue = change.kind === 'attach-cursor' && change.settings.kind === 'queue';
+    return isQueue ? this.catalogs[0]!.topicById(change.topicId)?.name : undefined;
   }
 
   seal(_logIds: readonly number[], _conditions: SealConditions): Promise<SealResult> {
@@ -165,6 +172,22 @@ describe('control', () => {
     expect(await control.declare(queue('bad'))).toEqual({ created: true });
     log.close();
     expect(MetadataLog.open(disk, FOLDER).catalog.snapshot()).toEqual(shards.catalogs[0]!.snapshot());
+  });
+
+  test('a cursor that one shard cannot make is taken back, and the topic is as it was', async () => {
+    const { disk, log, shards, control } = start();
+    await control.declare({ ...queue('events'), settings: { kind: 'topic' } });
+    const before = shards.catalogs[0]!.topic('events');
+    shards.failing.set('events', FULL);
+    const found = await outcomes([
+      control.declare(queue('events')),
+      control.declare(queue('events')),
+      control.declare(queue('other')),
+    ]);
+    expect(found).toEqual(['no-space', 'no-space', { created: true }]);
+    for (const catalog of shards.catalogs) expect(catalog.topic('events')).toEqual(before);
+    log.close();
+    expect(MetadataLog.open(disk, FOLDER).catalog.topic('events')).toEqual(before);
   });
 
   test('taking back is written later when there is no room for it now', async () => {

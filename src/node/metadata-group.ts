@@ -2,7 +2,7 @@
  * One group of metadata changes on its way: planned one after the other, each against what the one before has left, then written, applied by every
  * shard and answered together. A change that a shard could not make is taken back everywhere, without harm to the others of its group.
  */
-import type { Catalog, MetadataChange, MetadataStep } from '../broker/catalog.js';
+import type { Catalog, CatalogTopic, MetadataChange, MetadataStep } from '../broker/catalog.js';
 import { removalChanges } from '../broker/declarations.js';
 import { BrokerError } from '../broker/errors.js';
 import { type EncodedStep, encodeStep } from '../broker/metadata-changes.js';
@@ -40,6 +40,8 @@ export class MetadataGroup {
   readonly written: EncodedStep[] = [];
   private readonly catalog: Catalog;
   private readonly planned: Planned[] = [];
+  /** Topics as they were before a queue's cursor was attached to them, by the step that did it. */
+  private readonly before = new Map<number, CatalogTopic>();
   private readonly refused: { readonly operation: Operation; readonly error: unknown }[] = [];
   private bytes = 0;
 
@@ -69,6 +71,7 @@ export class MetadataGroup {
   step(changes: readonly MetadataChange[]): MetadataStep | undefined {
     if (changes.length === 0) return undefined;
     const step = { version: this.catalog.version + 1, changes };
+    this.noteBefore(step);
     const written = encodedStep(step);
     this.catalog.applyStep(step.version, changes);
     this.steps.push(step);
@@ -86,11 +89,31 @@ export class MetadataGroup {
     for (const { version, changes } of this.steps) {
       if (!failed.has(version)) continue;
       for (const change of changes) {
-        const topic = change.kind === 'create-topic' ? this.catalog.topicById(change.topic.topicId) : undefined;
-        if (topic !== undefined) undo.step(removalChanges(this.catalog, topic));
+        if (change.kind === 'create-topic') undo.step(this.withoutTopic(change.topic.topicId));
+        else if (change.kind === 'attach-cursor') undo.step(this.withoutCursor(this.before.get(version)));
       }
     }
     return undo;
+  }
+
+  /** A declaration attaches one cursor at most. */
+  private noteBefore({ version, changes }: MetadataStep): void {
+    for (const change of changes) {
+      const topic = change.kind === 'attach-cursor' ? this.catalog.topicById(change.topicId) : undefined;
+      if (topic !== undefined) this.before.set(version, topic);
+    }
+  }
+
+  private withoutTopic(topicId: number): readonly MetadataChange[] {
+    const topic = this.catalog.topicById(topicId);
+    return topic === undefined ? [] : removalChanges(this.catalog, topic);
+  }
+
+  /** Makes a topic again what it was, unless it has gone. */
+  private withoutCursor(before: CatalogTopic | undefined): readonly MetadataChange[] {
+    if (before === undefined || this.catalog.topicById(before.topicId) === undefined) return [];
+    const { topicId, settings, start } = before;
+    return [{ kind: 'attach-cursor', topicId, settings, start }];
   }
 
   /** Answers all; `failures` are told to those whose step it was, and to those that needed what has gone with it. */
@@ -100,20 +123,19 @@ export class MetadataGroup {
     const gone = new Map<string, PlainError>();
     for (const { operation, result, step } of this.planned) {
       const own = step === undefined ? undefined : errors.get(step.version);
-      if (own !== undefined) noteGone(gone, step!, own);
+      if (own !== undefined) this.noteGone(gone, step!, own);
       const error = own ?? (operation.needs === undefined ? undefined : gone.get(nameKey(operation.needs)));
       if (error === undefined) operation.resolve(result);
       else operation.reject(new BrokerError(error.code, error.message));
     }
   }
-}
 
-/** The names of what a failed step would have made. */
-function noteGone(gone: Map<string, PlainError>, step: MetadataStep, error: PlainError): void {
-  for (const change of step.changes) {
-    if (change.kind !== 'create-topic') continue;
-    const { vhost = DEFAULT_VHOST, name } = change.topic;
-    gone.set(nameKey({ vhost, name }), error);
+  /** The names of what a failed step would have made. */
+  private noteGone(gone: Map<string, PlainError>, { version, changes }: MetadataStep, error: PlainError): void {
+    for (const change of changes) {
+      const topic = change.kind === 'create-topic' ? change.topic : this.before.get(version);
+      if (topic !== undefined) gone.set(nameKey({ vhost: topic.vhost ?? DEFAULT_VHOST, name: topic.name }), error);
+    }
   }
 }
 

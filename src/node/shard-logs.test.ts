@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Catalog } from '../broker/catalog.js';
 import { BrokerWorld } from '../broker/fixtures/broker-world.js';
+import { VOLATILE_ID_FIRST } from '../broker/metadata-limits.js';
 import { DurabilityLevel, type PublishListener, type TopicEntry } from '../broker/ports.js';
 import { createMeshLayout, InThreadDoorbells, planMeshBudget, ShardMesh } from '../io/ring/index.js';
 import { batchOf } from '../storage/fixtures/harness.js';
@@ -64,7 +65,7 @@ describe('the logs of a shard', () => {
     await world.settle(attached);
     const { cursor } = broker.owner.get(10)!;
     expect([cursor!.ready, cursor!.end]).toEqual([3, 3]);
-    expect(broker.owner.get(10)!.log.companionOffset).toBeGreaterThan(0);
+    expect(storage.log(10)!.companionOffset).toBeGreaterThan(0);
   });
 
   test('where a cursor starts is on disk before the declaration is answered', async () => {
@@ -137,6 +138,41 @@ describe('the logs of a shard', () => {
       expect(world.disk.exists(`/data/logs/${logId}`)).toBe(false);
     }
     expect(released).toEqual([10, 11]);
+  });
+
+  test('steps behind one that failed are applied all the same, and what is deleted again needs no commit', async () => {
+    const { world, logs, catalog, topic } = await start();
+    const { broker } = world.shards[0]!;
+    world.disk.inject({ operation: 'mkdir', path: /\/logs\/11$/, effect: { errno: 'ENOSPC' } });
+    const other = { ...topic, name: 'other', topicId: 51, partitions: [{ partition: 0, logId: 20, slot: 20 }] };
+    const brief = { ...topic, name: 'brief', topicId: 52, partitions: [{ partition: 0, logId: 21, slot: 21 }] };
+    const failures = await world.settle(
+      logs.applySteps(catalog, [
+        { version: 10, changes: [{ kind: 'create-topic', topic: brief }] },
+        { version: 11, changes: [{ kind: 'create-topic', topic }] },
+        { version: 12, changes: [{ kind: 'create-topic', topic: other }] },
+        { version: 13, changes: [{ kind: 'delete-topic', topicId: 52 }] },
+      ]),
+    );
+    expect(failures.map(({ version }) => version)).toEqual([11]);
+    expect([20, 21].map((logId) => broker.owner.get(logId) !== undefined)).toEqual([true, false]);
+    expect(catalog.version).toBe(13);
+  });
+
+  test('what is volatile is there without a file, and goes without a trace', async () => {
+    const { world, logs, catalog, topic, released } = await start();
+    const { broker, storage } = world.shards[0]!;
+    for (const operation of ['write', 'sync', 'mkdir'] as const) {
+      world.disk.inject({ operation, times: 100, effect: { errno: 'EIO' } });
+    }
+    const logId = VOLATILE_ID_FIRST + 3;
+    const settings = { ...topic.settings, kind: 'queue', durability: DurabilityLevel.memory } as const;
+    const queue = { name: 'q', topicId: VOLATILE_ID_FIRST, settings, partitions: [{ partition: 0, logId, slot: 30 }] };
+    await world.settle(logs.apply(catalog, 10, { kind: 'create-topic', topic: queue, volatile: true }));
+    expect(broker.owner.get(logId)!.log.isVolatile).toBe(true);
+    await world.settle(logs.apply(catalog, 11, { kind: 'delete-topic', topicId: queue.topicId, volatile: true }));
+    expect([broker.owner.get(logId), storage.memory.log(logId)]).toEqual([undefined, undefined]);
+    expect(released).toEqual([30]);
   });
 
   test('files that cannot be removed do not keep the other partitions', async () => {
