@@ -15,6 +15,8 @@ export interface AppendWaiter {
   /** The offset after the batch. */
   readonly nextOffset: number;
   readonly duplicate: boolean;
+  /** Of an open transaction: told once it is written, and not shown. */
+  readonly isHidden?: boolean;
   readonly token: number;
   readonly listener: PublishListener;
 }
@@ -79,7 +81,13 @@ export class AppendWaiters {
       const { log, cursor, policies } = waiter.partition;
       if (!waiter.duplicate) {
         cursor?.appended(waiter.baseOffset, waiter.count, waiter.nextOffset);
-        policies?.visible(waiter.nextOffset);
+        if (waiter.isHidden !== true) policies?.visible(waiter.nextOffset);
+      }
+      if (waiter.isHidden === true) {
+        cursor?.withhold(waiter.count);
+        if (log.offline === undefined) confirm(waiter, DurabilityLevel.memory);
+        else fail(waiter, log.offline);
+        continue;
       }
       const isShown = log.visibleEnd >= waiter.nextOffset;
       if (!isShown) this.hidden.add(waiter.partition);

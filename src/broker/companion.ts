@@ -4,18 +4,24 @@
  */
 import { ByteReader, ByteWriter } from '../base/bytes.js';
 import { DecodeError } from '../base/errors.js';
-import type { Companion } from '../storage/ports.js';
+import type { Companion, RecoveredBounds } from '../storage/ports.js';
 import { type PriorityLease, PriorityLeases } from './cursor/priority-leases.js';
 import { type CursorBounds, QueueCursor } from './cursor/queue-cursor.js';
 import { MessageIds } from './message-ids.js';
 import { type NamedOffset, NamedOffsets } from './offsets.js';
+import { SettleOutcome } from './ports.js';
+import { PendingSettles } from './transactions/pending-settles.js';
 
 /** The first byte of a change, and the sections of a snapshot. */
 const CURSOR = 1;
 const OFFSETS = 2;
 const PRIORITIES = 3;
 const IDS = 4;
+const TRANSACTIONS = 5;
 const SNAPSHOT_VERSION = 1;
+
+/** What storage knows of transactions once it is recovered; absent where there can be none. */
+type TransactionBounds = Partial<Pick<RecoveredBounds, 'isCommitted' | 'committedRecords'>>;
 
 /** What a change lets a queue deliver, once it is durable. */
 export type Lease = number | PriorityLease;
@@ -28,7 +34,10 @@ export class PartitionCompanion implements Companion {
   private detachedCursor: QueueCursor | undefined;
   private priorityLeases: PriorityLeases | undefined;
   private rememberedIds: MessageIds | undefined;
+  private pendingTransactions: PendingSettles | undefined;
   private journalingLease: Lease | undefined;
+  /** Rejected messages go to a dead-letter exchange: one whose way there was cut short by a crash must be delivered again. */
+  keepsRejected = false;
 
   /** `withCursor`: the log belongs to a queue. */
   constructor(withCursor: boolean) {
@@ -65,6 +74,21 @@ export class PartitionCompanion implements Companion {
     return this.rememberedIds;
   }
 
+  /** What prepared transactions will settle; made with the first call. */
+  get pendingSettles(): PendingSettles {
+    this.pendingTransactions ??= new PendingSettles();
+    return this.pendingTransactions;
+  }
+
+  /** The same, where there were any. */
+  get transactions(): PendingSettles | undefined {
+    return this.pendingTransactions;
+  }
+
+  get hasPendingTransactions(): boolean {
+    return (this.pendingTransactions?.size ?? 0) > 0;
+  }
+
   /**
    * The next change for the journal, or undefined when nothing is left; to be called until then, once per turn. `pendingLease` belongs to the
    * change returned last. The bytes are the caller's.
@@ -86,9 +110,16 @@ export class PartitionCompanion implements Companion {
       return tagged(PRIORITIES, priorities.bytes);
     }
     const change = this.queueCursor?.takeChange();
-    if (change === undefined) return undefined;
+    if (change === undefined) return this.takeTransaction();
     this.journalingLease = change.lease < 0 ? undefined : change.lease;
     return tagged(CURSOR, change.bytes);
+  }
+
+  /** Behind the cursor's changes: that a transaction has ended must not be known without what it did. */
+  private takeTransaction(): Uint8Array | undefined {
+    this.journalingLease = undefined;
+    const change = this.pendingTransactions?.takeChange();
+    return change === undefined ? undefined : tagged(TRANSACTIONS, change);
   }
 
   /** The lease in the change that `takeChanges` returned last: to be given to `leaseDurable` once that change is durable. */
@@ -121,6 +152,7 @@ export class PartitionCompanion implements Companion {
     writeSection(writer, OFFSETS, this.offsets.snapshot());
     if (this.priorityLeases !== undefined) writeSection(writer, PRIORITIES, this.priorityLeases.snapshot());
     if (this.rememberedIds !== undefined) writeSection(writer, IDS, this.rememberedIds.snapshot());
+    if (this.hasPendingTransactions) writeSection(writer, TRANSACTIONS, this.pendingSettles.snapshot());
     return writer.copy();
   }
 
@@ -131,6 +163,7 @@ export class PartitionCompanion implements Companion {
     this.offsets.restore(undefined);
     this.priorityLeases?.restore(undefined);
     this.rememberedIds?.restore(undefined);
+    this.pendingTransactions?.restore(undefined);
     if (snapshot === undefined) return;
     const reader = new ByteReader(snapshot);
     const version = reader.u8();
@@ -147,6 +180,7 @@ export class PartitionCompanion implements Companion {
       else if (section === CURSOR) this.recordedCursor().restore(bytes);
       else if (section === PRIORITIES) this.priorities.restore(bytes);
       else if (section === IDS) this.messageIds.restore(bytes);
+      else if (section === TRANSACTIONS) this.pendingSettles.restore(bytes);
       else throw new DecodeError('invalid', `A companion snapshot has an unknown section: ${section}`);
     }
   }
@@ -159,14 +193,25 @@ export class PartitionCompanion implements Companion {
     else if (kind === OFFSETS) this.offsets.apply(bytes);
     else if (kind === PRIORITIES) this.priorities.restore(bytes);
     else if (kind === IDS) this.messageIds.apply(bytes);
+    else if (kind === TRANSACTIONS) this.pendingSettles.apply(bytes);
     else throw new DecodeError('invalid', `A companion change is of an unknown kind: ${kind}`);
   }
 
   /** Ends a recovery: drops what names offsets at or beyond the log's end. */
-  recovered(bounds: CursorBounds): void {
+  recovered(bounds: CursorBounds & TransactionBounds): void {
     this.queueCursor?.recovered(bounds);
+    this.endTransactions(bounds);
     this.offsets.recovered(bounds.logEnd);
     this.priorityLeases?.recovered(bounds.logEnd);
+  }
+
+  private endTransactions({ isCommitted = () => false, committedRecords = 0 }: TransactionBounds): void {
+    const cursor = this.queueCursor;
+    if (committedRecords > 0) cursor?.withhold(-committedRecords);
+    this.pendingTransactions?.resolve(isCommitted, (offset, outcome) => {
+      const isKept = outcome === SettleOutcome.requeue || (outcome === SettleOutcome.discard && this.keepsRejected);
+      if (!isKept) cursor?.settleWaitingOne(offset);
+    });
   }
 
   /** Messages below may be removed by retention; Infinity for a plain topic. */

@@ -176,6 +176,7 @@ export class Consumers {
     // As from far away: after this call, and before the first delivery.
     queueMicrotask(opened);
     return {
+      source: { logId, consumer: id },
       setPrefetch: (total) => owner.setPrefetch(logId, ownId, total),
       grant: (count) => owner.grant(logId, ownId, count),
       revoke: (count, done) => done(owner.revoke(logId, ownId, count)),
@@ -202,6 +203,7 @@ export class Consumers {
       else if (this.remote.delete(id)) consumer.closed(inItsName(queue, error));
     });
     return {
+      source: { logId, consumer: id },
       setPrefetch: (total) => peer.setPrefetch(logId, id, total),
       grant: (count) => peer.grant(logId, id, count),
       revoke: (count, done) => peer.revoke(logId, id, count, done),
@@ -225,6 +227,7 @@ export class Consumers {
     if (peer !== undefined) {
       remote.set(id, { consumer: part, got: part.got });
       return {
+        source: { logId, consumer: id },
         get: (automaticAck) => peer.get(logId, id, automaticAck),
         settle: (offsets, outcome, done) => peer.settle(logId, id, offsets, outcome, done),
         cancel: () => {
@@ -239,6 +242,7 @@ export class Consumers {
     const ownId = consumerId(owner.shard, id);
     const sink = new LocalPoll(part, partition, part.got);
     return {
+      source: { logId, consumer: id },
       get: (automaticAck) => {
         try {
           owner.poll(logId, ownId, automaticAck, () => sink);

@@ -5,7 +5,7 @@
  * Every log gets the messages in the order in which they came: a log is in one open batch at most, so a message for a group one of whose logs is in the
  * open batch of another group closes that batch first.
  */
-import { BatchBuilder, maxRecordSize } from '../record/batch-builder.js';
+import { BatchBuilder, type BatchOptions, maxRecordSize } from '../record/batch-builder.js';
 import { KEPT_BUILDER_BYTES, MAX_GATHERED_BATCH_BYTES, MAX_SPARE_BUILDERS } from './limits.js';
 import { DurabilityLevel, type OutgoingMessage, type ProducerStamp, type PublishListener } from './ports.js';
 import type { LogGroup } from './route-groups.js';
@@ -35,6 +35,7 @@ interface Gathering {
 export class MessageBatcher {
   private readonly submit: SubmitBatch;
   private readonly nowMs: () => number;
+  private readonly options: (() => BatchOptions) | undefined;
   /** In the order in which they were begun; those that were closed early are among them. Empty between turns. */
   private gatherings: Gathering[] = [];
   /** The open batch that a log is in. */
@@ -43,9 +44,11 @@ export class MessageBatcher {
   private readonly spareOutcomes: SpareOutcomes = [];
   private readonly stampedBuilder = new BatchBuilder();
 
-  constructor(submit: SubmitBatch, nowMs: () => number) {
+  /** `options`: what every batch says of itself, asked when it is begun; for transactions. */
+  constructor(submit: SubmitBatch, nowMs: () => number, options?: () => BatchOptions) {
     this.submit = submit;
     this.nowMs = nowMs;
+    this.options = options;
   }
 
   /** Adds one message to its group's batch of this turn. */
@@ -128,7 +131,7 @@ export class MessageBatcher {
   }
 
   private begin(group: LogGroup, level: DurabilityLevel, token: number, listener: PublishListener): Gathering {
-    const builder = (this.spareBuilders.pop() ?? new BatchBuilder()).start();
+    const builder = (this.spareBuilders.pop() ?? new BatchBuilder()).start(this.options?.());
     const outcome = this.spareOutcomes.pop() ?? new SharedOutcome(this.spareOutcomes);
     const gathering: Gathering = { group, level, builder, outcome, token, listener, isOpen: true };
     group.open = gathering;

@@ -288,6 +288,50 @@ export class OwnedPartition {
   }
 
   /**
+   * Takes deliveries from who holds them, so that a transaction settles them, under the number `to`, whatever becomes of the consumer. Returns the holder,
+   * whose credit they still use; undefined, and nothing happens, when it does not hold one of them.
+   */
+  lend(consumerId: number, offsets: readonly number[], to: number): Holder | undefined {
+    const { cursor } = this;
+    const lender = this.consumer(consumerId) ?? this.holders?.get(consumerId);
+    if (lender === undefined || cursor === undefined) return undefined;
+    for (let index = 0; index < offsets.length; index++) {
+      if (cursor.transfer(offsets[index]!, consumerId, to)) continue;
+      while (--index >= 0) cursor.transfer(offsets[index]!, to, consumerId);
+      return undefined;
+    }
+    this.holders ??= new Map();
+    const borrower = this.holders.get(to);
+    if (borrower !== undefined) borrower.unsettled += offsets.length;
+    else this.holders.set(to, { id: to, sink: lender.sink, isPoller: false, unsettled: offsets.length });
+    return lender;
+  }
+
+  /** What was lent is settled: its holder may have more. */
+  repay(lender: Holder, count: number): void {
+    lender.unsettled -= count;
+    const consumer = this.consumer(lender.id);
+    if (consumer !== undefined) this.wake(consumer);
+    else if (lender.unsettled === 0 && !lender.isPoller && this.holders?.get(lender.id) === lender) {
+      this.holders.delete(lender.id);
+    }
+  }
+
+  /** What was lent is not settled: it goes back to its holder, or, when that has gone, to the queue. */
+  giveBack(from: number, lender: Holder, offsets: readonly number[]): void {
+    const { cursor, holders } = this;
+    const isHere = this.consumer(lender.id) === lender || holders?.get(lender.id) === lender;
+    for (let index = 0; index < offsets.length; index++) {
+      if (isHere) cursor?.transfer(offsets[index]!, from, lender.id);
+      else cursor?.settle(from, offsets[index]!, SettleOutcome.requeue);
+    }
+    const borrower = holders?.get(from);
+    if (borrower === undefined) return;
+    borrower.unsettled -= offsets.length;
+    if (borrower.unsettled === 0) holders?.delete(from);
+  }
+
+  /**
    * Removes a consumer, or who asked for single messages; what it holds goes back to its original position. With `keepHeld` it gets nothing more, and
    * can still settle what it has got, until it is removed for good.
    */

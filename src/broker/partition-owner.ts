@@ -6,7 +6,7 @@ import type { Clock } from '../io/ports.js';
 import { batchLastOffsetDelta, batchRecordsCount } from '../record/batch-header.js';
 import { StorageError } from '../storage/errors.js';
 import type { ShardStorage } from '../storage/shard-storage.js';
-import { AppendWaiters, fromStorage } from './append-waiters.js';
+import { type AppendWaiter, AppendWaiters, fromStorage } from './append-waiters.js';
 import type { PartitionCompanion } from './companion.js';
 import { BrokerError } from './errors.js';
 import { LatencyHistogram } from './latency-histogram.js';
@@ -38,6 +38,9 @@ export class PartitionOwner {
   readonly commitLatency = new LatencyHistogram();
   /** Hears of damaged messages that a queue has passed over. */
   onDamage: (logId: number, error: StorageError) => void = () => undefined;
+  /** Hears, at the end of a turn, that what was appended is written; and then that what changed is in the journal. */
+  onWritten: () => void = () => undefined;
+  onJournaled: () => void = () => undefined;
   private readonly storage: ShardStorage;
   private readonly clock: Clock;
   private readonly turn: Turn;
@@ -116,6 +119,12 @@ export class PartitionOwner {
       listener.publishFailed(token, fromStorage(error));
     }
     this.touch(partition);
+  }
+
+  /** Takes notice of a batch that was appended for a transaction. */
+  appended(waiter: AppendWaiter): void {
+    this.waiters.add(waiter);
+    this.touch(waiter.partition);
   }
 
   /** Appends the same batch to several logs. One outcome, when all of them have reached their level: a failure if one of them failed. */
@@ -280,6 +289,7 @@ export class PartitionOwner {
 
   private endTurn(): void {
     this.finishWrites();
+    this.onWritten();
     // Who asks while deliveries go out waits for the next turn: the journal may have been given its partition's changes of this one already.
     const settled = this.awaitingOutcome;
     this.awaitingOutcome = [];
@@ -287,6 +297,7 @@ export class PartitionOwner {
     this.dispatchAll();
     // The changes go into the journal's file in this turn, too: they survive the death of the process from here on.
     if (hadWork) this.storage.flush();
+    this.onJournaled();
     this.commitIfAwaited(settled);
   }
 

@@ -104,6 +104,15 @@ export const SettleOutcome = { acknowledge: 0, requeue: 1, discard: 2 } as const
 /** One of SettleOutcome's values. */
 export type SettleOutcome = (typeof SettleOutcome)[keyof typeof SettleOutcome];
 
+/** Where a consumer's deliveries lie, for who settles them as part of a transaction. */
+export interface DeliverySource {
+  readonly logId: number;
+  /** The consumer's number on this shard. */
+  readonly consumer: number;
+  /** So many deliveries were settled in another way than by `settle`. */
+  settled(count: number): void;
+}
+
 /** The session's hold on its consumer. */
 export interface ConsumerHandle {
   /** Manual acknowledgement: the number of deliveries that may be unsettled at once. */
@@ -117,6 +126,8 @@ export interface ConsumerHandle {
     outcome: SettleOutcome,
     done?: (error?: BrokerError) => void,
   ): void;
+  /** Undefined when it is over. */
+  source?(partition: number): DeliverySource | undefined;
   /** Ends the consumer; what it holds returns to the queue at its original position, unless `keepHeld`: then it can be settled until `cancel()`. */
   cancel(options?: { readonly keepHeld: boolean }): void;
 }
@@ -135,6 +146,8 @@ export interface PollHandle {
     outcome: SettleOutcome,
     done?: (error?: BrokerError) => void,
   ): void;
+  /** As ConsumerHandle's. */
+  source?(partition: number): DeliverySource | undefined;
   /** Ends it; what it holds returns to the queue. */
   cancel(): void;
 }

@@ -4,10 +4,12 @@
  */
 import { Deque } from '../base/deque.js';
 import type { BrokerError } from './errors.js';
-import type { PollHandle, QueueConsumer, SettleOutcome } from './ports.js';
+import type { DeliverySource, PollHandle, QueueConsumer, SettleOutcome } from './ports.js';
+import type { SliceSource } from './queue-subscription.js';
 
 /** The owner's side of one partition, near or far. */
 export interface PollSlice {
+  readonly source?: SliceSource;
   /** Asks for one message; `PollPart.got` is called once for it, in order. */
   get(automaticAck: boolean): void;
   settle(offsets: readonly number[], outcome: SettleOutcome, done?: (error?: BrokerError) => void): void;
@@ -71,6 +73,11 @@ export class QueuePoll implements PollHandle {
     done?: (error?: BrokerError) => void,
   ): void {
     this.slices[partition]!.settle(offsets, outcome, done);
+  }
+
+  source(partition: number): DeliverySource | undefined {
+    const source = this.slices[partition]?.source;
+    return source === undefined || this.isOver ? undefined : { ...source, settled: () => undefined };
   }
 
   cancel(): void {

@@ -6,10 +6,25 @@
  * partition only after its owner has given it up and the deliveries that it stood for are settled, so a consumer never holds more than it asked for.
  */
 import type { BrokerError } from './errors.js';
-import type { ConsumeOptions, ConsumerHandle, QueueConsumer, RecordView, SettleOutcome, TopicEntry } from './ports.js';
+import type {
+  ConsumeOptions,
+  ConsumerHandle,
+  DeliverySource,
+  QueueConsumer,
+  RecordView,
+  SettleOutcome,
+  TopicEntry,
+} from './ports.js';
+
+/** A consumer at the owner of one partition: the log, and the consumer's number on its session's shard. */
+export interface SliceSource {
+  readonly logId: number;
+  readonly consumer: number;
+}
 
 /** The owner's side of one partition of the queue, near or far. */
 export interface PartitionSlice {
+  readonly source?: SliceSource;
   /** Sets the number of deliveries that may be unsettled (manual acknowledgement). */
   setPrefetch(total: number): void;
   /** Raises the prefetch, or grants further deliveries (automatic acknowledgement). */
@@ -140,8 +155,19 @@ export class QueueSubscription implements ConsumerHandle {
   ): void {
     const share = this.shares[partition]!;
     share.slice.settle(offsets, outcome, done);
+    this.settled(share, offsets.length);
+  }
+
+  source(partition: number): DeliverySource | undefined {
+    const share = this.shares[partition];
+    const source = share?.slice.source;
+    if (share === undefined || source === undefined || (this.isOver && !this.isKeeping)) return undefined;
+    return { ...source, settled: (count) => this.settled(share, count) };
+  }
+
+  private settled(share: Share, count: number): void {
     if (this.isOver) return;
-    if (share.isMoving || share.owed > 0) this.release(paid(share, offsets.length));
+    if (share.isMoving || share.owed > 0) this.release(paid(share, count));
   }
 
   cancel(options?: { readonly keepHeld: boolean }): void {

@@ -27,6 +27,10 @@ import { RoutedPublisher } from './routed-publisher.js';
 import { Router } from './routing/router.js';
 import type { AdminRequest } from './shard-messages.js';
 import { SlotWatch } from './slot-watch.js';
+import { TransactionCoordinator } from './transactions/coordinator.js';
+import { TransactionParticipant } from './transactions/participant.js';
+import type { Transactions } from './transactions/port.js';
+import { FarParticipant, NearParticipant, type ParticipantWay, TransactionRequests } from './transactions/requests.js';
 import { Turn } from './turn.js';
 
 /** How often a draining broker looks whether its requests to other shards were answered. */
@@ -70,6 +74,9 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
   private readonly fetcher: Fetcher;
   private readonly consumers: Consumers;
   private readonly followers = new Set<TopicFollower>();
+  private readonly participant: TransactionParticipant;
+  private readonly coordinator: TransactionCoordinator;
+  private readonly participants: ParticipantWay[] = [];
   private readonly peersOut: (RequestsOut | undefined)[] = [];
   private readonly links: PeerLink[] = [];
   private readonly storage: ShardStorage;
@@ -100,6 +107,28 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
     this.watch = new SlotWatch(options.table);
     this.fetcher = new Fetcher(options.table, options.files, options.timers, this.watch);
     this.consumers = new Consumers(this.owner, (logId) => this.peerOf(logId), options.table, options.timers);
+    this.participant = new TransactionParticipant(this.owner, options.storage, options.clock, this.turn);
+    this.participants[options.shard] = new NearParticipant(this.participant, options.shard);
+    this.coordinator = this.openCoordinator(options, nowMs);
+  }
+
+  private openCoordinator(
+    { shard, storage, catalog, timers }: ShardBrokerOptions,
+    nowMs: () => number,
+  ): TransactionCoordinator {
+    const { router, groups, partitionFor, participant } = this;
+    return new TransactionCoordinator({
+      shard,
+      storage,
+      catalog,
+      timers,
+      participant,
+      routing: { router, groups, nowMs, partitionFor },
+      ownerShard: (logId) => this.ownerShard(logId),
+      wayTo: (owner) => this.participants[owner]!,
+      flushPublishes: () => this.batcher.flush(),
+      later: (work) => this.later(work),
+    });
   }
 
   // ---- Wiring with the other shards ----
@@ -108,10 +137,13 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
   connect(link: PeerLink): (correlation: number | undefined, head: Uint8Array, body: Uint8Array | undefined) => void {
     this.peersOut[link.shard] = new RequestsOut(link);
     this.links.push(link);
+    this.participants[link.shard] = new FarParticipant(link);
+    const transactions = new TransactionRequests(this.participant, link);
     const requestsIn = new RequestsIn(this.owner, link);
     link.onWritable(() => this.owner.wakeAll());
     return (correlation, head, body) => {
-      if (!this.consumers.handle(head, body)) requestsIn.handle(correlation, head, body);
+      if (this.consumers.handle(head, body) || transactions.handle(correlation, head, body)) return;
+      requestsIn.handle(correlation, head, body);
     };
   }
 
@@ -149,7 +181,8 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
     for (;;) {
       this.batcher.flush();
       await this.owner.settled();
-      if (this.links.every((link) => link.idle)) return;
+      this.coordinator.drain();
+      if (this.links.every((link) => link.idle) && this.coordinator.isIdle) return;
       await new Promise<void>((resolve) => this.timers.setTimeout(resolve, DRAIN_POLL_MS));
     }
   }
@@ -163,6 +196,7 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
   stop(): void {
     this.isStopping = true;
     this.consumers.stop();
+    this.coordinator.stop();
   }
 
   // ---- Broker ----
@@ -348,6 +382,11 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
     // The owner answers a purge request with the number of messages (administration.ts).
     const counts = (await Promise.all(requests)) as number[];
     return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Commits what sessions have gathered; every publish goes through this shard's router. */
+  get transactions(): Transactions {
+    return this.coordinator;
   }
 
   // ---- RoutingBroker ----

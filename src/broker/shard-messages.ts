@@ -16,6 +16,11 @@
  *   deliver         consumer u32, partition u32, offset i64, timestamp i64, redelivered u8, count u32,
  *                   then as body the record as stored, from its key length to its end
  *   consumerClosed  consumer u32, error code u8, message
+ *   transactionAppend    producer id i64, epoch u16, count u16, logId u32..., then as body one RecordBatch v2
+ *   transactionSettle    producer id i64, epoch u16, then as settle
+ *   transactionPrepare   producer id i64, epoch u16, durable u8                                           reply: done | error
+ *   transactionComplete  producer id i64, epoch u16, commit u8                                            reply: done | error
+ *   transactionBarrier   nothing                                                                          reply: done | error
  *   admin           JSON of an AdminRequest (`adminJson`)                                                reply: JSON | error
  * reply     status u8, then
  *   done            nothing
@@ -44,6 +49,11 @@ export const Op = {
   appendMany: 9,
   get: 10,
   got: 11,
+  transactionAppend: 12,
+  transactionSettle: 13,
+  transactionPrepare: 14,
+  transactionComplete: 15,
+  transactionBarrier: 16,
 } as const;
 
 /** Flags of a consume request. */

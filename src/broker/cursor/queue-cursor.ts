@@ -40,6 +40,7 @@ export class QueueCursor {
   private logEnd = 0;
   /** Messages that are not settled, those in flight included. Offsets may have gaps, so it cannot be computed. */
   private messages = 0;
+  private hidden = 0;
   private leaseRequested = 0;
   private leaseSafe = 0;
   /** Messages below were perhaps delivered before the last start. */
@@ -159,6 +160,23 @@ export class QueueCursor {
   /** How many deliveries of `offset` came back. */
   deliveryCount(offset: number): number {
     return this.counts.get(offset);
+  }
+
+  /** So many messages belong to an open transaction and do not wait yet; negative: from now on they do. */
+  withhold(messages: number): void {
+    this.hidden = Math.max(0, this.hidden + messages);
+    this.messages -= messages;
+    this.pending.settled(0, 0, messages);
+  }
+
+  /** Messages that open transactions hold back. */
+  get withheld(): number {
+    return this.hidden;
+  }
+
+  /** Settles a message that nobody holds, unless it is settled already. */
+  settleWaitingOne(offset: number): void {
+    if (offset < this.logEnd && !this.isAcknowledged(offset)) this.acknowledge(offset);
   }
 
   /** Hands `offset`, which `nextOffset` returned, to a consumer. */
