@@ -28,6 +28,7 @@ export function describePartition(partition: OwnedPartition, shard: number): Par
 export function countPartition(owner: PartitionOwner, logId: number): QueueCounts {
   const partition = owner.require(logId);
   owner.finishWrites();
+  partition.policies?.used();
   return { ready: partition.cursor?.ready ?? 0, consumers: partition.consumerCount };
 }
 
@@ -40,10 +41,15 @@ export async function purgePartition(owner: PartitionOwner, logId: number): Prom
   // Messages of this turn go with the others.
   owner.finishWrites();
   let count = 0;
-  await owner.changeDurably(logId, ({ cursor, log }) => {
+  await owner.changeDurably(logId, ({ cursor, log, policies }) => {
     // What is not visible yet was appended since the start, so there are no gaps in it.
-    const staying = Math.max(0, (cursor?.end ?? 0) - log.visibleEnd);
+    const isHiding = (cursor?.withheld ?? 0) > 0;
+    const above = isHiding
+      ? log.recordsAbove(log.visibleEnd) - (cursor?.withheld ?? 0)
+      : (cursor?.end ?? 0) - log.visibleEnd;
+    const staying = Math.max(0, above);
     count = cursor?.purge(log.visibleEnd, staying) ?? 0;
+    policies?.purged();
   });
   return count;
 }

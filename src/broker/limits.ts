@@ -52,3 +52,5 @@ export const REBALANCE_INTERVAL_MS = 20;
 export const MAX_CONSUMERS_PER_PARTITION = 100_000;
 /** Deliveries of one partition that may be unsettled at once, whatever its consumers' prefetch: each costs memory. */
 export const MAX_UNACKNOWLEDGED = 8_000_000;
+/** Message ids that one partition remembers against duplicates: the oldest go first, even if their time has not passed. About 60 MB. */
+export const MAX_REMEMBERED_IDS = 1_048_576;

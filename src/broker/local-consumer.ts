@@ -23,6 +23,10 @@ export class LocalConsumer implements DeliverySink {
     this.consumer.flush();
   }
 
+  activeChanged(active: boolean): void {
+    this.consumer.activeChanged?.(active);
+  }
+
   closed(error: BrokerError): void {
     this.consumer.closed(error);
   }

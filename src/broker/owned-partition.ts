@@ -59,6 +59,8 @@ export class OwnedPartition {
   /** Consumers that can take a message, in turn. */
   private line: ConsumerLine | undefined;
   private exclusive: PartitionConsumer | undefined;
+  /** Who alone gets messages, in a queue with a single active consumer. */
+  private active: PartitionConsumer | undefined;
   /** Who holds deliveries and is no consumer. */
   private holders: Map<number, Holder> | undefined;
   /** Who waits for a single message. */
@@ -111,7 +113,8 @@ export class OwnedPartition {
   /** @throws BrokerError `access-refused` when somebody has the queue for himself, or is to have it although others are here. */
   addConsumer(id: number, terms: ConsumerTerms, sink: DeliverySink): void {
     const { automaticAck, credit, isExclusive, priority } = terms;
-    if (this.exclusive !== undefined || (isExclusive && this.consumerCount > 0)) {
+    const hasSingleActive = this.policies?.hasSingleActive === true;
+    if (this.exclusive !== undefined || (isExclusive && (this.consumerCount > 0 || hasSingleActive))) {
       throw new BrokerError('access-refused', `Cannot consume from log ${this.log.logId}: it is in exclusive use`);
     }
     const consumer: PartitionConsumer = {
@@ -123,14 +126,59 @@ export class OwnedPartition {
       sink,
       credit,
       unsettled: 0,
+      isStandby: hasSingleActive,
       queued: false,
       isTouched: false,
     };
     this.consumers ??= new Map();
     this.consumers.set(id, consumer);
     if (isExclusive) this.exclusive = consumer;
+    if (hasSingleActive) this.chooseActive();
     this.policies?.consumersChanged();
     this.wake(consumer);
+  }
+
+  /** With a single active consumer: when there is none, the first of the highest priority is it from now on. */
+  private chooseActive(): void {
+    if (this.active !== undefined) return;
+    let chosen: PartitionConsumer | undefined;
+    for (const consumer of this.consumers?.values() ?? []) {
+      if (chosen === undefined || consumer.priority > chosen.priority) chosen = consumer;
+    }
+    this.active = chosen;
+    if (chosen === undefined) return;
+    chosen.isStandby = false;
+    chosen.sink.activeChanged?.(true);
+    this.wake(chosen);
+  }
+
+  /** How many deliveries consumers can take just now. */
+  takeable(): number {
+    let total = 0;
+    for (const consumer of this.consumers?.values() ?? []) {
+      if (canTake(consumer)) total += consumer.credit - consumer.unsettled;
+    }
+    return total;
+  }
+
+  /** Everybody who may have deliveries, by number. */
+  *holderIds(): IterableIterator<number> {
+    if (this.consumers !== undefined) yield* this.consumers.keys();
+    if (this.holders !== undefined) yield* this.holders.keys();
+  }
+
+  /** Ends a consumer, or who asks for single messages, and tells it why; what it holds goes back. */
+  expel(id: number, error: BrokerError): void {
+    const holder = this.consumer(id) ?? this.holders?.get(id);
+    if (holder === undefined) return;
+    // One that was cancelled and has kept deliveries goes with them.
+    this.cancel(id);
+    holder.sink.closed(error);
+  }
+
+  /** The record that would be delivered next, after what the rules take away; it stays. */
+  peekRecord(): StoredRecord | undefined {
+    return this.cursor === undefined ? undefined : this.nextRecord(this.cursor);
   }
 
   consumer(id: number): PartitionConsumer | undefined {
@@ -157,6 +205,7 @@ export class OwnedPartition {
    */
   poll(id: number, automaticAck: boolean, open: () => PollSink): void {
     this.holders ??= new Map();
+    this.policies?.used();
     // Whoever polls under this number has done so from the beginning.
     let poller = this.holders.get(id) as Poller | undefined;
     if (poller === undefined) {
@@ -186,8 +235,14 @@ export class OwnedPartition {
     const { cursor } = this;
     if (cursor === undefined || this.log.offline !== undefined) return 'done';
     this.isBlocked = false;
-    const isGetWaiting = this.gets !== undefined && this.gets.length > 0 && !this.answerGets(cursor);
-    const outcome = isGetWaiting || this.line === undefined ? 'done' : this.handOut(cursor, this.line, budget);
+    if (this.policies !== undefined && !this.policies.beginTurn()) return 'done';
+    const outcome = this.line === undefined ? 'done' : this.handOut(cursor, this.line, budget);
+    // Consumers come before those who ask: what they can take has never waited, for the rules, either.
+    if (outcome === 'done') this.policies?.endTurn(this.isHeldUp(cursor));
+    if (this.gets !== undefined && this.gets.length > 0) {
+      this.answerGets(cursor);
+      this.policies?.endTurn(this.isHeldUp(cursor));
+    }
     this.flushTouched();
     if (this.consumerCount === 0 && this.holders === undefined) this.reader.forget();
     return this.isBlocked ? 'blocked' : outcome;
@@ -208,6 +263,13 @@ export class OwnedPartition {
     return true;
   }
 
+  /** Whether messages wait although a consumer could take one: they cannot be shown just yet. */
+  private isHeldUp(cursor: QueueCursor): boolean {
+    if (this.consumers === undefined || cursor.ready === 0) return false;
+    for (const consumer of this.consumers.values()) if (canTake(consumer)) return true;
+    return false;
+  }
+
   private handTo(cursor: QueueCursor, { poller, automaticAck }: PendingGet, record: StoredRecord): void {
     const { sink } = poller;
     if (record.sizeBytes > sink.maxRecordBytes) {
@@ -221,7 +283,7 @@ export class OwnedPartition {
       cursor.delivered(record.offset, poller.id);
       poller.unsettled++;
     }
-    this.policies?.delivered(record);
+    this.policies?.delivered(record, redelivered, automaticAck);
     sink.deliver(record, redelivered, deliveryCount);
     sink.flush();
     sink.got(cursor.ready);
@@ -271,10 +333,11 @@ export class OwnedPartition {
     const holder = consumer ?? this.holders?.get(consumerId);
     const cursor = this.cursor;
     if (holder === undefined || cursor === undefined) return;
+    const before = holder.unsettled;
     for (let index = 0; index < offsets.length; index++) {
       if (this.settleOne(cursor, consumerId, offsets[index]!, outcome)) holder.unsettled--;
     }
-    this.policies?.settled();
+    if (outcome === SettleOutcome.acknowledge) this.policies?.acknowledged(before - holder.unsettled);
     if (consumer !== undefined) this.wake(consumer);
     else if (holder.unsettled === 0 && !holder.isPoller) this.holders?.delete(consumerId);
   }
@@ -345,6 +408,8 @@ export class OwnedPartition {
     if (this.exclusive === consumer) this.exclusive = undefined;
     // It may still stand in the line: without credit it is passed over there.
     consumer.credit = 0;
+    if (this.active === consumer) this.active = undefined;
+    if (this.policies?.hasSingleActive === true) this.chooseActive();
     if (!keepHeld) this.cursor?.releaseConsumer(consumerId);
     else if (consumer.unsettled > 0) {
       this.holders ??= new Map();
@@ -375,6 +440,7 @@ export class OwnedPartition {
     this.gets = undefined;
     this.line = undefined;
     this.exclusive = undefined;
+    this.active = undefined;
   }
 
   /** The next record that may be delivered; offsets that hold none are skipped in the cursor. */
@@ -401,7 +467,9 @@ export class OwnedPartition {
         continue;
       }
       if (record.offset === offset) {
-        if (this.policies === undefined || this.policies.mayDeliver(record)) return record;
+        const verdict = this.policies?.mayDeliver(record) ?? 'deliver';
+        if (verdict === 'deliver') return record;
+        if (verdict === 'wait') return undefined;
         continue;
       }
       cursor.skip(offset, Math.min(record.offset, cursor.end));
@@ -436,7 +504,7 @@ export class OwnedPartition {
       cursor.delivered(record.offset, consumer.id);
       consumer.unsettled++;
     }
-    this.policies?.delivered(record);
+    this.policies?.delivered(record, redelivered, consumer.automaticAck);
     if (!consumer.isTouched) {
       consumer.isTouched = true;
       this.touched.push(consumer);

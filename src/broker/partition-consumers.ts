@@ -11,6 +11,8 @@ export interface DeliverySink {
   deliver(record: StoredRecord, redelivered: boolean, deliveryCount: number): void;
   /** The deliveries of this turn are complete. */
   flush(): void;
+  /** Whether it is the one that gets messages, in a queue with a single active consumer. */
+  activeChanged?(active: boolean): void;
   closed(error: BrokerError): void;
 }
 
@@ -53,6 +55,8 @@ export interface PartitionConsumer extends Holder {
   readonly priority: number;
   /** Manual acknowledgement: deliveries that may be unsettled at once. Automatic: deliveries still granted. */
   credit: number;
+  /** Another one gets the messages as long as it is there: the queue has a single active consumer. */
+  isStandby: boolean;
   /** Whether it stands in the line of those who can take a message. */
   queued: boolean;
   /** Whether it got something in this turn. */
@@ -67,5 +71,5 @@ export interface PendingGet {
 
 /** Whether a consumer may get a message now. */
 export function canTake(consumer: PartitionConsumer): boolean {
-  return consumer.credit > consumer.unsettled && consumer.sink.writable;
+  return consumer.credit > consumer.unsettled && !consumer.isStandby && consumer.sink.writable;
 }

@@ -16,10 +16,11 @@ import {
   MAX_OWNER_DELIVERY_BYTES_PER_TURN,
   READ_RETRY_MS,
 } from './limits.js';
-import { ManyAppends } from './many-appends.js';
+import { ManyAppends, NO_OFFSET } from './many-appends.js';
 import type { OwnedPartition, SealOutcome } from './owned-partition.js';
 import type { ConsumerTerms, DeliverySink, PollSink } from './partition-consumers.js';
 import { DurabilityLevel, type PublishListener, type SettleOutcome } from './ports.js';
+import type { Refusal } from './queue-policies.js';
 import type { Revoked } from './queue-subscription.js';
 import type { Turn } from './turn.js';
 
@@ -82,6 +83,7 @@ export class PartitionOwner {
     const partition = this.partitions.get(logId);
     this.partitions.delete(logId);
     if (partition !== undefined) this.active.delete(partition);
+    partition?.policies?.close();
     return partition;
   }
 
@@ -102,7 +104,7 @@ export class PartitionOwner {
     }
     const refusal = partition.policies?.admit(bytes);
     if (refusal !== undefined) {
-      listener.publishFailed(token, refusal);
+      this.refuse(partition, refusal, bytes, level, token, listener);
       return;
     }
     try {
@@ -110,14 +112,35 @@ export class PartitionOwner {
       const count = batchRecordsCount(bytes, 0);
       const baseOffset = log.append(bytes, 0, bytes.length, this.clock.nowMs());
       const duplicate = log.lastAppendWasDuplicate;
-      if (!duplicate) partition.policies?.appended(bytes, baseOffset, count);
+      if (duplicate) partition.policies?.notAppended(bytes);
+      else partition.policies?.appended(bytes, baseOffset, count);
       // A duplicate waits like a new batch, which covers a first one that is still on its way.
       const nextOffset = baseOffset + batchLastOffsetDelta(bytes, 0) + 1;
       this.waiters.add({ partition, level, baseOffset, count, nextOffset, duplicate, token, listener });
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
+      partition.policies?.notAppended(bytes);
       listener.publishFailed(token, fromStorage(error));
     }
+    this.touch(partition);
+  }
+
+  /** A message that is there already is confirmed when everything before it is safe: the first one may still be on its way. */
+  private refuse(
+    partition: OwnedPartition,
+    refusal: Refusal,
+    bytes: Uint8Array,
+    level: DurabilityLevel,
+    token: number,
+    listener: PublishListener,
+  ): void {
+    if (refusal !== 'duplicate') {
+      listener.publishFailed(token, refusal);
+      return;
+    }
+    const count = batchRecordsCount(bytes, 0);
+    const { nextOffset } = partition.log;
+    this.waiters.add({ partition, level, baseOffset: NO_OFFSET, count, nextOffset, duplicate: true, token, listener });
     this.touch(partition);
   }
 
@@ -324,7 +347,8 @@ export class PartitionOwner {
     this.turn.mark();
   }
 
-  private touchIfHere(partition: OwnedPartition): void {
+  /** As `touch`, for those who may be told after the log has gone. */
+  touchIfHere(partition: OwnedPartition): void {
     if (this.partitions.get(partition.log.logId) === partition) this.touch(partition);
   }
 

@@ -3,7 +3,7 @@
  */
 import { EncodeError } from '../base/errors.js';
 import { encodeUtf8 } from '../base/utf8.js';
-import { EnvelopeWriter } from '../record/amqp/envelope.js';
+import { EnvelopeWriter, type MessageOrigin } from '../record/amqp/envelope.js';
 import { maxRecordSize } from '../record/batch-builder.js';
 import { MAX_BATCH_BYTES } from '../record/limits.js';
 import type { RecordHeader } from '../record/records.js';
@@ -12,6 +12,7 @@ import { MAX_REMEMBERED_KEYS } from './limits.js';
 import type { MessageBatcher } from './message-batcher.js';
 import type { RoutedMessage } from './model.js';
 import { DurabilityLevel, type PublishListener, type TopicEntry } from './ports.js';
+import type { DeadLetter, DeadLetterPublisher } from './queue/parts.js';
 import type { RouteGroups, RoutePlan } from './route-groups.js';
 import { withoutBcc } from './routing/carbon-copies.js';
 import type { Router } from './routing/router.js';
@@ -27,7 +28,7 @@ export interface RoutedPublisherParts {
 }
 
 /** See the top of this file. One per shard. */
-export class RoutedPublisher {
+export class RoutedPublisher implements DeadLetterPublisher {
   private readonly parts: RoutedPublisherParts;
   private readonly envelopes = new EnvelopeWriter();
   private readonly keys = new Map<string, Uint8Array>();
@@ -56,11 +57,25 @@ export class RoutedPublisher {
     return plan.outcomes;
   }
 
-  private fill({ exchange, routingKey, properties, body }: RoutedMessage): void {
+  /** As DeadLetterPublisher.publishDead. */
+  publishDead(letter: DeadLetter, token: number, listener: PublishListener): number {
+    const { vhost, message, origin, isBarred } = letter;
+    const { exchange, routingKey, properties } = message;
+    const { router, groups } = this.parts;
+    const destinations = router.route(vhost, exchange, routingKey, properties);
+    const topics = destinations.topics.filter(({ name }) => !isBarred(name));
+    if (topics.length === 0) return 0;
+    const plan = groups.planOf(topics.length === destinations.topics.length ? destinations : { topics });
+    this.fill(message, origin);
+    this.gather(plan, message.persistent ? DurabilityLevel.disk : DurabilityLevel.memory, token, listener);
+    return plan.outcomes;
+  }
+
+  private fill({ exchange, routingKey, properties, body }: RoutedMessage, origin?: MessageOrigin): void {
     const { record } = this;
     record.key = exchange === '' ? null : this.keyBytes(routingKey);
     record.value = body;
-    record.headers = this.headers(exchange, routingKey, properties);
+    record.headers = this.headers(exchange, routingKey, properties, origin);
     record.timestampMs = this.parts.nowMs();
     const bytes = maxRecordSize(record.key?.length ?? -1, body.length, record.headers);
     if (bytes > MAX_BATCH_BYTES / 2) {
@@ -72,9 +87,14 @@ export class RoutedPublisher {
     }
   }
 
-  private headers(exchange: string, routingKey: string, properties: Uint8Array): readonly RecordHeader[] {
+  private headers(
+    exchange: string,
+    routingKey: string,
+    properties: Uint8Array,
+    origin: MessageOrigin | undefined,
+  ): readonly RecordHeader[] {
     try {
-      return this.envelopes.headers(exchange, routingKey, withoutBcc(properties));
+      return this.envelopes.headers(exchange, routingKey, withoutBcc(properties), origin);
     } catch (error) {
       if (!(error instanceof EncodeError)) throw error;
       const text = `Cannot publish to exchange "${exchange}": its properties take ${properties.length} bytes, and ${error.message}`;
