@@ -209,14 +209,21 @@ describe('publishing to exchanges', () => {
     const full = world.catalog.topic('c')!.partitions[0]!.logId;
     world.ownerOf(full).broker.owner.get(full)!.policies = {
       admit: () => new BrokerError('queue-full', 'Full'),
+      hasSingleActive: false,
+      notAppended: () => undefined,
       appended: () => undefined,
       withdrawn: () => undefined,
       visible: () => undefined,
-      mayDeliver: () => true,
+      beginTurn: () => true,
+      mayDeliver: () => 'deliver',
       delivered: () => undefined,
+      endTurn: () => undefined,
       takeBack: () => undefined,
+      acknowledged: () => undefined,
+      purged: () => undefined,
       consumersChanged: () => undefined,
-      settled: () => undefined,
+      used: () => undefined,
+      close: () => undefined,
     };
     const outcomes = new Outcomes();
     const { broker } = world.shards[(full + 1) % 2]!;
