@@ -78,6 +78,8 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   private heartbeat: Heartbeat | undefined;
   private hasReceived = false;
   private toldBlocked = false;
+  /** The client has sent close while frames of its channels wait. */
+  private wantsToLeave = false;
   private assemblingBytes = 0;
   private waitingBytes = 0;
 
@@ -266,6 +268,10 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   /** The end of the turn: what was decided is told, and everything is written at once. */
   flushTurn(): void {
     this.isMarked = false;
+    if (this.wantsToLeave && this.waitingBytes === 0) {
+      this.wantsToLeave = false;
+      if (this.state.name === 'running') this.leave();
+    }
     const { marked } = this;
     this.marked = [];
     for (const channel of marked) {
@@ -298,6 +304,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
 
   waiting(bytes: number): void {
     this.waitingBytes += bytes;
+    if (this.wantsToLeave) this.markTurn();
     const { waitingMarkBytes, waitingMaxBytes } = this.context.ports.limits;
     this.reading.set(PauseReason.waiting, this.waitingBytes > waitingMarkBytes);
     if (this.waitingBytes <= waitingMaxBytes) return;
@@ -369,7 +376,9 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   private command(command: Command, method: MethodId): void {
     const { state } = this;
     if (command.kind === 'close' && state.name !== 'starting' && state.name !== 'securing') {
-      this.leave();
+      // What channels were sent before, and what waits there for their own changes, comes first.
+      this.wantsToLeave = this.waitingBytes > 0;
+      if (!this.wantsToLeave) this.leave();
     } else if (state.name === 'starting' && command.kind === 'start-ok') {
       this.authenticate(command);
     } else if (state.name === 'tuning' && command.kind === 'tune-ok') {
@@ -612,6 +621,13 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
     this.setState({ name: 'closed' });
     this.stopTimers();
     this.socket.end();
+    // A peer that does not read what is left must not keep the socket for ever.
+    const { limits, timers } = this.context.ports;
+    this.closeTimer = timers.setTimeout(() => {
+      this.socket.destroy();
+      this.socketClosed();
+    }, limits.closeTimeoutMs);
+    this.closeTimer.unref();
   }
 
   private stopTimers(): void {
