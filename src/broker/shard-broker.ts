@@ -23,6 +23,7 @@ import type * as ports from './ports.js';
 import { answerAdmin, RequestsIn } from './requests-in.js';
 import { RequestsOut } from './requests-out.js';
 import { isVolatileLog, type LogGroup, RouteGroups } from './route-groups.js';
+import { QueueRules } from './queue/attach.js';
 import { RoutedPublisher } from './routed-publisher.js';
 import { Router } from './routing/router.js';
 import type { AdminRequest } from './shard-messages.js';
@@ -68,6 +69,8 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
   private readonly groups: RouteGroups;
   private readonly batcher: MessageBatcher;
   private readonly routed: RoutedPublisher;
+  /** The rules of the queues that this shard owns. */
+  readonly rules: QueueRules;
   /** By topic id. */
   private readonly partitioners = new Map<number, Partitioner>();
   private readonly watch: SlotWatch;
@@ -103,6 +106,7 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
     this.routed = new RoutedPublisher({ router, groups, batcher, nowMs, partitionFor: this.partitionFor });
     this.turn.addStep(() => this.batcher.flush());
     this.owner = new PartitionOwner(options.shard, options.storage, options.clock, this.turn);
+    this.rules = this.openRules(options);
     this.turn.addStep(() => this.runLaterWork());
     this.watch = new SlotWatch(options.table);
     this.fetcher = new Fetcher(options.table, options.files, options.timers, this.watch);
@@ -110,6 +114,18 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
     this.participant = new TransactionParticipant(this.owner, options.storage, options.clock, this.turn);
     this.participants[options.shard] = new NearParticipant(this.participant, options.shard);
     this.coordinator = this.openCoordinator(options, nowMs);
+  }
+
+  private openRules({ control, clock, timers }: ShardBrokerOptions): QueueRules {
+    const { routed, turn } = this;
+    const publisher = {
+      publishDead: (...letter: Parameters<RoutedPublisher['publishDead']>) => {
+        const outcomes = routed.publishDead(...letter);
+        if (outcomes > 0) turn.mark();
+        return outcomes;
+      },
+    };
+    return new QueueRules(this.owner, publisher, (topicId) => control.deleteTopic(topicId), clock, timers);
   }
 
   private openCoordinator(
@@ -196,6 +212,7 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
   stop(): void {
     this.isStopping = true;
     this.consumers.stop();
+    this.rules.due.stop();
     this.coordinator.stop();
   }
 

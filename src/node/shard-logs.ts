@@ -155,6 +155,7 @@ export class ShardLogs {
       partition.settings = topic.settings;
       partition.log.config = logConfig(topic.settings);
       this.startCursorAt(this.requireLog(logId), partition.companion, topic.start, partition.slot);
+      this.broker.rules.attach(partition, topic, new PushReader(this.files, logId, partition.slot));
       this.broker.owner.touch(partition);
     }
     // The change goes into the journal first; a commit that began earlier would not cover it.
@@ -168,6 +169,8 @@ export class ShardLogs {
     for (const logId of this.ownedLogs(topic)) {
       const partition = this.broker.owner.require(logId);
       partition.closeConsumers(error);
+      partition.policies?.close();
+      partition.policies = undefined;
       partition.companion.detachCursor();
       partition.settings = topic.settings;
       partition.log.config = logConfig(topic.settings);
@@ -221,8 +224,10 @@ export class ShardLogs {
   }
 
   private addPartition({ topic, entry, companion }: OwnedEntry, log: OwnerLog, files: LogFiles): void {
-    const reader = new PushReader(files, entry.logId, entry.slot);
-    this.broker.owner.add(new OwnedPartition(entry, log, companion, topic.settings, reader));
+    const { logId, slot } = entry;
+    const partition = new OwnedPartition(entry, log, companion, topic.settings, new PushReader(files, logId, slot));
+    this.broker.owner.add(partition);
+    if (companion.cursor !== undefined) this.broker.rules.attach(partition, topic, new PushReader(files, logId, slot));
   }
 
   /** A crash may have come between the declaration of a queue on an old log and the first change of its cursor. */

@@ -1,11 +1,50 @@
 /** Gives a queue's partition its rules. */
 import { assert } from '../../base/assert.js';
-import type { QueuePolicy } from '../model.js';
+import type { Clock, Timers } from '../../io/ports.js';
+import { DEFAULT_QUEUE_POLICY, DEFAULT_VHOST, type QueuePolicy } from '../model.js';
 import type { OwnedPartition } from '../owned-partition.js';
 import type { PartitionOwner } from '../partition-owner.js';
+import type { TopicEntry } from '../ports.js';
 import type { PushReader } from '../push-reader.js';
-import type { EngineHost, EngineParts, QueueIdentity } from './parts.js';
+import { parseQueuePolicy } from '../queue-arguments.js';
+import { DueTimes } from './due-times.js';
+import { CONSUMER_TIMEOUT_MS } from './limits.js';
+import type { DeadLetterPublisher, EngineHost, EngineParts, QueueIdentity } from './parts.js';
 import { QueueEngine } from './queue-engine.js';
+
+/** What one shard has for the rules of its queues, and the way to the control thread. One per shard. */
+export class QueueRules {
+  readonly due: DueTimes;
+  private readonly parts: EngineParts;
+  private readonly owner: PartitionOwner;
+  private readonly deleteTopic: (topicId: number) => Promise<void>;
+
+  /** `deleteTopic`: ControlLink's. */
+  constructor(
+    owner: PartitionOwner,
+    publisher: DeadLetterPublisher,
+    deleteTopic: (topicId: number) => Promise<void>,
+    clock: Clock,
+    timers: Timers,
+  ) {
+    this.owner = owner;
+    this.deleteTopic = deleteTopic;
+    this.due = new DueTimes(clock, timers);
+    this.parts = { clock, due: this.due, publisher, consumerTimeoutMs: CONSUMER_TIMEOUT_MS };
+  }
+
+  /** Gives the partition of a queue the rules that the queue was declared with; streams have none here: they are read by offset. */
+  attach(partition: OwnedPartition, topic: TopicEntry, aside: PushReader): QueueEngine | undefined {
+    const { queue } = topic.settings;
+    const policy = queue === undefined ? DEFAULT_QUEUE_POLICY : parseQueuePolicy(queue.arguments);
+    if (policy.type === 'stream') return undefined;
+    const identity = { vhost: topic.vhost ?? DEFAULT_VHOST, queue: topic.name, partition: partition.partition };
+    const deleteQueue = (): Promise<void> => this.deleteTopic(topic.topicId);
+    const { owner, parts } = this;
+    const autoDelete = queue?.autoDelete ?? false;
+    return attachQueueEngine({ partition, owner, aside, identity, policy, autoDelete, parts, deleteQueue });
+  }
+}
 
 /** What rules are given to, and what they need. */
 export interface AttachOptions {
@@ -31,6 +70,7 @@ export function attachQueueEngine(options: AttachOptions): QueueEngine {
   const { companion } = partition;
   const engine = new QueueEngine({ policy, autoDelete, identity, companion, parts, host: hostOf(options) });
   partition.policies = engine;
+  companion.keepsRejected = policy.deadLetterExchange !== undefined;
   options.owner.touchIfHere(partition);
   return engine;
 }
