@@ -85,6 +85,7 @@ export class Consumers {
     if (op === Op.deliver) this.delivered(reader, body);
     else if (op === Op.got) this.got(reader);
     else if (op === Op.consumerClosed) this.closed(reader);
+    else if (op === Op.consumerActive) this.activeChanged(reader);
     else return false;
     return true;
   }
@@ -141,6 +142,11 @@ export class Consumers {
     const far = this.remote.get(reader.u32());
     const left = reader.i32();
     far?.got?.(left, reader.remaining > 0 ? readError(reader) : undefined);
+  }
+
+  private activeChanged(reader: ByteReader): void {
+    const far = this.remote.get(reader.u32());
+    far?.consumer.activeChanged?.(reader.u8() === 1);
   }
 
   private closed(reader: ByteReader): void {

@@ -210,6 +210,7 @@ export class QueueSubscription implements ConsumerHandle {
         consumer.deliver(partition, record, redelivered, deliveryCount);
       },
       flush: () => consumer.flush(),
+      activeChanged: (active) => consumer.activeChanged?.(active),
       closed: (error) => this.closed(error),
     };
   }

@@ -44,6 +44,14 @@ export class RemoteConsumer implements PollSink {
     this.link.request(writer.view(), undefined, 0, undefined);
   }
 
+  activeChanged(active: boolean): void {
+    const writer = this.head.reset();
+    writer.u8(Op.consumerActive);
+    writer.u32(this.consumer);
+    writer.u8(active ? 1 : 0);
+    this.link.request(writer.view(), undefined, 0, undefined);
+  }
+
   closed(error: BrokerError): void {
     const writer = this.head.reset();
     writer.u8(Op.consumerClosed);

@@ -16,6 +16,7 @@
  *   deliver         consumer u32, partition u32, offset i64, timestamp i64, redelivered u8, count u32,
  *                   then as body the record as stored, from its key length to its end
  *   consumerClosed  consumer u32, error code u8, message
+ *   consumerActive  consumer u32, active u8
  *   transactionAppend    producer id i64, epoch u16, count u16, logId u32..., then as body one RecordBatch v2
  *   transactionSettle    producer id i64, epoch u16, then as settle
  *   transactionPrepare   producer id i64, epoch u16, durable u8                                           reply: done | error
@@ -54,6 +55,7 @@ export const Op = {
   transactionPrepare: 14,
   transactionComplete: 15,
   transactionBarrier: 16,
+  consumerActive: 17,
 } as const;
 
 /** Flags of a consume request. */

@@ -429,7 +429,11 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
     if (record === undefined) return NEVER;
     // The partition asks `mayDeliver`, and passes what may not be.
     if (this.isExpired(record, nowMs)) record = this.host.nextRecord();
-    if (record === undefined) return NEVER;
+    if (record === undefined) {
+      // A lease or dead letters are waited for: what comes of them touches the partition.
+      this.lastLookMs = Number.NEGATIVE_INFINITY;
+      return NEVER;
+    }
     this.lookedAt = this.host.cursor.peek();
     return this.expiryOf(record);
   }
@@ -443,6 +447,7 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
         if (record?.offset !== head) break;
         if (this.isExpired(record, nowMs)) {
           if (this.kill(record, 'expired')) continue;
+          this.lastLookMs = Number.NEGATIVE_INFINITY;
           break;
         }
         nextMs = Math.min(nextMs, this.expiryOf(record));
