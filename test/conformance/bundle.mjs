@@ -17,7 +17,7 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
  */
 export async function runBundled(entry, args, needsNode) {
   // A test run has built dist/ already, and must not do so twice at a time.
-  if (needsNode && process.env.DUOLOG_BUILT === undefined) {
+  if (needsNode && process.env.NODE_IS_BUILT === undefined) {
     const { status } = spawnSync(process.execPath, [join(root, 'tools/build.mjs')], { cwd: root, stdio: 'inherit' });
     if (status !== 0) return status ?? 1;
   }

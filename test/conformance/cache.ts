@@ -13,7 +13,19 @@ export function cachePath(...parts: readonly string[]): string {
  * The folder of that name, filled by `fill` the first time. It is filled under another name and then renamed, so that an interrupted download is not
  * taken for a whole one.
  */
-export async function cachedFolder(name: string, fill: (folder: string) => Promise<void>): Promise<string> {
+export function cachedFolder(name: string, fill: (folder: string) => Promise<void>): Promise<string> {
+  let filling = fillings.get(name);
+  if (filling === undefined) {
+    filling = fillOnce(name, fill);
+    fillings.set(name, filling);
+  }
+  return filling;
+}
+
+/** Several may ask for the same folder at once. */
+const fillings = new Map<string, Promise<string>>();
+
+async function fillOnce(name: string, fill: (folder: string) => Promise<void>): Promise<string> {
   const folder = cachePath(name);
   if (existsSync(folder)) return folder;
   const partial = `${folder}.part-${process.pid}`;

@@ -14,14 +14,12 @@ export type Verdict =
 
 /** Two executors that run the same sequences, the reference first. */
 export class Comparer {
-  private reference: Executor;
-  private candidate: Executor;
-  private readonly endpoints: { readonly reference: Endpoint; readonly candidate: Endpoint };
+  private readonly reference: Executor;
+  private readonly candidate: Executor;
   private runs = 0;
   private readonly label: string;
 
   constructor(endpoints: { readonly reference: Endpoint; readonly candidate: Endpoint }, label: string) {
-    this.endpoints = endpoints;
     this.label = label;
     this.reference = new Executor(endpoints.reference);
     this.candidate = new Executor(endpoints.candidate);

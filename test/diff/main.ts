@@ -5,7 +5,7 @@ import { type BrokerName, brokerName, type RunningBroker } from '../conformance/
 import { startBroker } from '../conformance/broker/start.js';
 import { Comparer, type Verdict } from './compare.js';
 import { Executor } from './executor.js';
-import { generate } from './generator/generator.js';
+import { generate, profileOf } from './generator/generator.js';
 import { KNOWN_DIFFERENCES } from './known-differences.js';
 import { type Sequence, stepText } from './operations.js';
 import { kindOf, shrink } from './shrink.js';
@@ -23,6 +23,8 @@ interface Options {
   readonly referencePort: number | undefined;
   readonly candidatePort: number | undefined;
   readonly shards: number | undefined;
+  /** Only sequences of these kinds. */
+  readonly profiles: readonly string[] | undefined;
 }
 
 function readOptions(): Options {
@@ -34,12 +36,13 @@ function readOptions(): Options {
       start: { type: 'string', default: '0' },
       workers: { type: 'string', default: '16' },
       against: { type: 'string', default: 'duolog' },
-      'max-differences': { type: 'string', default: '20' },
+      'max-differences': { type: 'string', default: '50' },
       replay: { type: 'string' },
       show: { type: 'string' },
       'reference-port': { type: 'string' },
       'candidate-port': { type: 'string' },
       shards: { type: 'string' },
+      profiles: { type: 'string' },
     },
   });
   if (positionals[0] !== 'rabbitmq') throw new Error('Say what to compare with: npm run diff -- rabbitmq');
@@ -60,6 +63,7 @@ function readOptions(): Options {
     referencePort: perhaps('reference-port', values['reference-port']),
     candidatePort: perhaps('candidate-port', values['candidate-port']),
     shards: perhaps('shards', values.shards),
+    profiles: values.profiles?.split(','),
   };
 }
 
@@ -81,10 +85,11 @@ class Run {
 
   /** One of several that take sequences in turn. */
   async worker(comparer: Comparer): Promise<void> {
-    const { start, sequences, seed, maxDifferences } = this.options;
+    const { start, sequences, seed, maxDifferences, profiles } = this.options;
     while (this.next < start + sequences && this.counts.different < maxDifferences) {
       const index = this.next;
       this.next += 1;
+      if (profiles !== undefined && !profiles.includes(profileOf(seed, index))) continue;
       await this.one(comparer, generate(seed, index), index);
       const done = this.next - start;
       if (done % 1000 === 0) process.stderr.write(`${done} sequences, ${JSON.stringify(this.counts)}\n`);

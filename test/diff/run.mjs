@@ -1,4 +1,4 @@
-// `npm run diff -- rabbitmq --sequences 10000 [--seed N] [--start N] [--workers N] [--against rabbitmq] [--replay FILE] [--max-differences N]`: bundles the
+// `npm run diff -- rabbitmq --sequences 10000 [--seed N] [--start N] [--workers N] [--against rabbitmq] [--replay FILE] [--show N] [--max-differences N] [--profiles NAME,NAME]`: bundles the
 // differential test, which is TypeScript, and runs it against RabbitMQ and the node in dist/.
 import { runBundled } from '../conformance/bundle.mjs';
 

@@ -22,6 +22,11 @@ const PROFILES: readonly (readonly [number, Profile])[] = [
 
 const QUEUES = ['~q0', '~q1', '~q2'] as const;
 
+/** The kind of sequence that a seed and a number determine. */
+export function profileOf(runSeed: number, index: number): Profile {
+  return new Random(seedOf(runSeed, index)).weighted(PROFILES);
+}
+
 /** The sequence that a seed and a number determine. */
 export function generate(runSeed: number, index: number): Sequence {
   const random = new Random(seedOf(runSeed, index));

@@ -7,8 +7,8 @@ const connection = await client.connect();
 const channel = await connection.channel();
 await channel.confirmSelect();
 await channel.exchangeDeclare('example.prices', 'topic', { durable: false });
-const queue = await channel.queue('', { exclusive: true });
-await queue.bind('example.prices', 'price.#');
+const { name: queue } = await channel.queueDeclare('', { exclusive: true });
+await channel.queueBind(queue, 'example.prices', 'price.#');
 
 // With confirms on, the promise is resolved when the broker has the message.
 for (let number = 0; number < 5; number += 1) {
@@ -18,7 +18,7 @@ for (let number = 0; number < 5; number += 1) {
 const bodies: (string | null)[] = [];
 await new Promise<void>((resolve, reject) => {
   setTimeout(() => reject(new Error('The messages did not come')), 10_000).unref();
-  queue.subscribe({ noAck: false }, async (message) => {
+  void channel.basicConsume(queue, { noAck: false }, async (message) => {
     bodies.push(message.bodyString());
     await message.ack();
     if (bodies.length === 5) resolve();
