@@ -106,7 +106,7 @@ export class MessageBatcher {
     const open = group.open as Gathering | undefined;
     if (open !== undefined) {
       // A batch has one level; mixing them in two open batches would change the order of one publisher's messages.
-      if (open.level === level && fits(open.builder, message)) return open;
+      if (open.level === level && !group.takesSingly && fits(open.builder, message)) return open;
       this.close(open);
       this.finish(open);
     }

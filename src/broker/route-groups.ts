@@ -20,10 +20,13 @@ export class LogGroup<G = unknown> {
   readonly partition: number;
   /** All of its logs are kept in memory only: no message reaches another level. */
   readonly isVolatile: boolean;
+  /** A rule of one of its queues may refuse a message: each comes in a batch of its own. */
+  readonly takesSingly: boolean;
   /** What is gathered for it just now. */
   open: G | undefined;
 
-  constructor(logIds: readonly number[], partition: number) {
+  constructor(logIds: readonly number[], partition: number, takesSingly = false) {
+    this.takesSingly = takesSingly;
     this.logIds = logIds;
     this.partition = partition;
     this.isVolatile = logIds.every(isVolatileLog);
@@ -42,10 +45,13 @@ export interface RoutePlan {
 /** See the top of this file. One per shard. */
 export class RouteGroups {
   private readonly shards: number;
+  private readonly mayRefuse: (logId: number) => boolean;
   private readonly singles = new Map<number, LogGroup>();
   private several = new Map<string, LogGroup>();
 
-  constructor(shards: number) {
+  /** `mayRefuse`: whether the queue of a log may refuse single messages (`queueMayRefuse`). */
+  constructor(shards: number, mayRefuse: (logId: number) => boolean = () => false) {
+    this.mayRefuse = mayRefuse;
     this.shards = shards;
   }
 
@@ -53,7 +59,7 @@ export class RouteGroups {
   single(partition: number, logId: number): LogGroup {
     let group = this.singles.get(logId);
     if (group === undefined) {
-      group = new LogGroup([logId], partition);
+      group = new LogGroup([logId], partition, this.mayRefuse(logId));
       this.singles.set(logId, group);
     }
     return group;
@@ -106,7 +112,7 @@ export class RouteGroups {
     let group = this.several.get(name);
     if (group === undefined) {
       if (this.several.size >= MAX_ROUTE_GROUPS) this.several = new Map();
-      group = new LogGroup(logIds, 0);
+      group = new LogGroup(logIds, 0, logIds.some(this.mayRefuse));
       this.several.set(name, group);
     }
     return group;

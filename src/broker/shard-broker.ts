@@ -23,7 +23,7 @@ import type * as ports from './ports.js';
 import { answerAdmin, RequestsIn } from './requests-in.js';
 import { RequestsOut } from './requests-out.js';
 import { isVolatileLog, type LogGroup, RouteGroups } from './route-groups.js';
-import { QueueRules } from './queue/attach.js';
+import { QueueRules, queueMayRefuse } from './queue/attach.js';
 import { RoutedPublisher } from './routed-publisher.js';
 import { Router } from './routing/router.js';
 import type { AdminRequest } from './shard-messages.js';
@@ -99,7 +99,7 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
     this.turn = new Turn(options.timers);
     this.router = new Router((vhost, name) => options.catalog.topic(name, vhost));
     options.catalog.listen(this.router);
-    this.groups = new RouteGroups(options.shards);
+    this.groups = new RouteGroups(options.shards, (logId) => queueMayRefuse(options.catalog.topicOfLog(logId)));
     const nowMs = (): number => options.clock.nowMs();
     this.batcher = new MessageBatcher(this.submit, nowMs);
     const { router, groups, batcher } = this;

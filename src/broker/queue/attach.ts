@@ -12,6 +12,14 @@ import { CONSUMER_TIMEOUT_MS } from './limits.js';
 import type { DeadLetterPublisher, EngineHost, EngineParts, QueueIdentity } from './parts.js';
 import { QueueEngine } from './queue-engine.js';
 
+/** Whether a queue's rules refuse or drop single publishes: when it is full, or has seen them. */
+export function queueMayRefuse(topic: TopicEntry | undefined): boolean {
+  const encoded = topic?.settings.queue?.arguments;
+  if (encoded === undefined || encoded.length === 0) return false;
+  const { overflow, deduplicationMs } = parseQueuePolicy(encoded);
+  return overflow !== 'drop-head' || deduplicationMs >= 0;
+}
+
 /** What one shard has for the rules of its queues, and the way to the control thread. One per shard. */
 export class QueueRules {
   readonly due: DueTimes;

@@ -208,6 +208,14 @@ describe('lengths', () => {
     expect(world.engine(queue).counters.refused).toBe(1);
   });
 
+  it('refuse the messages that are too much, and not others that came with them', async () => {
+    const queue = await world.declare('q', { 'x-max-length': 2, 'x-overflow': 'reject-publish' });
+    for (const body of ['a', 'b', 'c', 'd']) world.send(queue, body);
+    await world.world.rest();
+    expect(world.failures).toHaveLength(2);
+    expect(bodies(await world.drain(queue))).toEqual(['a', 'b']);
+  });
+
   it('refuse and send what is too much to the dead', async () => {
     const dead = await world.declare('dead');
     const queue = await world.declare('q', { ...DEAD, 'x-max-length': 1, 'x-overflow': 'reject-publish-dlx' });
