@@ -231,6 +231,7 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
   /** A waiting head may have expired. */
   due(): void {
     this.lookedAt = -1;
+    this.lastLookMs = Number.NEGATIVE_INFINITY;
     this.host.touch();
   }
 
