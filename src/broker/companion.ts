@@ -21,7 +21,7 @@ const TRANSACTIONS = 5;
 const SNAPSHOT_VERSION = 1;
 
 /** What storage knows of transactions once it is recovered; absent where there can be none. */
-type TransactionBounds = Partial<Pick<RecoveredBounds, 'isCommitted' | 'committedRecords'>>;
+type TransactionBounds = Partial<Pick<RecoveredBounds, 'isCommitted' | 'aborted'>>;
 
 /** What a change lets a queue deliver, once it is durable. */
 export type Lease = number | PriorityLease;
@@ -205,9 +205,9 @@ export class PartitionCompanion implements Companion {
     this.priorityLeases?.recovered(bounds.logEnd);
   }
 
-  private endTransactions({ isCommitted = () => false, committedRecords = 0 }: TransactionBounds): void {
+  private endTransactions({ isCommitted = () => false, aborted = [] }: TransactionBounds): void {
     const cursor = this.queueCursor;
-    if (committedRecords > 0) cursor?.withhold(-committedRecords);
+    for (const { from, to, records } of aborted) cursor?.abandoned(from, to, records);
     this.pendingTransactions?.resolve(isCommitted, (offset, outcome) => {
       const isKept = outcome === SettleOutcome.requeue || (outcome === SettleOutcome.discard && this.keepsRejected);
       if (!isKept) cursor?.settleWaitingOne(offset);

@@ -10,14 +10,15 @@ import { LIST_MAX_ENTRIES, PRODUCER_BATCHES, SNAPSHOT_MAX_BYTES } from './limits
 import { checkpointPath } from './paths.js';
 import type { ProducerBatch, ProducerEntry } from './producer-state.js';
 import type { SegmentSums } from './segment.js';
-import type { AbortedRange, OpenTransaction, TransactionState } from './transaction-table.js';
+import type { AbortedRange, OpenTransaction, TransactionExtent, TransactionState } from './transaction-table.js';
 
 /** Layout of `checkpoint`; drawn in docs/formats/checkpoint.md. */
 const MAGIC = 0x444c434b;
 const VERSION = 1;
 const CLEAN_FLAG = 1;
 const TRANSACTIONS_FLAG = 2;
-const OPEN_TRANSACTION_BYTES = 31;
+const OPEN_TRANSACTION_MIN_BYTES = 31;
+const EXTENT_BYTES = 20;
 const ABORTED_RANGE_BYTES = 26;
 const CRC_BYTES = 4;
 const EPOCH_BYTES = 12;
@@ -97,7 +98,12 @@ function writeTransactions(writer: ByteWriter, { open, aborted }: TransactionsIm
     writer.u8(entry.state);
     writer.i64(entry.firstOffset);
     writer.i64(entry.lastOffset);
-    writer.u32(entry.records);
+    writer.u32(entry.extents.length);
+    for (const { from, to, records } of entry.extents) {
+      writer.i64(from);
+      writer.i64(to);
+      writer.u32(records);
+    }
   }
   writer.u32(aborted.length);
   for (const range of aborted) {
@@ -218,7 +224,7 @@ function readEpoch(reader: ByteReader): EpochStart {
 
 function readTransactions(reader: ByteReader): TransactionsImage {
   return {
-    open: readList(reader, OPEN_TRANSACTION_BYTES, readOpenTransaction),
+    open: readList(reader, OPEN_TRANSACTION_MIN_BYTES, readOpenTransaction),
     aborted: readList(reader, ABORTED_RANGE_BYTES, readAbortedRange),
   };
 }
@@ -227,7 +233,13 @@ function readOpenTransaction(reader: ByteReader): OpenTransaction {
   const producerId = reader.i64();
   const epoch = reader.i16();
   const state = bounded(reader.u8(), 2) as TransactionState;
-  return { producerId, epoch, state, firstOffset: reader.u64(), lastOffset: reader.u64(), records: reader.u32() };
+  const firstOffset = reader.u64();
+  const lastOffset = reader.u64();
+  return { producerId, epoch, state, firstOffset, lastOffset, extents: readList(reader, EXTENT_BYTES, readExtent) };
+}
+
+function readExtent(reader: ByteReader): TransactionExtent {
+  return { from: reader.u64(), to: reader.u64(), records: reader.u32() };
 }
 
 function readAbortedRange(reader: ByteReader): AbortedRange {

@@ -105,8 +105,16 @@ export class Decisions implements JournalTenant {
     // Records that wait for room are not in the file when the other area is released.
     if (journal.isWaiting) return;
     this.isOwed = false;
-    this.checkpointedSequence = before;
-    journal.released(this);
+    journal.write();
+    // That the older records are not needed must not become durable before the newer ones are: recovery would look at neither.
+    journal.sync().then(
+      () => {
+        this.checkpointedSequence = Math.max(this.checkpointedSequence, before);
+        journal.released(this);
+      },
+      // A failed sync was reported to whoever uses the journal.
+      () => {},
+    );
   }
 }
 

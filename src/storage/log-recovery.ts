@@ -14,7 +14,7 @@ import { type BadRange, encodeQuarantine, readQuarantine } from './quarantine.js
 import { Segment } from './segment.js';
 import { type ScanResult, scanSegment } from './segment-scan.js';
 import { messagesIn } from './transaction-marker.js';
-import { OWN_PRODUCER_ID_FIRST } from './transaction-table.js';
+import { OWN_PRODUCER_ID_FIRST, type TransactionExtent } from './transaction-table.js';
 import { writeTransactions } from './transactions-file.js';
 
 /** What recovery had to do to one log. */
@@ -123,7 +123,7 @@ export class LogRecovery {
     }
     if (isNew) log.begin();
     else if (isScanned) host.dirtied(log);
-    const committedRecords = this.endTransactions(isCommitted);
+    const aborted = this.endTransactions(isCommitted);
     if (this.damage.length > 0) log.corruption = new StorageError('corrupt', this.damage.join('; '));
     log.companion.recovered({
       logStart: log.logStart,
@@ -132,20 +132,20 @@ export class LogRecovery {
       clean: !isScanned && !this.hasRecords,
       recordsAbove: (offset) => log.recordsAbove(offset),
       isCommitted,
-      committedRecords,
+      aborted,
     });
     const { tornBytes, damage } = this;
     return { logId: log.logId, wasScanned: isScanned, tornBytes, recoveredEnd, nextOffset: log.nextOffset, damage };
   }
 
-  /** Decides what the crash has left open; the log's checkpoint must say so before the decisions go. Returns how many messages were committed. */
-  private endTransactions(isCommitted: IsCommitted): number {
+  /** Decides what the crash has left open; the log's checkpoint must say so before the decisions go. Returns what is aborted. */
+  private endTransactions(isCommitted: IsCommitted): readonly TransactionExtent[] {
     const { log, host } = this;
-    const records = log.transactions.resolve(isCommitted);
+    const aborted = log.transactions.resolve(isCommitted);
     if (log.transactions.hasAny) writeTransactions(host.disk, log.directory, log.transactions.aborted);
-    const wasPending = records >= 0 || log.companion.hasPendingTransactions === true;
+    const wasPending = aborted !== undefined || log.companion.hasPendingTransactions === true;
     if (wasPending && log.checkpointed !== undefined) log.checkpointed.isClean = false;
-    return Math.max(0, records);
+    return aborted ?? [];
   }
 
   private loadCheckpoint(): CheckpointImage | undefined {

@@ -1,4 +1,5 @@
 import type { StorageError } from './errors.js';
+import type { TransactionExtent } from './transaction-table.js';
 
 /** What the owner publishes about a log. A PartitionLog is one. Offsets; `visibleEnd` is the high watermark of a log without replicas. */
 export interface LogProgress {
@@ -43,8 +44,8 @@ export interface RecoveredBounds {
   recordsAbove(offset: number): number;
   /** Whether a transaction that the last start has left open is committed; otherwise it is aborted. */
   isCommitted(producerId: number, epoch: number): boolean;
-  /** Messages that are committed by this recovery: until now they did not count. */
-  readonly committedRecords: number;
+  /** What is aborted by this recovery: it was appended, and will never be shown. */
+  readonly aborted: readonly TransactionExtent[];
 }
 
 /** The owner's small state beside a log, as storage sees it. Implemented by the broker. */

@@ -8,7 +8,7 @@ import { StorageError } from './errors.js';
 import { GroupCommit } from './group-commit.js';
 import { RecordKind } from './journal/format.js';
 import { Journal, type JournalTenant } from './journal/journal.js';
-import { replayJournal } from './journal/reader.js';
+import { replayJournal, secureJournal } from './journal/reader.js';
 import { checkStorageLimits, DEFAULT_STORAGE_LIMITS, JOURNAL_BACKLOG_BYTES, type StorageLimits } from './limits.js';
 import { LogRecovery, type LogRecoveryReport } from './log-recovery.js';
 import { type BackgroundPool, Maintenance } from './maintenance.js';
@@ -209,6 +209,9 @@ export class ShardStorage {
       if (findings.corruption !== undefined) journalCorruption.push(findings.corruption);
       if (findings.isClean) continue;
       wasClean = false;
+      const isSameBoot = bootId === 'unknown' || findings.bootId === bootId;
+      // Other logs rely on a decision when this journal has gone: what it decides must not be less safe than it is.
+      if (findings.hasUnsyncedDecision && isSameBoot) secureJournal(this.disk, this.options.directory, journalId);
       wasPowerLost ||= bootId === 'unknown' || findings.bootId !== bootId;
     }
     return { wasClean, wasPowerLost, replayedRecords, journalCorruption };

@@ -12,14 +12,21 @@ export const OWN_PRODUCER_ID_FIRST = 2 ** 52;
 export const TransactionState = { open: 0, committed: 1, aborted: 2 } as const;
 export type TransactionState = (typeof TransactionState)[keyof typeof TransactionState];
 
+/** Offsets from `from` up to but without `to`, all of one transaction, and how many messages they are. */
+export interface TransactionExtent {
+  readonly from: number;
+  readonly to: number;
+  readonly records: number;
+}
+
 /** A transaction whose marker is not in the log. */
 export interface OpenTransaction {
   readonly producerId: number;
   readonly epoch: number;
   readonly firstOffset: number;
   readonly lastOffset: number;
-  /** Messages of its batches. */
-  readonly records: number;
+  /** Its batches, ascending; those that follow each other are one. */
+  readonly extents: readonly TransactionExtent[];
   readonly state: TransactionState;
 }
 
@@ -100,17 +107,17 @@ export class TransactionTable {
     if (!isCommit) this.addAborted(entry);
   }
 
-  /** Decides what a crash has left open. Returns how many messages of it are committed, or -1 when nothing was open. */
-  resolve(isCommitted: (producerId: number, epoch: number) => boolean): number {
-    let records = -1;
+  /** Decides what a crash has left open. Returns what of it is aborted, or undefined when nothing was open. */
+  resolve(isCommitted: (producerId: number, epoch: number) => boolean): TransactionExtent[] | undefined {
+    let aborted: TransactionExtent[] | undefined;
     for (const entry of [...this.open.values()]) {
       if (entry.state !== TransactionState.open) continue;
-      records = Math.max(0, records);
+      aborted ??= [];
       const isCommit = isCommitted(entry.producerId, entry.epoch);
       this.decide(entry, isCommit);
-      if (isCommit) records += entry.records;
+      if (!isCommit) aborted.push(...entry.extents);
     }
-    return records;
+    return aborted;
   }
 
   /** Forgets aborted ranges below the log's start. */
@@ -143,19 +150,26 @@ export class TransactionTable {
 
   private extend(producerId: number, known: OpenTransaction | undefined, bytes: Uint8Array, at: number): void {
     const epoch = batch.batchProducerEpoch(bytes, at);
+    const firstOffset = batch.batchBaseOffset(bytes, at);
     const lastOffset = batch.batchLastOffset(bytes, at);
-    const records = batch.batchRecordsCount(bytes, at);
+    const extent = { from: firstOffset, to: lastOffset + 1, records: batch.batchRecordsCount(bytes, at) };
     const isSame = known?.epoch === epoch && known.state === TransactionState.open;
-    if (isSame) this.open.set(producerId, { ...known, lastOffset, records: known.records + records });
+    if (isSame) this.open.set(producerId, { ...known, lastOffset, extents: withExtent(known.extents, extent) });
     else {
-      const firstOffset = batch.batchBaseOffset(bytes, at);
-      this.open.set(producerId, { producerId, epoch, firstOffset, lastOffset, records, state: TransactionState.open });
+      const state = TransactionState.open;
+      this.open.set(producerId, { producerId, epoch, firstOffset, lastOffset, extents: [extent], state });
     }
   }
 
   private addAborted({ producerId, epoch, firstOffset, lastOffset }: OpenTransaction): void {
     this.ranges = [...this.ranges, { producerId, epoch, firstOffset, lastOffset }];
   }
+}
+
+function withExtent(known: readonly TransactionExtent[], extent: TransactionExtent): readonly TransactionExtent[] {
+  const last = known[known.length - 1];
+  if (last?.to !== extent.from) return [...known, extent];
+  return [...known.slice(0, -1), { from: last.from, to: extent.to, records: last.records + extent.records }];
 }
 
 /**

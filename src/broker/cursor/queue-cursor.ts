@@ -74,7 +74,7 @@ export class QueueCursor {
 
   /** Messages that wait for a consumer. */
   get ready(): number {
-    return this.messages - this.inFlight.count;
+    return this.messages - this.inFlight.count - this.hidden;
   }
 
   /** Messages that are with consumers. */
@@ -164,9 +164,12 @@ export class QueueCursor {
 
   /** So many messages belong to an open transaction and do not wait yet; negative: from now on they do. */
   withhold(messages: number): void {
-    this.hidden = Math.max(0, this.hidden + messages);
-    this.messages -= messages;
-    this.pending.settled(0, 0, messages);
+    this.hidden += messages;
+  }
+
+  /** The offsets from `offset` up to but without `nextOffset` belong to an aborted transaction: they will never be messages. */
+  abandoned(offset: number, nextOffset: number, messages: number): void {
+    if (nextOffset > this.acknowledgedFloor && nextOffset <= this.logEnd) this.skip(offset, nextOffset, messages);
   }
 
   /** Messages that open transactions hold back. */
@@ -393,7 +396,7 @@ export class QueueCursor {
 
   private take(offset: number): void {
     // A message that is here although none should wait: the count was an estimate after a loss.
-    if (this.messages <= this.inFlight.count) this.correctCount(1);
+    if (this.ready <= 0) this.correctCount(1);
     this.order?.taken(offset);
     if (this.returned.size > 0 && this.returned.delete(offset)) return;
     if (this.order !== undefined) return;
@@ -479,7 +482,7 @@ export class QueueCursor {
 
   /** What waits is seen to be `waiting` messages: a count that says something else was wrong since messages were lost. */
   private correctCount(waiting: number): void {
-    const wrong = this.messages - this.inFlight.count - waiting;
+    const wrong = this.messages - this.inFlight.count - this.hidden - waiting;
     if (wrong === 0) return;
     this.corrected += Math.abs(wrong);
     this.messages -= wrong;
@@ -492,6 +495,7 @@ export class QueueCursor {
     this.nextNew = offset;
     this.logEnd = offset;
     this.messages = 0;
+    this.hidden = 0;
     this.leaseRequested = offset;
     this.leaseSafe = offset;
     this.redeliveredBelow = offset;

@@ -30,6 +30,7 @@ interface HiddenAppend {
   readonly nextOffset: number;
   /** For the queue's rules, where there are any. */
   readonly batch: Uint8Array | undefined;
+  isWritten: boolean;
 }
 
 interface HeldSettle {
@@ -54,8 +55,10 @@ class LocalTransaction implements PublishListener {
     this.holderId = holderId;
   }
 
-  published(): void {
+  /** `token` is the append's place in the list. */
+  published(token: number): void {
     this.unwritten--;
+    this.appends[token]!.isWritten = true;
   }
 
   publishFailed(_token: number, error: BrokerError): void {
@@ -242,10 +245,11 @@ export class TransactionParticipant {
     }
     const nextOffset = baseOffset + batchLastOffsetDelta(bytes, 0) + 1;
     const batch = partition.policies === undefined ? undefined : bytes.slice();
-    transaction.appends.push({ partition, baseOffset, count, nextOffset, batch });
+    const token = transaction.appends.length;
+    transaction.appends.push({ partition, baseOffset, count, nextOffset, batch, isWritten: false });
     transaction.unwritten++;
     const waiter = { partition, level: DurabilityLevel.memory, baseOffset, count, nextOffset, duplicate: false };
-    this.owner.appended({ ...waiter, isHidden: true, token: 0, listener: transaction });
+    this.owner.appended({ ...waiter, isHidden: true, token, listener: transaction });
   }
 
   private start(preparing: Preparing): void {
@@ -312,7 +316,12 @@ export class TransactionParticipant {
   }
 
   private takeBack({ appends, settles, holderId }: LocalTransaction): void {
-    for (const { partition, batch } of appends) if (batch !== undefined) partition.policies?.notAppended(batch);
+    for (const { partition, batch, baseOffset, nextOffset, count, isWritten } of appends) {
+      if (batch !== undefined) partition.policies?.notAppended(batch);
+      if (!isWritten) continue;
+      partition.cursor?.withhold(-count);
+      partition.cursor?.abandoned(baseOffset, nextOffset, count);
+    }
     for (const { partition, lender, offsets } of settles) partition.giveBack(holderId, lender, offsets);
   }
 

@@ -48,6 +48,8 @@ export interface JournalFindings {
   readonly records: number;
   /** Says what is wrong when records that had been synced are missing. */
   readonly corruption: string | undefined;
+  /** There is a decision that may never have been synced, nor the records before it, which it stands on. */
+  readonly hasUnsyncedDecision: boolean;
 }
 
 /** A whole record that was found. */
@@ -97,6 +99,24 @@ export function replayJournal(
   }
 }
 
+/**
+ * Writes what a journal holds to its place again, and syncs it: the process before may have died with it in the page cache only, and after a failed sync
+ * the kernel calls such bytes clean. @throws DiskError
+ */
+export function secureJournal(disk: Disk, dataDirectory: string, journalId: number): void {
+  const file = disk.open(journalPath(dataDirectory, journalId), 'write');
+  try {
+    const bytes = new Uint8Array(SCAN_CHUNK_BYTES);
+    for (let at = 0, length = file.read(bytes, at); length > 0; length = file.read(bytes, at)) {
+      file.write(bytes.subarray(0, length), at);
+      at += length;
+    }
+    file.syncNow();
+  } finally {
+    file.close();
+  }
+}
+
 function replayFile(file: DiskFile, journalId: number, visit: (record: JournalRecord) => void): JournalFindings {
   const headerBytes = new Uint8Array(JOURNAL_HEADER_BYTES);
   file.read(headerBytes, 0);
@@ -105,17 +125,29 @@ function replayFile(file: DiskFile, journalId: number, visit: (record: JournalRe
     // A journal is made durable with its header before it is used, so this one never was, or its first sector is lost. A header may also be half
     // written; then there is nothing behind it.
     const isUnused = isZero(headerBytes) || isZeroFrom(file, AREAS_AT);
-    if (isUnused) return { journalId, bootId: 'unknown', isClean: true, records: 0, corruption: undefined };
+    if (isUnused)
+      return {
+        journalId,
+        bootId: 'unknown',
+        isClean: true,
+        records: 0,
+        corruption: undefined,
+        hasUnsyncedDecision: false,
+      };
     throw new StorageError('bad-format', `Cannot read journal "${file.path}": its header is damaged`);
   }
   const mark = new Uint8Array(CLEAN_MARK_BYTES);
   file.read(mark, CLEAN_MARK_AT);
   const { bootId, areaBytes, salt } = header;
-  if (isCleanMark(mark, journalId)) return { journalId, bootId, isClean: true, records: 0, corruption: undefined };
+  if (isCleanMark(mark, journalId))
+    return { journalId, bootId, isClean: true, records: 0, corruption: undefined, hasUnsyncedDecision: false };
   const findings: Findings = { found: [], maxSynced: 0, neededFrom: 1 };
   for (const start of [AREAS_AT, AREAS_AT + areaBytes]) readArea(file, salt, start, areaBytes, findings);
   const { records, corruption } = visitInOrder(findings, file.path, visit);
-  return { journalId, bootId, isClean: false, records, corruption };
+  const hasUnsyncedDecision = findings.found.some(
+    ({ sequence, bytes, at }) => sequence > findings.maxSynced && bytes[at + RECORD_KIND_AT] === RecordKind.decision,
+  );
+  return { journalId, bootId, isClean: false, records, corruption, hasUnsyncedDecision };
 }
 
 function isZero(bytes: Uint8Array): boolean {
