@@ -6,6 +6,8 @@ import { command, mustRun } from '../command.js';
 const MODULE = 'github.com/rabbitmq/amqp091-go';
 const VERSION = 'v1.16.0';
 const DOWNLOAD_MS = 300_000;
+/** How often the names of the tests under way are shown. */
+const SAY_MS = 30_000;
 
 /** How a test ended. */
 export type TestResult = 'pass' | 'fail' | 'skip' | 'unfinished';
@@ -100,6 +102,10 @@ export async function runTests(
     runs.set(name, { name, result: action, seconds, output: outputs.get(name) ?? '' });
     process.stderr.write(action === 'pass' ? '.' : action === 'skip' ? 's' : 'F');
   };
+  const running = setInterval(() => {
+    const unfinished = [...runs.values()].filter(({ result }) => result === 'unfinished').map(({ name }) => name);
+    process.stderr.write(`\nrunning: ${unfinished.join(', ')}\n`);
+  }, SAY_MS);
   const pattern = `^(${names.join('|')})$`;
   const args = [
     'test',
@@ -119,6 +125,7 @@ export async function runTests(
     timeoutMs: (timeoutSeconds + 60) * 1000,
     onLine,
   });
+  clearInterval(running);
   process.stderr.write('\n');
   if (runs.size === 0) throw new Error(`The suite ran no test:\n${output.slice(-3000)}`);
   return [...runs.values()].map((run) =>

@@ -6,6 +6,8 @@ export interface RunningBroker {
   readonly amqpPort: number;
   /** Where the native protocol and AMQP over WebSocket are; RabbitMQ has neither. */
   readonly webPort: number | undefined;
+  /** A port from which pages may be served that talk to `webPort`. */
+  readonly pagePort: number | undefined;
   /** What it complained about while it ran. */
   complaints(): readonly string[];
   stop(): Promise<void>;

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { RunningBroker } from './broker.js';
-import { newFolder, stopProcess } from './processes.js';
+import { freePort, newFolder, stopProcess } from './processes.js';
 
 const root = process.env['DUOLOG_ROOT'] ?? process.cwd();
 /** pino's number for `error`. */
@@ -17,7 +17,9 @@ interface LogLine {
 /** Starts the node in dist/ on free ports with a folder of its own. @throws when it ends instead of serving. */
 export async function startDuolog(shards?: number): Promise<RunningBroker> {
   const folder = await newFolder('node');
+  const pagePort = await freePort();
   const options = ['--data', join(folder, 'data'), '--port', '0', '--amqp-port', '0', '--log-format', 'json'];
+  options.push('--allowed-origins', `http://127.0.0.1:${pagePort}`);
   if (shards !== undefined) options.push('--shards', String(shards));
   const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'start', ...options], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -41,7 +43,7 @@ export async function startDuolog(shards?: number): Promise<RunningBroker> {
   try {
     const { port, amqpPort } = await serving;
     if (amqpPort === undefined) throw new Error('The node says no AMQP port');
-    return { name: 'duolog', host: '127.0.0.1', amqpPort, webPort: port, complaints: () => complaints, stop };
+    return { name: 'duolog', host: '127.0.0.1', amqpPort, webPort: port, pagePort, complaints: () => complaints, stop };
   } catch (error) {
     await stop();
     throw error;

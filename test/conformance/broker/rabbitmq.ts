@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -43,12 +43,24 @@ export async function startRabbitMq(): Promise<RunningBroker> {
       RUNNING_UNDER_SYSTEMD: '1',
     },
   });
-  const stop = () => stopProcess(child, folder);
+  const stop = async () => {
+    await stopProcess(child, folder);
+    // The port mapper was started by the broker and outlives it.
+    spawnSync('epmd', ['-port', String(epmdPort), '-kill'], { stdio: 'ignore' });
+  };
   try {
     await untilListening(child, amqpPort, START_MS);
   } catch (error) {
     await stop();
     throw error;
   }
-  return { name: 'rabbitmq', host: '127.0.0.1', amqpPort, webPort: undefined, complaints: () => [], stop };
+  return {
+    name: 'rabbitmq',
+    host: '127.0.0.1',
+    amqpPort,
+    webPort: undefined,
+    pagePort: undefined,
+    complaints: () => [],
+    stop,
+  };
 }

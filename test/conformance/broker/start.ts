@@ -18,5 +18,13 @@ export function startBroker(name: BrokerName, options: BrokerOptions = {}): Prom
 
 function running(name: BrokerName, amqpPort: number): RunningBroker {
   const nothing = () => Promise.resolve();
-  return { name, host: '127.0.0.1', amqpPort, webPort: undefined, complaints: () => [], stop: nothing };
+  return {
+    name,
+    host: '127.0.0.1',
+    amqpPort,
+    webPort: undefined,
+    pagePort: undefined,
+    complaints: () => [],
+    stop: nothing,
+  };
 }

@@ -5,7 +5,11 @@ import type { RunningBroker } from '../broker/broker.js';
 import type { Ended } from '../command.js';
 
 /** Bundles a page's script with its packages, opens the page in Chromium and has it talk to the broker at `/ws/amqp`. */
-export async function runPage(script: string, packages: string, { host, webPort }: RunningBroker): Promise<Ended> {
+export async function runPage(
+  script: string,
+  packages: string,
+  { host, webPort, pagePort }: RunningBroker,
+): Promise<Ended> {
   if (chromiumPath === undefined) return { code: 1, output: 'Chromium is not installed' };
   const bundle = await build({
     entryPoints: [script],
@@ -22,13 +26,11 @@ export async function runPage(script: string, packages: string, { host, webPort 
       .writeHead(200, { 'content-type': 'text/html' })
       .end(`<!doctype html><script>${source.replaceAll('</script', '<\\/script')}</script>`);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' ? address?.port : undefined;
+  await new Promise<void>((resolve) => server.listen(pagePort, '127.0.0.1', resolve));
   const browser = await launchChromium();
   try {
     const page = await browser.newPage();
-    await page.goto(`http://127.0.0.1:${port}/`);
+    await page.goto(`http://127.0.0.1:${pagePort}/`);
     const texts = ['one', 'two', 'three'];
     const call = `roundTrip(${JSON.stringify(`ws://${host}:${webPort}/ws/amqp`)}, ${JSON.stringify(texts)})`;
     const received = await page.evaluate(call);
