@@ -6,6 +6,7 @@ import { Removal, vhostOf } from './catalog/removal.js';
 import { refuseReservedName, resource } from './catalog/sentences.js';
 import { requireVhost } from './catalog/vhost-declarations.js';
 import type { Catalog, CatalogTopic, MetadataChange } from './catalog.js';
+import { heldTopicChanges } from './delay/internal-topic.js';
 import { BrokerError } from './errors.js';
 import {
   DEFAULT_LINGER_MS,
@@ -42,6 +43,7 @@ export function validateDeclaration(
   declaration: Declaration,
   node: NodeShape = SMALL_NODE,
 ): readonly MetadataChange[] {
+  if (declaration.isInternal === true) return heldTopicChanges(catalog, node);
   const { name, vhost = DEFAULT_VHOST, settings, queue } = declaration;
   requireVhost(catalog, vhost);
   if (queue !== undefined) return queueDeclarationChanges(catalog, declaration, queue, node);

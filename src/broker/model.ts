@@ -5,6 +5,8 @@
 
 /** The virtual host that always exists. */
 export const DEFAULT_VHOST = '/';
+/** The virtual host of what the node keeps for itself: nobody can enter, make or delete it. */
+export const INTERNAL_VHOST = 'duolog.internal';
 
 /** How an exchange chooses among its bindings. `x-delayed-message` holds messages back first and then routes as its `x-delayed-type` says. */
 export type ExchangeType = 'direct' | 'fanout' | 'topic' | 'headers' | 'x-delayed-message';
@@ -136,4 +138,8 @@ export interface RoutedMessage {
   readonly body: Uint8Array;
   /** Delivery mode 2. */
   readonly persistent: boolean;
+  /** It is held for so long before it is routed, whatever its exchange; 0 or less = at once. At most 2^32-1 ms. */
+  readonly delayMs?: number;
+  /** It is held until then, in milliseconds since 1970; instead of `delayMs`. */
+  readonly deliverAtMs?: number;
 }

@@ -248,6 +248,8 @@ export type Declaration = {
   readonly passive: boolean;
   /** Where the cursor of an already existing topic starts. */
   readonly start: StartAt;
+  /** Asked for by the node itself: the topic that holds delayed messages. */
+  readonly isInternal?: boolean;
 };
 
 /** The broker as one shard's sessions see it. */

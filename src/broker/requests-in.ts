@@ -5,6 +5,7 @@ import { assert } from '../base/assert.js';
 import { ByteReader } from '../base/byte-reader.js';
 import { ByteWriter } from '../base/byte-writer.js';
 import { countPartition, describePartition, purgePartition } from './administration.js';
+import { answerDelayRequest } from './delay/requests.js';
 import { BrokerError } from './errors.js';
 import type { PartitionOwner } from './partition-owner.js';
 import type { PeerLink } from './peer-link.js';
@@ -224,6 +225,9 @@ export async function answerAdmin(owner: PartitionOwner, request: AdminRequest):
     }
     case 'fetch-offset':
       return committedOffset(owner, request.logId, request.group);
+    case 'cancel-delayed':
+    case 'delayed-counts':
+      return await answerDelayRequest(owner, request);
   }
 }
 

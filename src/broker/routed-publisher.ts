@@ -7,6 +7,7 @@ import { EnvelopeWriter, type MessageOrigin } from '../record/amqp/envelope.js';
 import { maxRecordSize } from '../record/batch-builder.js';
 import { MAX_BATCH_BYTES } from '../record/limits.js';
 import type { RecordHeader } from '../record/records.js';
+import type { MessageHolder } from './delay/message-holder.js';
 import { BrokerError } from './errors.js';
 import { MAX_REMEMBERED_KEYS } from './limits.js';
 import type { MessageBatcher } from './message-batcher.js';
@@ -25,6 +26,8 @@ export interface RoutedPublisherParts {
   readonly nowMs: () => number;
   /** The partition of a message in a topic that has several. */
   readonly partitionFor: (topic: TopicEntry, key: Uint8Array | null) => number;
+  /** Takes what is to wait for its time. */
+  readonly holder?: MessageHolder;
 }
 
 /** See the top of this file. One per shard. */
@@ -47,7 +50,8 @@ export class RoutedPublisher implements DeadLetterPublisher {
   /** As RoutingBroker.publishRouted. */
   publish(vhost: string, message: RoutedMessage, token: number, listener: PublishListener): number {
     const { exchange, routingKey, properties } = message;
-    const { router, groups } = this.parts;
+    const { router, groups, holder } = this.parts;
+    if (holder?.hold(vhost, message, token, listener) === true) return 1;
     const destinations = router.routePublished(vhost, exchange, routingKey, properties);
     if (destinations.topics.length === 0) return 0;
     const plan = groups.planOf(destinations);
@@ -61,11 +65,34 @@ export class RoutedPublisher implements DeadLetterPublisher {
   publishDead(letter: DeadLetter, token: number, listener: PublishListener): number {
     const { vhost, message, origin, isBarred } = letter;
     const { exchange, routingKey, properties } = message;
-    const { router, groups } = this.parts;
+    const { router, groups, holder } = this.parts;
+    const source = { isClient: false, origin } as const;
+    if (holder?.hold(vhost, message, token, listener, source) === true) return 1;
     const destinations = router.route(vhost, exchange, routingKey, properties);
     const topics = destinations.topics.filter(({ name }) => !isBarred(name));
     if (topics.length === 0) return 0;
     const plan = groups.planOf(topics.length === destinations.topics.length ? destinations : { topics });
+    this.fill(message, origin);
+    this.gather(plan, message.persistent ? DurabilityLevel.disk : DurabilityLevel.memory, token, listener);
+    return plan.outcomes;
+  }
+
+  /**
+   * A message whose time has come goes to where its exchange leads now, internal or not, and waits no more. Returns how many outcomes `listener` will
+   * get, 0 = nobody wants it.
+   * @throws BrokerError `not-found`: the exchange has gone
+   */
+  publishHeld(
+    vhost: string,
+    message: RoutedMessage,
+    origin: MessageOrigin | undefined,
+    token: number,
+    listener: PublishListener,
+  ): number {
+    const { exchange, routingKey, properties } = message;
+    const destinations = this.parts.router.route(vhost, exchange, routingKey, properties);
+    if (destinations.topics.length === 0) return 0;
+    const plan = this.parts.groups.planOf(destinations);
     this.fill(message, origin);
     this.gather(plan, message.persistent ? DurabilityLevel.disk : DurabilityLevel.memory, token, listener);
     return plan.outcomes;

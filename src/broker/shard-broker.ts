@@ -8,22 +8,33 @@ import { fromStorage } from './append-waiters.js';
 import type { Catalog } from './catalog.js';
 import { Consumers } from './consumers.js';
 import type { ControlLink } from './control-link.js';
+import type { DelayedCounts } from './delay/delay-log.js';
+import { Delays } from './delay/delays.js';
+import { MessageHolder } from './delay/message-holder.js';
+import { type DelayedMessages, sumOfCounts } from './delay/requests.js';
+import { DirectReplies } from './direct-replies.js';
 import { BrokerError } from './errors.js';
 import { Fetcher, type FetchLimits } from './fetcher.js';
 import { TopicFollower } from './follower.js';
 import { MAX_FOLLOWERS_PER_TURN } from './limits.js';
 import type { LogBoundsTable, LogFiles } from './log-views.js';
 import { MessageBatcher } from './message-batcher.js';
-import type { Binding, ExchangeDeclaration, ExchangeEntry, RoutedMessage } from './model.js';
+import {
+  type Binding,
+  type ExchangeDeclaration,
+  type ExchangeEntry,
+  INTERNAL_VHOST,
+  type RoutedMessage,
+} from './model.js';
 import { ModelAdministration } from './model-administration.js';
 import { PartitionOwner } from './partition-owner.js';
 import { Partitioner } from './partitioner.js';
 import type { PeerLink } from './peer-link.js';
 import type * as ports from './ports.js';
+import { QueueRules, queueMayRefuse } from './queue/attach.js';
 import { answerAdmin, RequestsIn } from './requests-in.js';
 import { RequestsOut } from './requests-out.js';
 import { isVolatileLog, type LogGroup, RouteGroups } from './route-groups.js';
-import { QueueRules, queueMayRefuse } from './queue/attach.js';
 import { RoutedPublisher } from './routed-publisher.js';
 import { Router } from './routing/router.js';
 import type { AdminRequest } from './shard-messages.js';
@@ -53,7 +64,7 @@ export interface ShardBrokerOptions {
 }
 
 /** See the top of this file. */
-export class ShardBroker implements ports.Broker, ports.RoutingBroker {
+export class ShardBroker implements ports.Broker, ports.RoutingBroker, DelayedMessages {
   readonly shard: number;
   readonly owner: PartitionOwner;
   private readonly shards: number;
@@ -71,12 +82,17 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
   private readonly routed: RoutedPublisher;
   /** The rules of the queues that this shard owns. */
   readonly rules: QueueRules;
+  /** The messages that wait for their time. */
+  readonly delays: Delays;
+  private readonly holder: MessageHolder;
   /** By topic id. */
   private readonly partitioners = new Map<number, Partitioner>();
   private readonly watch: SlotWatch;
   private readonly fetcher: Fetcher;
   private readonly consumers: Consumers;
   private readonly followers = new Set<TopicFollower>();
+  /** Replies between connections of different shards. */
+  readonly replies = new DirectReplies();
   private readonly participant: TransactionParticipant;
   private readonly coordinator: TransactionCoordinator;
   private readonly participants: ParticipantWay[] = [];
@@ -103,10 +119,14 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
     const nowMs = (): number => options.clock.nowMs();
     this.batcher = new MessageBatcher(this.submit, nowMs);
     const { router, groups, batcher } = this;
-    this.routed = new RoutedPublisher({ router, groups, batcher, nowMs, partitionFor: this.partitionFor });
+    const { catalog, control } = options;
+    this.holder = new MessageHolder({ catalog, control, router, groups, batcher, nowMs, mark: () => this.turn.mark() });
+    const { holder, partitionFor } = this;
+    this.routed = new RoutedPublisher({ router, groups, batcher, nowMs, partitionFor, holder });
     this.turn.addStep(() => this.batcher.flush());
     this.owner = new PartitionOwner(options.shard, options.storage, options.clock, this.turn);
     this.rules = this.openRules(options);
+    this.delays = this.openDelays(options);
     this.turn.addStep(() => this.runLaterWork());
     this.watch = new SlotWatch(options.table);
     this.fetcher = new Fetcher(options.table, options.files, options.timers, this.watch);
@@ -114,6 +134,16 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
     this.participant = new TransactionParticipant(this.owner, options.storage, options.clock, this.turn);
     this.participants[options.shard] = new NearParticipant(this.participant, options.shard);
     this.coordinator = this.openCoordinator(options, nowMs);
+  }
+
+  private openDelays({ catalog, clock, timers }: ShardBrokerOptions): Delays {
+    const fire = (...held: Parameters<RoutedPublisher['publishHeld']>): number => {
+      const outcomes = this.routed.publishHeld(...held);
+      if (outcomes > 0) this.turn.mark();
+      return outcomes;
+    };
+    const { holder, owner } = this;
+    return new Delays({ catalog, holder, owner, clock, timers, fire, canFire: () => this.accepting });
   }
 
   private openRules({ control, clock, timers }: ShardBrokerOptions): QueueRules {
@@ -153,12 +183,14 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
   connect(link: PeerLink): (correlation: number | undefined, head: Uint8Array, body: Uint8Array | undefined) => void {
     this.peersOut[link.shard] = new RequestsOut(link);
     this.links.push(link);
+    this.replies.connect(link);
     this.participants[link.shard] = new FarParticipant(link);
     const transactions = new TransactionRequests(this.participant, link);
     const requestsIn = new RequestsIn(this.owner, link);
     link.onWritable(() => this.owner.wakeAll());
     return (correlation, head, body) => {
       if (this.consumers.handle(head, body) || transactions.handle(correlation, head, body)) return;
+      if (this.replies.handle(head, body)) return;
       requestsIn.handle(correlation, head, body);
     };
   }
@@ -205,12 +237,14 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
 
   /** Stops taking publishes; what was taken goes its way. */
   stopAccepting(): void {
+    this.delays.stop();
     this.isStopping = true;
   }
 
   /** Ends timers. The storage is closed by whoever opened it. */
   stop(): void {
     this.isStopping = true;
+    this.delays.stop();
     this.consumers.stop();
     this.rules.due.stop();
     this.coordinator.stop();
@@ -226,8 +260,8 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
     return this.catalog.topic(name, vhost);
   }
 
-  topics(): Iterable<ports.TopicEntry> {
-    return this.catalog.topics();
+  *topics(): IterableIterator<ports.TopicEntry> {
+    for (const topic of this.catalog.topics()) if (topic.vhost !== INTERNAL_VHOST) yield topic;
   }
 
   publishBatch(
@@ -415,7 +449,27 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
   }
 
   hasVhost(vhost: string): boolean {
-    return this.model.hasVhost(vhost);
+    return vhost !== INTERNAL_VHOST && this.model.hasVhost(vhost);
+  }
+
+  async cancelDelayed(vhost: string, exchange: string, messageId: string): Promise<number> {
+    this.batcher.flush();
+    const requests = (this.holder.topic?.partitions ?? []).map(({ logId }) =>
+      this.admin({ kind: 'cancel-delayed', logId, vhost, exchange, messageId }),
+    );
+    // The owner answers with the number of messages (delay/requests.ts).
+    const counts = (await Promise.all(requests)) as number[];
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  async delayedCounts(vhost: string, exchange?: string): Promise<DelayedCounts> {
+    this.batcher.flush();
+    const wanted = exchange === undefined ? { vhost } : { vhost, exchange };
+    const requests = (this.holder.topic?.partitions ?? []).map(({ logId }) =>
+      this.admin({ kind: 'delayed-counts', logId, ...wanted }),
+    );
+    // The owner answers with DelayedCounts (delay/requests.ts).
+    return sumOfCounts((await Promise.all(requests)) as DelayedCounts[]);
   }
 
   exchange(vhost: string, name: string): ExchangeEntry | undefined {
@@ -430,7 +484,8 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker {
     return this.model.bindings(vhost, filter);
   }
 
-  declareExchange(declaration: ExchangeDeclaration): Promise<ExchangeEntry> {
+  async declareExchange(declaration: ExchangeDeclaration): Promise<ExchangeEntry> {
+    if (declaration.type === 'x-delayed-message' && !declaration.passive) await this.holder.prepare();
     return this.model.declareExchange(declaration);
   }
 

@@ -22,6 +22,7 @@
  *   transactionPrepare   producer id i64, epoch u16, durable u8                                           reply: done | error
  *   transactionComplete  producer id i64, epoch u16, commit u8                                            reply: done | error
  *   transactionBarrier   nothing                                                                          reply: done | error
+ *   directReply     address length u16, address, length of the properties u32, then as body properties and body of a message
  *   admin           JSON of an AdminRequest (`adminJson`)                                                reply: JSON | error
  * reply     status u8, then
  *   done            nothing
@@ -33,6 +34,7 @@
  */
 import type { ByteReader } from '../base/byte-reader.js';
 import type { ByteWriter } from '../base/byte-writer.js';
+import type { DelayRequest } from './delay/requests.js';
 import { BrokerError, type BrokerErrorCode } from './errors.js';
 import { MAX_PEER_ERROR_BYTES } from './limits.js';
 import type { CommittedOffset, RecordView } from './ports.js';
@@ -56,6 +58,7 @@ export const Op = {
   transactionComplete: 15,
   transactionBarrier: 16,
   consumerActive: 17,
+  directReply: 18,
 } as const;
 
 /** Flags of a consume request. */
@@ -78,7 +81,8 @@ export type AdminRequest =
       readonly group: string;
       readonly offset: CommittedOffset;
     }
-  | { readonly kind: 'fetch-offset'; readonly logId: number; readonly group: string };
+  | { readonly kind: 'fetch-offset'; readonly logId: number; readonly group: string }
+  | DelayRequest;
 
 /**
  * JSON for the way between shards. The text that clients keep beside an offset goes as base64: it may hold anything, and escapes would make it up

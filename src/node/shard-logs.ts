@@ -9,6 +9,7 @@ import {
   type MetadataStep,
 } from '../broker/catalog.js';
 import { PartitionCompanion } from '../broker/companion.js';
+import { isHeldTopic } from '../broker/delay/internal-topic.js';
 import { BrokerError } from '../broker/errors.js';
 import type { LogFiles } from '../broker/log-views.js';
 import { OwnedPartition } from '../broker/owned-partition.js';
@@ -226,8 +227,10 @@ export class ShardLogs {
   private addPartition({ topic, entry, companion }: OwnedEntry, log: OwnerLog, files: LogFiles): void {
     const { logId, slot } = entry;
     const partition = new OwnedPartition(entry, log, companion, topic.settings, new PushReader(files, logId, slot));
+    if (isHeldTopic(topic)) this.broker.delays.open(partition, files);
     this.broker.owner.add(partition);
-    if (companion.cursor !== undefined) this.broker.rules.attach(partition, topic, new PushReader(files, logId, slot));
+    if (companion.cursor !== undefined && !isHeldTopic(topic))
+      this.broker.rules.attach(partition, topic, new PushReader(files, logId, slot));
   }
 
   /** A crash may have come between the declaration of a queue on an old log and the first change of its cursor. */

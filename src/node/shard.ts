@@ -216,6 +216,8 @@ class Shard {
   }
 
   private listen({ door, port, sharePort }: ToShard & { kind: 'listen' }): void {
+    // Every shard has recovered by now.
+    this.broker.delays.start();
     // The shutdown waits for all of them.
     const opening = this.doors.open(door, port, sharePort).then(
       (bound) => this.port.postMessage({ kind: 'listening', port: bound }),
