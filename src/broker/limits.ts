@@ -54,3 +54,7 @@ export const MAX_CONSUMERS_PER_PARTITION = 100_000;
 export const MAX_UNACKNOWLEDGED = 8_000_000;
 /** Message ids that one partition remembers against duplicates: the oldest go first, even if their time has not passed. About 60 MB. */
 export const MAX_REMEMBERED_IDS = 1_048_576;
+/** Replies that may wait for room on the way to another shard, in bytes; beyond it they are lost. */
+export const MAX_WAITING_REPLY_BYTES = 64 * 1024 * 1024;
+/** Replies of up to this size are put together in memory that is kept. */
+export const KEPT_REPLY_BYTES = 16 * 1024;

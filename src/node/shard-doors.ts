@@ -63,7 +63,10 @@ export class ShardDoors {
         password: config.defaultPass,
         allowRemote: config.allowAnonymous,
       }),
+      transactions: broker.transactions,
+      replies: broker.replies,
     });
+    broker.replies.receiver = (address, properties, body) => this.amqp.deliverReply(address, properties, body);
   }
 
   /** Connections on all doors. */
