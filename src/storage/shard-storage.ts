@@ -17,6 +17,7 @@ import type { OwnerLog } from './owner-log.js';
 import { PartitionLog } from './partition-log.js';
 import { journalsDirectory, logDirectory, logsDirectory } from './paths.js';
 import type { LogDescription, LogProgress, PartitionProgress } from './ports.js';
+import { runLimited } from './run-limited.js';
 import type { Segment } from './segment.js';
 import { TurnBuffers } from './turn-buffers.js';
 
@@ -83,6 +84,7 @@ export class ShardStorage {
   private turn: PartitionLog[] = [];
   private isFlushing = false;
   private isMaintaining = false;
+  private wasClean = true;
 
   private constructor(options: ShardStorageOptions, limits: StorageLimits, journal: Journal) {
     this.options = options;
@@ -149,6 +151,7 @@ export class ShardStorage {
       recoveries.set(log.logId, new LogRecovery(this, log));
     }
     const found = this.replay(journalIds, recoveries);
+    this.wasClean = found.wasClean;
     const reports = [...recoveries.values()].map((recovery) => {
       const report = recovery.finish(found.wasPowerLost, found.wasClean, (producerId, epoch) =>
         this.decisions.rely(producerId, epoch),
@@ -169,6 +172,7 @@ export class ShardStorage {
   async checkpointRecovered(): Promise<boolean> {
     const changed = [...this.logs.values()].filter((log) => log.needsCheckpoint);
     if (this.decisions.size > 0) await this.syncDecisions();
+    if (!this.wasClean) await this.syncCheckpoints([...this.logs.values()].filter((log) => !log.needsCheckpoint));
     await Promise.all(
       changed.map((log) => this.checkpoints.request(log).catch((error: StorageError) => log.goOffline(error))),
     );
@@ -181,6 +185,14 @@ export class ShardStorage {
     // What other shards' logs rely on is in their journals, and in the old ones until all are through.
     if (isWritten) this.decisions.forgetAll();
     return isWritten;
+  }
+
+  /** The process before may have died just before the name of a checkpoint was safe: the journals must not go before it is. */
+  private syncCheckpoints(logs: readonly PartitionLog[]): Promise<void> {
+    return runLimited(
+      logs.map((log) => () => this.syncDirectories(log)),
+      this.limits.parallelSyncs,
+    );
   }
 
   /** What recovery has relied on must be durable before what follows from it. */
