@@ -4,9 +4,9 @@
  * for each message.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.js';
+import { crc32c } from '../base/crc32c.js';
 import { DecodeError } from '../base/errors.js';
 import { encodeUtf8 } from '../base/utf8.js';
-import { crc32c } from '../base/crc32c.js';
 import { MAX_REMEMBERED_IDS } from './limits.js';
 
 const VERSION = 1;

@@ -23,7 +23,7 @@ export function queueMayRefuse(topic: TopicEntry | undefined): boolean {
 /** What one shard has for the rules of its queues, and the way to the control thread. One per shard. */
 export class QueueRules {
   readonly due: DueTimes;
-  private readonly parts: EngineParts;
+  readonly parts: EngineParts;
   private readonly owner: PartitionOwner;
   private readonly deleteTopic: (topicId: number) => Promise<void>;
 

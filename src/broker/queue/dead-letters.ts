@@ -21,7 +21,13 @@ import { DEAD_LETTER_CONSUMER, type EngineHost, type EngineParts, type QueueIden
 const PERSISTENT = 2;
 const NOTHING = new Uint8Array(0);
 /** What goes over by itself, whatever the queue's strategy: nothing is lost for it. */
-const PASSING: ReadonlySet<BrokerErrorCode> = new Set(['log-offline', 'no-space', 'shutting-down', 'timeout', 'internal']);
+const PASSING: ReadonlySet<BrokerErrorCode> = new Set([
+  'log-offline',
+  'no-space',
+  'shutting-down',
+  'timeout',
+  'internal',
+]);
 
 /** A dead message that waits in the log for room on the way. */
 interface Waiting {

@@ -3,13 +3,7 @@
  * them (3.13 adds `x-last-death-*`, which are here, too).
  */
 import { encodeUtf8 } from '../../base/utf8.js';
-import {
-  decodeTable,
-  EMPTY_TABLE,
-  type FieldTable,
-  type FieldValue,
-  textOf,
-} from '../../record/amqp/field-table.js';
+import { decodeTable, EMPTY_TABLE, type FieldTable, type FieldValue, textOf } from '../../record/amqp/field-table.js';
 import { type BasicProperties, encodeProperties, headersOf, readProperties } from '../../record/amqp/properties.js';
 
 /** Why a message died. */

@@ -6,8 +6,18 @@ import { encodeTable, type FieldValue } from '../../record/amqp/field-table.js';
 import { type BasicProperties, encodeProperties } from '../../record/amqp/properties.js';
 import type { BrokerError } from '../errors.js';
 import { BrokerWorld } from '../fixtures/broker-world.js';
-import { DEFAULT_VHOST } from '../model.js';
-import type { ConsumeOptions, ConsumerHandle, PollHandle, PublishListener, QueueConsumer, RecordView, TopicEntry } from '../ports.js';
+import { DEFAULT_QUEUE_POLICY, DEFAULT_VHOST, type QueuePolicy } from '../model.js';
+import type {
+  ConsumeOptions,
+  ConsumerHandle,
+  PollHandle,
+  PublishListener,
+  QueueConsumer,
+  RecordView,
+  TopicEntry,
+} from '../ports.js';
+import { PushReader } from '../push-reader.js';
+import { attachQueueEngine } from './attach.js';
 import type { QueueEngine } from './queue-engine.js';
 
 /** A delivery as a test looks at it. */
@@ -93,6 +103,22 @@ export class QueueWorld implements PublishListener {
   engine(queue: TopicEntry): QueueEngine {
     // Every queue that QueueWorld declares was given one.
     return this.broker.owner.get(queue.partitions[0]!.logId)?.policies as QueueEngine;
+  }
+
+  /** Gives a queue with messages in it other rules, as a start does with what it finds. */
+  restart(queue: TopicEntry, changes: Partial<QueuePolicy>): QueueEngine {
+    const { owner, rules } = this.broker;
+    const { logId, slot } = queue.partitions[0]!;
+    return attachQueueEngine({
+      partition: owner.require(logId),
+      owner,
+      aside: new PushReader(this.world.files(), logId, slot),
+      identity: { vhost: DEFAULT_VHOST, queue: queue.name, partition: 0 },
+      policy: { ...DEFAULT_QUEUE_POLICY, ...changes },
+      autoDelete: false,
+      parts: rules.parts,
+      deleteQueue: () => Promise.resolve(),
+    });
   }
 
   ready(queue: TopicEntry): number {

@@ -1,8 +1,9 @@
 /**
  * What the rules of a queue ask about a message, read in place: nothing is decoded and nothing allocated but a view of its properties.
  */
-import { RESERVED_HEADER_NAME } from '../../record/message.js';
+
 import { EMPTY_PROPERTIES, expirationMsOf, priorityOf } from '../../record/amqp/properties.js';
+import { RESERVED_HEADER_NAME } from '../../record/message.js';
 import { RecordCursor } from '../../record/record-reader.js';
 
 const NAME_BYTES = RESERVED_HEADER_NAME.length;
@@ -67,7 +68,12 @@ export function visitBatch(batch: Uint8Array, visit: VisitRecord): void {
   cursor.open(batch, 0);
   while (cursor.next()) {
     const bodyBytes = Math.max(0, cursor.valueEnd - cursor.valueStart);
-    visit(cursor.offsetDelta, bodyBytes, propertiesAt(cursor.bytes, Math.max(cursor.valueStart, cursor.valueEnd), cursor.recordEnd), cursor);
+    visit(
+      cursor.offsetDelta,
+      bodyBytes,
+      propertiesAt(cursor.bytes, Math.max(cursor.valueStart, cursor.valueEnd), cursor.recordEnd),
+      cursor,
+    );
   }
 }
 

@@ -2,9 +2,10 @@
  * The rules of one partition of a queue: expiry, lengths, dead letters, delivery limit, priorities, duplicates, and when the queue ends by itself.
  * The partition (owned-partition.ts) asks it at every step; the parts that need room are made only for queues that want them.
  */
+
+import { messageIdOf } from '../../record/amqp/properties.js';
 import { batchRecordsCount } from '../../record/batch-header.js';
 import { RecordError } from '../../record/errors.js';
-import { messageIdOf } from '../../record/amqp/properties.js';
 import type { RecordCursor } from '../../record/record-reader.js';
 import { StorageError } from '../../storage/errors.js';
 import type { PartitionCompanion } from '../companion.js';
@@ -386,7 +387,8 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
     if (this.policy.overflow !== 'drop-head') return;
     while (this.isOverfull()) {
       const record = this.host.nextRecord();
-      if (record === undefined || !this.kill(record, 'maxlen')) return;
+      // Expired ones may have gone on the way, and that may be enough.
+      if (record === undefined || !this.isOverfull() || !this.kill(record, 'maxlen')) return;
     }
   }
 

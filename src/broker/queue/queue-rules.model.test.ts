@@ -79,7 +79,10 @@ class Napkin {
   }
 
   private tidy(): void {
-    if (!this.rules.refuses) while (this.isOver(this.waiting)) this.die(this.waiting.shift()!, 'maxlen');
+    while (!this.rules.refuses && this.isOver(this.waiting)) {
+      const head = this.waiting.shift()!;
+      this.die(head, head.expiresMs <= this.nowMs ? 'expired' : 'maxlen');
+    }
     for (let priority = 0; priority <= this.rules.maxPriority; priority++) this.expire(priority);
   }
 

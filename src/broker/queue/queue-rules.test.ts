@@ -247,7 +247,13 @@ describe('a delivery limit', () => {
 describe('priorities', () => {
   it('come highest first, and in order within one; higher ones than there are count as the highest', async () => {
     const queue = await world.declare('q', { 'x-max-priority': 5 });
-    const sent: [string, number][] = [['a1', 1], ['b5', 5], ['c0', 0], ['d9', 9], ['e1', 1]];
+    const sent: [string, number][] = [
+      ['a1', 1],
+      ['b5', 5],
+      ['c0', 0],
+      ['d9', 9],
+      ['e1', 1],
+    ];
     for (const [body, priority] of sent) world.send(queue, body, { priority });
     await world.world.rest();
     expect(bodies(await world.drain(queue))).toEqual(['b5', 'd9', 'a1', 'e1', 'c0']);
@@ -255,7 +261,12 @@ describe('priorities', () => {
 
   it('bring back what was given back in its old place', async () => {
     const queue = await world.declare('q', { 'x-max-priority': 5 });
-    for (const [body, priority] of [['a', 1], ['b', 3], ['c', 3]] as const) world.send(queue, body, { priority });
+    for (const [body, priority] of [
+      ['a', 1],
+      ['b', 3],
+      ['c', 3],
+    ] as const)
+      world.send(queue, body, { priority });
     await world.world.rest();
     const held = await world.get(queue, false);
     expect(held?.body).toBe('b');
@@ -361,5 +372,25 @@ describe('duplicates', () => {
     await world.publish(queue, 'late', { messageId: '1' });
     expect(bodies(await world.drain(queue))).toEqual(['a', 'b', 'without', 'without', 'late']);
     expect(world.engine(queue).counters.duplicates).toBe(1);
+  });
+});
+
+describe('what was there before the start', () => {
+  it('is read for its priorities and sizes, and delivered only then', async () => {
+    const queue = await world.declare('q');
+    const count = 100_000;
+    for (let index = 0; index < count; index++) world.send(queue, 'xx', { priority: index % 3 });
+    await world.world.rest();
+    const engine = world.restart(queue, { maxPriority: 5, maxLengthBytes: 2 * count });
+    await world.world.rest();
+    expect(world.ready(queue)).toBe(count);
+    const taker = await world.consume(queue, { automaticAck: true, credit: 2 * count });
+    expect(taker.taken).toHaveLength(count);
+    expect(taker.taken.slice(0, 3).map(({ offset }) => offset)).toEqual([2, 5, 8]);
+    expect(taker.taken.at(-1)?.offset).toBe(count - 1 - ((count - 1) % 3));
+    expect(engine.priorityBytes).toBeLessThan(50_000);
+    taker.handle?.cancel();
+    for (const body of ['a'.repeat(2 * count), 'b']) await world.publish(queue, body);
+    expect(bodies(await world.drain(queue))).toEqual(['b']);
   });
 });
