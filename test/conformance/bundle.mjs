@@ -36,8 +36,9 @@ export async function runBundled(entry, args, needsNode) {
   });
   try {
     const child = spawn(process.execPath, [outfile, ...args], { stdio: 'inherit', cwd: root });
-    // The child gets Ctrl-C too, and stops its brokers; this process waits for it.
+    // The child gets Ctrl-C from the terminal too, and stops its brokers; this process waits for it.
     process.on('SIGINT', () => undefined);
+    process.on('SIGTERM', () => child.kill('SIGTERM'));
     const [code] = await once(child, 'exit');
     return code ?? 1;
   } finally {

@@ -6,7 +6,7 @@ type Difference = Extract<Verdict, { kind: 'different' }>;
 
 /** Makes a differing sequence shorter and plainer as long as both brokers still differ. */
 export async function shrink(
-  comparer: Comparer,
+  comparer: Pick<Comparer, 'compare'>,
   sequence: Sequence,
   first: Difference,
 ): Promise<{ sequence: Sequence; difference: Difference }> {
@@ -29,12 +29,20 @@ export async function shrink(
     }
   }
   for (let index = 0; index < best.sequence.steps.length; index += 1) {
-    for (const plainer of plainerSteps(best.sequence.steps[index]!)) {
-      const { steps } = best.sequence;
-      await attempt([...steps.slice(0, index), plainer, ...steps.slice(index + 1)]);
-    }
+    // What made a step plainer is kept, and the plainer step tried further.
+    while (
+      await someOf(plainerSteps(best.sequence.steps[index]!), (plainer) =>
+        attempt(best.sequence.steps.with(index, plainer)),
+      )
+    ) {}
   }
   return best;
+}
+
+/** Tries one after another until one succeeds. */
+async function someOf<Item>(items: readonly Item[], attempt: (item: Item) => Promise<boolean>): Promise<boolean> {
+  for (const item of items) if (await attempt(item)) return true;
+  return false;
 }
 
 /** A word for the kind of difference: the first lines that differ, without their numbers. */

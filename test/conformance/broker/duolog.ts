@@ -23,6 +23,8 @@ export async function startDuolog(shards?: number): Promise<RunningBroker> {
   if (shards !== undefined) options.push('--shards', String(shards));
   const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'start', ...options], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own: an interrupt is for the program that started it, which stops it in good order.
+    detached: true,
   });
   const complaints: string[] = [];
   child.stderr.setEncoding('utf8').on('data', (text: string) => complaints.push(text.trim()));

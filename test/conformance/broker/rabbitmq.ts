@@ -27,6 +27,8 @@ export async function startRabbitMq(): Promise<RunningBroker> {
   await writeFile(join(folder, 'enabled_plugins'), '[].\n');
   const child = spawn(SERVER, [], {
     stdio: 'ignore',
+    // A group of its own: an interrupt is for the program that started it, which stops it in good order.
+    detached: true,
     env: {
       ...process.env,
       HOME: folder,

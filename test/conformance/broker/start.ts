@@ -11,9 +11,23 @@ export interface BrokerOptions {
 }
 
 /** Starts a broker on free ports of 127.0.0.1 with folders of its own, which are removed when it stops. */
-export function startBroker(name: BrokerName, options: BrokerOptions = {}): Promise<RunningBroker> {
-  if (options.runningPort !== undefined) return Promise.resolve(running(name, options.runningPort));
-  return name === 'rabbitmq' ? startRabbitMq() : startDuolog(options.shards);
+export async function startBroker(name: BrokerName, options: BrokerOptions = {}): Promise<RunningBroker> {
+  if (options.runningPort !== undefined) return running(name, options.runningPort);
+  const broker = name === 'rabbitmq' ? await startRabbitMq() : await startDuolog(options.shards);
+  if (started.length === 0) stopOnSignals();
+  started.push(broker);
+  return broker;
+}
+
+const started: RunningBroker[] = [];
+
+/** Whoever interrupts the program leaves no broker behind. */
+function stopOnSignals(): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      void Promise.allSettled(started.map((broker) => broker.stop())).then(() => process.exit(130));
+    });
+  }
 }
 
 function running(name: BrokerName, amqpPort: number): RunningBroker {
