@@ -15,6 +15,7 @@ import type { LogFiles } from '../broker/log-views.js';
 import { OwnedPartition } from '../broker/owned-partition.js';
 import type { PartitionEntry, StartAt, TopicSettings } from '../broker/ports.js';
 import { PushReader } from '../broker/push-reader.js';
+import { queueRetains } from '../broker/queue/attach.js';
 import type { ShardBroker } from '../broker/shard-broker.js';
 import type { OwnerLog } from '../storage/owner-log.js';
 import type { PartitionLog } from '../storage/partition-log.js';
@@ -272,6 +273,8 @@ export class ShardLogs {
 
 /** The part of a topic's settings that its logs follow. */
 export function logConfig(settings: TopicSettings): LogConfig {
-  const { segmentBytes, segmentMs, retentionMs, retentionBytes, lingerMs } = settings;
+  const { segmentBytes, segmentMs, retentionMs, retentionBytes } = settings;
+  // What a queue retains goes by age and size alone.
+  const lingerMs = queueRetains(settings) ? Number.MAX_SAFE_INTEGER : settings.lingerMs;
   return { segmentBytes, segmentMs, retentionMs, retentionBytes, lingerMs };
 }

@@ -4,7 +4,7 @@ import type { Clock, Timers } from '../../io/ports.js';
 import { DEFAULT_QUEUE_POLICY, DEFAULT_VHOST, type QueuePolicy } from '../model.js';
 import type { OwnedPartition } from '../owned-partition.js';
 import type { PartitionOwner } from '../partition-owner.js';
-import type { TopicEntry } from '../ports.js';
+import type { TopicEntry, TopicSettings } from '../ports.js';
 import type { PushReader } from '../push-reader.js';
 import { parseQueuePolicy } from '../queue-arguments.js';
 import { DueTimes } from './due-times.js';
@@ -18,6 +18,11 @@ export function queueMayRefuse(topic: TopicEntry | undefined): boolean {
   if (encoded === undefined || encoded.length === 0) return false;
   const { overflow, deduplicationMs } = parseQueuePolicy(encoded);
   return overflow !== 'drop-head' || deduplicationMs >= 0;
+}
+
+/** Whether acknowledged messages of a queue stay readable by offset, as long as its retention lets them. */
+export function queueRetains({ queue }: TopicSettings): boolean {
+  return queue !== undefined && queue.arguments.length > 0 && parseQueuePolicy(queue.arguments).retain;
 }
 
 /** What one shard has for the rules of its queues, and the way to the control thread. One per shard. */

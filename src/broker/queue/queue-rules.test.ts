@@ -3,6 +3,7 @@ import { textOf } from '../../record/amqp/field-table.js';
 import { readProperties } from '../../record/amqp/properties.js';
 import { SettleOutcome } from '../ports.js';
 import { QueueWorld, type Taken } from './fixtures.js';
+import { DEAD_LETTER_CREDIT } from './limits.js';
 
 let world: QueueWorld;
 beforeEach(async () => {
@@ -132,6 +133,16 @@ describe('dead letters', () => {
     expect(bodies(await world.drain(dead))).toEqual(['a']);
   });
 
+  it('are in flight in bounded number: the others stay where they are', async () => {
+    const queue = await world.declare('q', { ...DEAD, 'x-dead-letter-strategy': 'at-least-once', 'x-message-ttl': 50 });
+    for (let index = 0; index < 1000; index++) world.send(queue, `${index}`);
+    await world.wait(5000);
+    expect(world.unacknowledged(queue)).toBe(DEAD_LETTER_CREDIT);
+    expect(world.ready(queue)).toBe(1000 - DEAD_LETTER_CREDIT);
+    const taker = await world.consume(queue);
+    expect(taker.taken).toEqual([]);
+  });
+
   it('do not go round in circles by themselves', async () => {
     const queue = await world.declare('dead', { ...DEAD, 'x-message-ttl': 10 });
     await world.publish(queue, 'a');
@@ -196,6 +207,17 @@ describe('lengths', () => {
     await world.world.rest();
     // It came back to its old place, and there it is the oldest.
     expect(bodies(await world.drain(queue))).toEqual(['cccc', 'dddddd']);
+  });
+
+  it('take no more when enough has expired', async () => {
+    const queue = await world.declare('q', { 'x-max-length-bytes': 25 });
+    await world.publish(queue, 'first!');
+    await world.publish(queue, 'second', { expiration: '20' });
+    await world.wait(30);
+    for (const body of ['third body', 'fourth one']) await world.publish(queue, body);
+    expect(bodies(await world.drain(queue))).toEqual(['third body', 'fourth one']);
+    const { dropped } = world.engine(queue).counters;
+    expect([dropped.maxlen, dropped.expired]).toEqual([1, 1]);
   });
 
   it('refuse what is too much where that is wanted', async () => {
