@@ -90,7 +90,11 @@ class Run {
       const index = this.next;
       this.next += 1;
       if (profiles !== undefined && !profiles.includes(profileOf(seed, index))) continue;
-      await this.one(comparer, generate(seed, index), index);
+      try {
+        await this.one(comparer, generate(seed, index), index);
+      } catch (error) {
+        throw new Error(`sequence ${index} could not be run: ${String(error)}`, { cause: error });
+      }
       const done = this.next - start;
       if (done % 1000 === 0) process.stderr.write(`${done} sequences, ${JSON.stringify(this.counts)}\n`);
     }
@@ -144,8 +148,14 @@ async function compareBrokers(options: Options, reference: RunningBroker, candid
     await comparer.close();
   } else {
     const comparers = Array.from({ length: options.workers }, (_, worker) => new Comparer(endpoints, label(worker)));
-    await Promise.all(comparers.map((comparer) => run.worker(comparer)));
-    for (const comparer of comparers) await comparer.close();
+    try {
+      await Promise.all(comparers.map((comparer) => run.worker(comparer)));
+      for (const comparer of comparers) await comparer.close();
+    } catch (error) {
+      // A broker that has ended is the gravest difference: its last words say more than what its clients noticed.
+      process.stdout.write(`\nStopped: ${String(error)}\n${candidate.complaints().join('\n').slice(-5000)}\n`);
+      return false;
+    }
   }
   const seconds = (performance.now() - startMs) / 1000;
   const { same, different, unsteady, late, known } = run.counts;

@@ -55,7 +55,8 @@ class Generator {
 
   sequence(): Sequence {
     const { random, profile } = this;
-    const queues = profile === 'declarations' ? 1 : 1 + random.below(3);
+    const queues =
+      profile === 'declarations' ? 1 : profile === 'dead-letters' ? 2 + random.below(2) : 1 + random.below(3);
     for (let index = 0; index < queues; index += 1) this.declareQueue(QUEUES[index]);
     if (profile === 'routing' || random.chance(profile === 'dead-letters' || profile === 'expiring' ? 0.6 : 0.25))
       this.declareExchange();
@@ -63,6 +64,7 @@ class Generator {
     const length = 4 + random.below(profile === 'expiring' ? 8 : 12);
     for (let index = 0; index < length; index += 1) this.operation();
     if (profile === 'expiring') this.wait();
+    this.drain();
     return { look: profile === 'eager' ? 'end' : 'each', steps: this.steps };
   }
 
@@ -269,7 +271,7 @@ class Generator {
       [1, 2],
     ]);
     const multiple = random.chance(0.2);
-    const requeue = random.chance(0.45);
+    const requeue = random.chance(this.profile === 'dead-letters' ? 0.2 : 0.45);
     const step = random.weighted<Step>([
       [5, { channel, method: 'basic.ack', fields: { multiple }, delivery }],
       [4, { channel, method: 'basic.nack', fields: { multiple, requeue }, delivery }],
@@ -278,6 +280,16 @@ class Generator {
       [0.3, { channel, method: 'basic.nack', fields: { deliveryTag: 0, multiple: true, requeue } }],
     ]);
     this.add(step);
+  }
+
+  /** Shows what the queues hold in the end: what was never delivered would otherwise only be counted. */
+  private drain(): void {
+    const channel = this.modes.has(0) ? 1 : 0;
+    for (const queue of this.world.queues.keys()) {
+      const gets = 1 + this.random.below(3);
+      for (let get = 0; get < gets; get += 1)
+        this.add({ channel, method: 'basic.get', fields: { queue, noAck: true } });
+    }
   }
 
   private recover(): void {
