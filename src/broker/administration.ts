@@ -29,7 +29,9 @@ export function countPartition(owner: PartitionOwner, logId: number): QueueCount
   const partition = owner.require(logId);
   owner.finishWrites();
   partition.policies?.used();
-  return { ready: partition.cursor?.ready ?? 0, consumers: partition.consumerCount };
+  const { cursor, log } = partition;
+  // Without a cursor all that is there can be read.
+  return { ready: cursor?.ready ?? log.visibleEnd - log.logStart, consumers: partition.consumerCount };
 }
 
 /** Removes what waits in a queue's partition (deliveries stay with their consumers), durably. Returns how many messages. */

@@ -247,8 +247,8 @@ function known(values: readonly string[], given: string | undefined, otherwise: 
   return given !== undefined && values.includes(given) ? given : otherwise;
 }
 
-/** `7D` and the like in milliseconds. */
-function ageMs(age: string): number | undefined {
+/** `7D` and the like in milliseconds; undefined for what is no age. */
+export function ageMs(age: string): number | undefined {
   const match = /^(\d+)([YMDhms])$/.exec(age);
   const unit = AGE_UNITS_MS[match?.[2] ?? ''];
   const count = Number(match?.[1] ?? 0);

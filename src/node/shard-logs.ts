@@ -17,6 +17,7 @@ import type { PartitionEntry, StartAt, TopicSettings } from '../broker/ports.js'
 import { PushReader } from '../broker/push-reader.js';
 import { queueRetains } from '../broker/queue/attach.js';
 import type { ShardBroker } from '../broker/shard-broker.js';
+import { hasCursor } from '../broker/streams.js';
 import type { OwnerLog } from '../storage/owner-log.js';
 import type { PartitionLog } from '../storage/partition-log.js';
 import type { LogConfig, LogDescription } from '../storage/ports.js';
@@ -153,9 +154,10 @@ export class ShardLogs {
     this.broker.owner.finishWrites();
     for (const logId of logIds) {
       const partition = this.broker.owner.require(logId);
-      partition.companion.attachCursor();
+      if (hasCursor(topic.settings)) partition.companion.attachCursor();
       partition.settings = topic.settings;
       partition.log.config = logConfig(topic.settings);
+      if (!hasCursor(topic.settings)) continue;
       this.startCursorAt(this.requireLog(logId), partition.companion, topic.start, partition.slot);
       this.broker.rules.attach(partition, topic, new PushReader(this.files, logId, partition.slot));
       this.broker.owner.touch(partition);
@@ -208,7 +210,7 @@ export class ShardLogs {
   private ownedEntries(topic: CatalogTopic): OwnedEntry[] {
     return topic.partitions
       .filter(({ logId }) => this.broker.ownerShard(logId) === this.broker.shard)
-      .map((entry) => ({ topic, entry, companion: new PartitionCompanion(topic.settings.kind === 'queue') }));
+      .map((entry) => ({ topic, entry, companion: new PartitionCompanion(hasCursor(topic.settings)) }));
   }
 
   private describe({ topic, entry, companion }: OwnedEntry): LogDescription {

@@ -3,6 +3,7 @@ import { copyOf } from '../../base/copy.js';
 import { CodedError } from '../../base/errors.js';
 import { readU32 } from '../../base/integers.js';
 import { SettleOutcome } from '../../broker/ports.js';
+import { isStream } from '../../broker/streams.js';
 import { type Command, type ConsumeCommand, type QueueBindCommand, readCommand } from './commands.js';
 import { Confirms } from './confirms.js';
 import { Consumers } from './consumers.js';
@@ -488,7 +489,9 @@ export class Channel implements ChannelScope, ReplyConsumer {
     const method = Method.basicGet;
     const name = this.queueName(queue, method);
     checkAccess(this, 'read', 'queue', name, method);
-    this.polls.get(declarations.usableQueue(this, name, method), noAck);
+    const found = declarations.usableQueue(this, name, method);
+    if (isStream(found.settings)) throw declarations.notOfStreams('basic.get', name, this.session.vhost, method);
+    this.polls.get(found, noAck);
   }
 
   private recover(requeue: boolean, isAsync: boolean, method: MethodId): void {

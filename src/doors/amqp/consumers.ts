@@ -13,6 +13,8 @@ import { messageOf, withHeader } from './messages.js';
 import { Method } from './methods.js';
 import type { ChannelScope } from './scope.js';
 import type { DeliverySource } from './settlements.js';
+import { StreamConsumers } from './stream-consumers.js';
+import { readsByOffset } from './stream-terms.js';
 
 /** Holds the place of a handle until the broker has given one. */
 const NO_HANDLE: ConsumerHandle = { setPrefetch: () => {}, addCredit: () => {}, settle: () => {}, cancel: () => {} };
@@ -35,7 +37,7 @@ class Consumer implements QueueConsumer {
   private readonly owner: Consumers;
   private readonly scope: ChannelScope;
   private readonly tagBytes: Uint8Array;
-  private readonly queueType: string | undefined;
+  private readonly countsDeliveries: boolean;
   private readonly opened: () => void;
 
   constructor(owner: Consumers, scope: ChannelScope, queue: TopicEntry, setting: ConsumerSetting, opened: () => void) {
@@ -45,7 +47,7 @@ class Consumer implements QueueConsumer {
     this.tag = setting.tag;
     this.noAck = setting.noAck;
     this.prefetch = setting.prefetch;
-    this.queueType = setting.queueType;
+    this.countsDeliveries = setting.countsDeliveries;
     this.opened = opened;
     const text = encodeUtf8(setting.tag);
     this.tagBytes = new Uint8Array(1 + text.length);
@@ -76,8 +78,10 @@ class Consumer implements QueueConsumer {
     }
     const { scope } = this;
     const message = messageOf(record, this.queue.name);
-    if (this.queueType !== undefined)
-      message.properties = this.withQueueHeader(message.properties, record, deliveryCount);
+    if (this.countsDeliveries && deliveryCount > 0) {
+      const count = { type: 'int64', value: BigInt(deliveryCount) } as const;
+      message.properties = withHeader(message.properties, 'x-delivery-count', count);
+    }
     const tag = scope.takeTag();
     const writer = scope.outbox.open();
     writeDeliver(writer, scope.id, this.tagBytes, tag, redelivered, message.exchange, message.routingKey);
@@ -86,14 +90,6 @@ class Consumer implements QueueConsumer {
     this.slice.count(message.body.length);
     if (this.noAck) this.granted--;
     else scope.settlements.add(tag, this.source, partition, record.offset);
-  }
-
-  private withQueueHeader(properties: Uint8Array, record: RecordView, deliveryCount: number): Uint8Array {
-    if (this.queueType === 'stream') {
-      return withHeader(properties, 'x-stream-offset', { type: 'int64', value: BigInt(record.offset) });
-    }
-    if (deliveryCount === 0) return properties;
-    return withHeader(properties, 'x-delivery-count', { type: 'int64', value: BigInt(deliveryCount) });
   }
 
   flush(): void {
@@ -110,14 +106,15 @@ interface ConsumerSetting {
   readonly tag: string;
   readonly noAck: boolean;
   readonly prefetch: number;
-  /** `quorum` or `stream`: these add a header to deliveries. */
-  readonly queueType: string | undefined;
+  /** Deliveries say how often they came back, as those from quorum queues do. */
+  readonly countsDeliveries: boolean;
 }
 
 /** The consumers of one channel, and how many messages they may hold. */
 export class Consumers {
   private readonly scope: ChannelScope;
   private readonly byTag = new Map<string, Consumer>();
+  private readonly streams: StreamConsumers;
   /** What basic.qos said last for consumers to come. */
   private prefetch = 0;
   /** What basic.qos said for the whole channel; 0 = nothing. */
@@ -127,15 +124,16 @@ export class Consumers {
 
   constructor(scope: ChannelScope) {
     this.scope = scope;
+    this.streams = new StreamConsumers(scope, (tag) => this.notify(tag));
   }
 
   /** Number of consumers. */
   get size(): number {
-    return this.byTag.size;
+    return this.byTag.size + this.streams.size;
   }
 
   has(tag: string): boolean {
-    return this.byTag.has(tag);
+    return this.byTag.has(tag) || this.streams.has(tag);
   }
 
   /** basic.qos: per consumer for those to come, or for the whole channel at once, as RabbitMQ reads it. */
@@ -150,9 +148,14 @@ export class Consumers {
   /** basic.consume from a queue. `opened` writes the answer. @throws AmqpError. */
   consume(queue: TopicEntry, command: ConsumeCommand, tag: string, opened: () => void): void {
     const { scope } = this;
+    if (readsByOffset(queue, command)) {
+      const limits = { consumer: this.prefetch, channel: this.channelPrefetch };
+      this.streams.consume(queue, command, tag, limits, opened);
+      return;
+    }
     const { broker } = scope.context.ports;
     const release = scope.hold();
-    const setting = { tag, noAck: command.noAck, prefetch: this.prefetch, queueType: queueTypeOf(queue) };
+    const setting = { tag, noAck: command.noAck, prefetch: this.prefetch, countsDeliveries: isQuorum(queue) };
     const consumer = new Consumer(this, scope, queue, setting, () => {
       scope.context.counters.consumers++;
       opened();
@@ -187,7 +190,10 @@ export class Consumers {
   /** basic.cancel. Unknown tags are no error. What the consumer holds can still be settled. */
   cancel(tag: string): void {
     const consumer = this.byTag.get(tag);
-    if (consumer === undefined) return;
+    if (consumer === undefined) {
+      this.streams.cancel(tag);
+      return;
+    }
     consumer.handle.cancel({ keepHeld: true });
     this.forget(consumer);
     consumer.state = 'cancelled';
@@ -251,6 +257,7 @@ export class Consumers {
 
   /** The peer has read everything, or limits have changed. */
   balanceAll(): void {
+    this.streams.wakeAll();
     if (this.channelPrefetch > 0) this.deal();
     else for (const consumer of this.byTag.values()) this.balance(consumer);
   }
@@ -289,6 +296,7 @@ export class Consumers {
   close(): void {
     if (this.dealTimer !== undefined) this.scope.context.ports.timers.clearTimeout(this.dealTimer);
     for (const consumer of [...this.byTag.values()]) this.forget(consumer);
+    this.streams.close();
   }
 }
 
@@ -296,9 +304,8 @@ function priorityOf(table: FieldTable): number {
   return integerOf(table.get('x-priority')) ?? 0;
 }
 
-function queueTypeOf(queue: TopicEntry): string | undefined {
+function isQuorum(queue: TopicEntry): boolean {
   const settings = queue.settings.queue;
-  if (settings === undefined || settings.arguments.length === 0) return undefined;
-  const type = textOf(decodeTable(settings.arguments).get('x-queue-type'));
-  return type === 'quorum' || type === 'stream' ? type : undefined;
+  if (settings === undefined || settings.arguments.length === 0) return false;
+  return textOf(decodeTable(settings.arguments).get('x-queue-type')) === 'quorum';
 }

@@ -1,6 +1,7 @@
 /** The methods of the classes exchange and queue: what RabbitMQ checks, in its words, and then the broker's change. */
 import type { ExchangeType } from '../../broker/model.js';
 import type { TopicEntry } from '../../broker/ports.js';
+import { isStream } from '../../broker/streams.js';
 import type {
   ExchangeBindCommand,
   ExchangeDeclareCommand,
@@ -209,8 +210,10 @@ export async function bindQueue(
 /** queue.purge. Returns how many messages went. @throws AmqpError; rejects with a BrokerError. */
 export async function purgeQueue(scope: ChannelScope, queue: string): Promise<number> {
   checkAccess(scope, 'read', 'queue', queue, Method.queuePurge);
-  usableQueue(scope, queue, Method.queuePurge);
-  return await scope.context.ports.broker.purge(queue, scope.session.vhost);
+  const found = usableQueue(scope, queue, Method.queuePurge);
+  const { vhost } = scope.session;
+  if (isStream(found.settings)) throw notOfStreams('queue.purge', queue, vhost, Method.queuePurge);
+  return await scope.context.ports.broker.purge(queue, vhost);
 }
 
 /** queue.delete. Returns how many messages went with it. @throws AmqpError; rejects with a BrokerError. */
@@ -220,7 +223,17 @@ export async function deleteQueue(scope: ChannelScope, command: QueueDeleteComma
   const name = cleanName(queue);
   checkAccess(scope, 'configure', 'queue', name, Method.queueDelete);
   if (broker.topic(name, vhost) === undefined) return 0;
-  usableQueue(scope, name, Method.queueDelete);
-  const { ifUnused, ifEmpty } = command;
+  const found = usableQueue(scope, name, Method.queueDelete);
+  // RabbitMQ deletes a stream whoever reads it and whatever it holds.
+  const { ifUnused, ifEmpty } = isStream(found.settings) ? { ifUnused: false, ifEmpty: false } : command;
   return await broker.deleteQueue(vhost, name, { ifUnused, ifEmpty, connection });
+}
+
+/** 540 with RabbitMQ's words, for what takes messages out of a queue. */
+export function notOfStreams(method: string, name: string, vhost: string, id: MethodId): AmqpError {
+  return new AmqpError(
+    'not-implemented',
+    `${method} not supported by stream queues ${resourceText('queue', name, vhost)}`,
+    id,
+  );
 }

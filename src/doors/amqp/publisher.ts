@@ -62,7 +62,10 @@ export class Publisher implements PublishListener {
     message.properties = facts.asksForReplies ? this.withReplyAddress(facts.bytes) : facts.bytes;
     message.body = content.body;
     message.persistent = facts.persistent;
-    if (this.transactions !== undefined) this.publishLater(this.transactions, content.mandatory);
+    // Replies are no part of a transaction, as in RabbitMQ.
+    const isReply = message.exchange === '' && isReplyAddress(message.routingKey);
+    if (isReply) this.reply(message, content.mandatory);
+    else if (this.transactions !== undefined) this.publishLater(this.transactions, content.mandatory);
     else this.publishNow(message, content.mandatory);
     message.body = EMPTY;
   }
@@ -110,10 +113,6 @@ export class Publisher implements PublishListener {
 
   private publishNow(message: RoutedMessage, mandatory: boolean): void {
     const { confirms } = this;
-    if (message.exchange === '' && isReplyAddress(message.routingKey)) {
-      this.reply(message, mandatory);
-      return;
-    }
     const outcomes = this.route(
       message,
       confirms === undefined ? 0 : confirms.next,

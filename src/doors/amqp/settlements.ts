@@ -22,6 +22,8 @@ export class DeliverySource {
   readonly index: number;
   /** Deliveries that are not settled. */
   unsettled = 0;
+  /** Its messages stay where they are: settling one makes room for another. */
+  readonly isStream: boolean;
   /** Gets no more deliveries; to be released with the last settlement. */
   isEnding = false;
   /** Called when settlements have been handed to the broker: there is room for more. */
@@ -30,8 +32,9 @@ export class DeliverySource {
   private partition = 0;
   private outcome: SettleOutcome = SettleOutcome.acknowledge;
 
-  constructor(handle: ConsumerHandle | PollHandle, index: number) {
+  constructor(handle: ConsumerHandle | PollHandle, index: number, isStream: boolean) {
     this.handle = handle;
+    this.isStream = isStream;
     this.index = index;
   }
 
@@ -81,9 +84,9 @@ export class Settlements {
   }
 
   /** Opens a source of deliveries. */
-  open(handle: ConsumerHandle | PollHandle): DeliverySource {
+  open(handle: ConsumerHandle | PollHandle, isStream = false): DeliverySource {
     const index = this.free.pop() ?? this.sources.length;
-    const source = new DeliverySource(handle, index);
+    const source = new DeliverySource(handle, index, isStream);
     this.sources[index] = source;
     return source;
   }

@@ -85,7 +85,7 @@ export class Transactions {
     const list: TransactionSettle[] = [];
     for (const { delivery, outcome } of settles) {
       const source = settlements.source(delivery.source);
-      if (source === undefined) continue;
+      if (source === undefined || source.isStream) continue;
       list.push({ handle: source.handle, partition: delivery.partition, offsets: [delivery.offset], outcome });
     }
     return { vhost: session.vhost, publishes, settles: list };
