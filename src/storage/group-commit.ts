@@ -226,8 +226,11 @@ export class GroupCommit {
     const isMany = dirty.length > directSyncSegments;
     const copyMaxBytes = isMany ? journalCopyMaxBytes : Math.min(smallCopyMaxBytes, journalCopyMaxBytes);
     const syncs: (() => Promise<void>)[] = [];
+    let uncopied: PartitionLog | undefined;
     for (const { log, segment } of dirty) {
-      if (this.copy(log, segment, copyMaxBytes)) continue;
+      // Recovery takes what lies before a copy for synced: nothing behind a segment that is still to be synced is copied.
+      if (log !== uncopied && this.copy(log, segment, copyMaxBytes)) continue;
+      uncopied = log;
       segment.safeBytes = segment.sizeBytes;
       syncs.push(() => host.syncSegment(log, segment));
     }
