@@ -9,7 +9,6 @@ import type { OwnedPartition } from '../owned-partition.js';
 import type { PartitionOwner } from '../partition-owner.js';
 import { PushReader } from '../push-reader.js';
 import { DelayLog } from './delay-log.js';
-import { NEAR_ENTRIES_MAX } from './limits.js';
 import type { MessageHolder } from './message-holder.js';
 import type { DelayHost, DelayParts } from './parts.js';
 
@@ -23,7 +22,7 @@ export interface DelaysParts {
   /** See DelayParts. */
   readonly canFire: () => boolean;
   readonly fire: DelayParts['fire'];
-  readonly nearEntriesMax?: number;
+  readonly nearEntriesMax: number;
 }
 
 /** See the top of this file. */
@@ -35,7 +34,7 @@ export class Delays implements CatalogListener {
   private isStarted = false;
 
   constructor(parts: DelaysParts) {
-    const { owner, catalog, clock, timers, fire, canFire, nearEntriesMax = NEAR_ENTRIES_MAX } = parts;
+    const { owner, catalog, clock, timers, fire, canFire, nearEntriesMax } = parts;
     this.holder = parts.holder;
     this.owner = owner;
     this.logParts = {

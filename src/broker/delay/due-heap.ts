@@ -85,7 +85,7 @@ export class DueHeap {
     assert(this.count > 0, 'An empty heap has no first entry');
     const last = --this.count;
     if (last > 0) this.sink(0, last);
-    else this.resize(0);
+    this.shrink();
   }
 
   /** Keeps the entries that `isKept` says, whose place it gets. */
@@ -144,6 +144,7 @@ export class DueHeap {
     if (kept === this.count) return;
     this.count = kept;
     for (let index = (kept >>> 1) - 1; index >= 0; index--) this.sink(index, index);
+    this.shrink();
   }
 
   private copy(from: number, to: number): void {
@@ -193,6 +194,14 @@ export class DueHeap {
     const { times, offsets } = this;
     const difference = times[left]! - times[right]!;
     return difference < 0 || (difference === 0 && offsets[left]! < offsets[right]!);
+  }
+
+  /** Gives back what a heap that was much larger has left over. */
+  private shrink(): void {
+    const { count } = this;
+    const entries = this.times.length;
+    if (count === 0) this.resize(0);
+    else if (entries > INITIAL_ENTRIES && count < entries / 8) this.resize(Math.ceil(entries / 4));
   }
 
   private resize(entries: number): void {

@@ -1,0 +1,242 @@
+import { describe, expect, test } from 'vitest';
+import { Prng } from '../../base/prng.js';
+import { encodeUtf8 } from '../../base/utf8.js';
+import { readEnvelope } from '../../record/amqp/envelope.js';
+import type { FieldValue } from '../../record/amqp/field-table.js';
+import { type BasicProperties, encodeProperties, readProperties } from '../../record/amqp/properties.js';
+import type { BrokerError } from '../errors.js';
+import { DEFAULT_VHOST, INTERNAL_VHOST, type RoutedMessage } from '../model.js';
+import type { PublishListener, TopicEntry } from '../ports.js';
+import { DelayWorld } from './fixtures/delay-world.js';
+import { DELAY_MS_MAX } from './limits.js';
+
+class Outcomes implements PublishListener {
+  readonly confirmed: number[] = [];
+  readonly failed: { token: number; error: BrokerError }[] = [];
+
+  published(token: number): void {
+    this.confirmed.push(token);
+  }
+
+  publishFailed(token: number, error: BrokerError): void {
+    this.failed.push({ token, error });
+  }
+}
+
+function delayed(delay: FieldValue | number | undefined, more: BasicProperties = {}): Uint8Array {
+  if (delay === undefined) return encodeProperties(more);
+  const value = typeof delay === 'number' ? ({ type: 'int32', value: delay } as const) : delay;
+  return encodeProperties({ ...more, headers: new Map([['x-delay', value], ...(more.headers ?? [])]) });
+}
+
+function message(
+  exchange: string,
+  routingKey: string,
+  body: string,
+  properties: Uint8Array,
+  more: Partial<RoutedMessage> = {},
+): RoutedMessage {
+  return { exchange, routingKey, properties, body: encodeUtf8(body), persistent: true, ...more };
+}
+
+async function worldWith(shards = 2): Promise<{ world: DelayWorld; queue: TopicEntry; outcomes: Outcomes }> {
+  const world = await DelayWorld.start(shards);
+  const queue = await world.queue('q');
+  await world.exchange('later', ['q']);
+  return { world, queue, outcomes: new Outcomes() };
+}
+
+function bodies(world: DelayWorld, queue: TopicEntry): string[] {
+  return world.messages(queue).map(({ body }) => body);
+}
+
+describe('delayed messages', () => {
+  test('the first ones wait until their log has been made, and fire by time, not by order of publish', async () => {
+    const { world, queue, outcomes } = await worldWith();
+    const publish = (body: string, delay: number): number =>
+      world.broker.publishRouted(DEFAULT_VHOST, message('later', 'q', body, delayed(delay)), delay, outcomes);
+    expect(publish('late', 2000)).toBe(1);
+    expect(publish('early', 1000)).toBe(1);
+    expect(publish('soon', 0)).toBe(1);
+    await world.rest();
+    expect(outcomes.confirmed.sort((a, b) => a - b)).toEqual([0, 1000, 2000]);
+    expect(bodies(world, queue)).toEqual(['soon']);
+    expect(await world.settle(world.broker.delayedCounts(DEFAULT_VHOST, 'later'))).toEqual({
+      held: 2,
+      nextFireMs: world.messages(queue)[0]!.timestampMs + 1000,
+    });
+    await world.clock.advanceAsync(999);
+    expect(bodies(world, queue)).toEqual(['soon']);
+    await world.clock.advanceAsync(10);
+    await world.rest();
+    expect(bodies(world, queue)).toEqual(['soon', 'early']);
+    await world.clock.advanceAsync(1000);
+    await world.rest();
+    expect(bodies(world, queue)).toEqual(['soon', 'early', 'late']);
+    expect(world.held()).toBe(0);
+    expect(await world.settle(world.broker.delayedCounts(DEFAULT_VHOST))).toEqual({ held: 0, nextFireMs: -1 });
+    // Nobody sees the topic, or its virtual host.
+    expect([...world.broker.topics()].map(({ name }) => name)).toEqual(['q']);
+    expect(world.broker.hasVhost(INTERNAL_VHOST)).toBe(false);
+  });
+
+  test.each<[string, FieldValue | number | undefined, boolean]>([
+    ['int32', 500, true],
+    ['int64', { type: 'int64', value: 500n }, true],
+    ['text of a number', { type: 'longstr', value: encodeUtf8('500') }, true],
+    ['double', { type: 'double', value: 500.9 }, true],
+    ['the longest', { type: 'int64', value: BigInt(DELAY_MS_MAX) }, true],
+    ['beyond the longest', { type: 'int64', value: BigInt(DELAY_MS_MAX + 1) }, false],
+    ['negative', -500, false],
+    ['zero', 0, false],
+    ['absent', undefined, false],
+    ['text', { type: 'longstr', value: encodeUtf8('soon') }, false],
+    ['boolean', { type: 'boolean', value: true }, false],
+  ])('x-delay as %s', async (_name, delay, isHeld) => {
+    const { world, queue, outcomes } = await worldWith(1);
+    world.broker.publishRouted(DEFAULT_VHOST, message('later', 'q', 'm', delayed(delay)), 1, outcomes);
+    await world.rest();
+    expect(outcomes.confirmed).toEqual([1]);
+    expect(bodies(world, queue)).toEqual(isHeld ? [] : ['m']);
+    expect(world.held()).toBe(isHeld ? 1 : 0);
+  });
+
+  test('what fires carries what was published, with x-delay negated', async () => {
+    const { world, queue, outcomes } = await worldWith();
+    const headers = new Map<string, FieldValue>([['kept', { type: 'longstr', value: encodeUtf8('yes') }]]);
+    const properties = delayed(1500, { headers, messageId: 'id', contentType: 'text/plain', deliveryMode: 2 });
+    world.broker.publishRouted(DEFAULT_VHOST, message('later', 'q', 'm', properties), 1, outcomes);
+    await world.rest();
+    await world.clock.advanceAsync(1600);
+    await world.rest();
+    const [fired] = world.messages(queue);
+    const envelope = readEnvelope(fired!.headers)!;
+    expect(envelope).toMatchObject({ exchange: 'later', routingKey: 'q' });
+    const read = readProperties(envelope.properties);
+    expect(read).toMatchObject({ messageId: 'id', contentType: 'text/plain', deliveryMode: 2 });
+    expect(read.headers?.get('x-delay')).toEqual({ type: 'int32', value: -1500 });
+    expect(read.headers?.get('kept')).toEqual(headers.get('kept'));
+  });
+
+  test('a publisher may delay without an exchange that does, by time or by delay', async () => {
+    const { world, queue, outcomes } = await worldWith();
+    const plain = encodeProperties({});
+    const nowMs = world.clock.nowMs();
+    const publish = (body: string, more: Partial<RoutedMessage>): number =>
+      world.broker.publishRouted(DEFAULT_VHOST, message('', 'q', body, plain, more), 1, outcomes);
+    publish('b', { delayMs: 300 });
+    publish('a', { deliverAtMs: nowMs + 200 });
+    publish('now', { deliverAtMs: nowMs - 5 });
+    expect(() => publish('never', { delayMs: DELAY_MS_MAX + 1 })).toThrow('Cannot delay a message');
+    expect(() =>
+      world.broker.publishRouted(DEFAULT_VHOST, message('gone', 'q', 'x', plain, { delayMs: 5 }), 1, outcomes),
+    ).toThrow("no exchange 'gone'");
+    await world.rest();
+    expect(bodies(world, queue)).toEqual(['now']);
+    await world.clock.advanceAsync(400);
+    await world.rest();
+    expect(bodies(world, queue)).toEqual(['now', 'a', 'b']);
+  });
+
+  test('no message fires early when the clock is set back, and all that is due does when it is set forward', async () => {
+    const { world, queue, outcomes } = await worldWith(1);
+    world.broker.publishRouted(DEFAULT_VHOST, message('later', 'q', 'm', delayed(1000)), 1, outcomes);
+    await world.rest();
+    world.clock.jumpWall(-10_000);
+    await world.clock.advanceAsync(10_900);
+    await world.rest();
+    expect(bodies(world, queue)).toEqual([]);
+    await world.clock.advanceAsync(110);
+    await world.rest();
+    expect(bodies(world, queue)).toEqual(['m']);
+    world.broker.publishRouted(DEFAULT_VHOST, message('later', 'q', 'n', delayed(3_600_000)), 2, outcomes);
+    await world.rest();
+    world.clock.jumpWall(3_600_000);
+    await world.clock.advanceAsync(300);
+    await world.rest();
+    expect(bodies(world, queue)).toEqual(['m', 'n']);
+  });
+
+  test('cancel takes out what has the id, near and far in the index, durably', async () => {
+    const world = await DelayWorld.start(2, 16);
+    const queue = await world.queue('q');
+    await world.exchange('later', ['q']);
+    await world.exchange('other', ['q']);
+    const outcomes = new Outcomes();
+    const publish = (exchange: string, id: string, delay: number): void => {
+      const properties = delayed(delay, { messageId: id });
+      world.broker.publishRouted(
+        DEFAULT_VHOST,
+        message(exchange, 'q', `${exchange} ${id} ${delay}`, properties),
+        1,
+        outcomes,
+      );
+    };
+    for (let index = 0; index < 60; index++) publish('later', index % 20 === 3 ? 'wanted' : `id${index}`, 1000 + index);
+    publish('other', 'wanted', 1000);
+    await world.rest();
+    expect(await world.settle(world.broker.cancelDelayed(DEFAULT_VHOST, 'later', 'nobody'))).toBe(0);
+    expect(await world.settle(world.broker.cancelDelayed(DEFAULT_VHOST, 'later', 'wanted'))).toBe(3);
+    expect(await world.settle(world.broker.cancelDelayed(DEFAULT_VHOST, 'later', 'wanted'))).toBe(0);
+    expect((await world.settle(world.broker.delayedCounts(DEFAULT_VHOST, 'later'))).held).toBe(57);
+    await world.restart('power', new Prng(1), 3);
+    await world.clock.advanceAsync(3000);
+    await world.rest();
+    const fired = bodies(world, queue);
+    expect(fired).toHaveLength(58);
+    expect(fired.filter((body) => body.startsWith('later wanted'))).toEqual([]);
+  });
+
+  test('an exchange that is deleted takes what it holds along; one of the same name begins with nothing', async () => {
+    const world = await DelayWorld.start(2, 16);
+    const queue = await world.queue('q');
+    for (const name of ['later', 'other']) await world.exchange(name, ['q']);
+    const outcomes = new Outcomes();
+    const publish = (exchange: string, body: string, delay: number): void => {
+      world.broker.publishRouted(DEFAULT_VHOST, message(exchange, 'q', body, delayed(delay)), 1, outcomes);
+    };
+    for (let index = 0; index < 50; index++) publish('later', 'old', 1000 + index);
+    publish('other', 'kept', 1000);
+    await world.rest();
+    await world.deleteExchange('later');
+    await world.exchange('later', ['q']);
+    publish('later', 'new', 500);
+    await world.rest();
+    expect((await world.settle(world.broker.delayedCounts(DEFAULT_VHOST, 'later'))).held).toBe(1);
+    expect(world.held()).toBe(2);
+    await world.clock.advanceAsync(3000);
+    await world.rest();
+    expect(bodies(world, queue)).toEqual(['new', 'kept']);
+  });
+
+  test('what belongs to an exchange that is not there after a start is dropped', async () => {
+    const world = await DelayWorld.start(1);
+    const queue = await world.queue('q');
+    await world.exchange('passing', ['q'], { durable: false });
+    world.broker.publishRouted(DEFAULT_VHOST, message('passing', 'q', 'm', delayed(100)), 1, new Outcomes());
+    await world.rest();
+    await world.restart('kill', new Prng(1), 1);
+    await world.rest();
+    expect(world.held()).toBe(0);
+    await world.clock.advanceAsync(3000);
+    expect(bodies(world, queue)).toEqual([]);
+  });
+
+  test('a message that no queue wants when it fires is done with', async () => {
+    const { world, outcomes } = await worldWith(1);
+    world.broker.publishRouted(DEFAULT_VHOST, message('later', 'nobody', 'm', delayed(100)), 1, outcomes);
+    await world.rest();
+    expect(world.held()).toBe(1);
+    await world.clock.advanceAsync(300);
+    await world.rest();
+    expect(world.held()).toBe(0);
+  });
+
+  test('when the internal topic cannot be made, the publisher hears why', async () => {
+    const { world, outcomes } = await worldWith(1);
+    world.control.declare = () => Promise.reject(new Error('no room'));
+    world.broker.publishRouted(DEFAULT_VHOST, message('later', 'q', 'm', delayed(100)), 7, outcomes);
+    await world.rest();
+    expect(outcomes.failed).toMatchObject([{ token: 7, error: { message: expect.stringContaining('no room') } }]);
+  });
+});
