@@ -63,6 +63,8 @@ export class ShardStorage {
   isClosed = false;
   /** Why the whole shard stopped, if it did. */
   shardFailure: StorageError | undefined;
+  /** The last start ended without closing its journals, and without a loss of power. */
+  private wasKilled = false;
   private readonly options: ShardStorageOptions;
   private readonly logs = new Map<number, PartitionLog>();
   private readonly commit: GroupCommit;
@@ -140,6 +142,7 @@ export class ShardStorage {
       recoveries.set(log.logId, new LogRecovery(this, log));
     }
     const found = this.replay(journalIds, recoveries);
+    this.wasKilled = !found.wasClean && !found.wasPowerLost;
     const reports = [...recoveries.values()].map((recovery) => {
       const report = recovery.finish(found.wasPowerLost, found.wasClean);
       recovery.log.publish();
@@ -160,8 +163,27 @@ export class ShardStorage {
     await Promise.all(
       changed.map((log) => this.checkpoints.request(log).catch((error: StorageError) => log.goOffline(error))),
     );
+    const isKept = await this.keepCheckpoints(changed);
     for (const log of this.logs.values()) log.isRecovering = false;
-    return changed.every((log) => log.offline === undefined);
+    return isKept && changed.every((log) => log.offline === undefined);
+  }
+
+  /**
+   * Syncs the folders of the logs whose checkpoint is the one that was found. A process that was killed may have put it in place without the sync
+   * that follows: we see it, but power loss would bring the one before back, which needs the older journals. False when that could not be done.
+   */
+  private async keepCheckpoints(rewritten: readonly PartitionLog[]): Promise<boolean> {
+    if (!this.wasKilled) return true;
+    const kept = new Set(this.logs.values());
+    for (const log of rewritten) kept.delete(log);
+    const folders = [...kept].map((log) => log.directory);
+    const workers = Array.from({ length: this.limits.parallelSyncs }, async () => {
+      for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+        await this.disk.syncDirectoryAsync(folder);
+      }
+    });
+    const outcomes = await Promise.allSettled(workers);
+    return outcomes.every(({ status }) => status === 'fulfilled');
   }
 
   private replay(
