@@ -12,19 +12,19 @@ describe('memory trimmer', () => {
     const allocator: Allocator = { freedBytes: () => freed, trim: (done) => running.push(done) };
     const trimmer = new MemoryTrimmer(allocator, clock);
     trimmer.start();
-    clock.advance(60_000);
+    clock.advance(10_000);
     expect(running.length).toBe(0);
     freed = 40 * MIB;
-    clock.advance(30_000);
+    clock.advance(5_000);
     expect(running.length).toBe(1);
-    clock.advance(120_000);
+    clock.advance(20_000);
     expect(running.length).toBe(1);
     running[0]!();
-    clock.advance(30_000);
+    clock.advance(5_000);
     expect(running.length).toBe(2);
     trimmer.stop();
     running[1]!();
-    clock.advance(120_000);
+    clock.advance(20_000);
     expect(running.length).toBe(2);
   });
 

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import type { TimerHandle, Timers } from './ports.js';
 
 /** How often the allocator is asked, in milliseconds. */
-const INTERVAL_MS = 30_000;
+const INTERVAL_MS = 5_000;
 /** Freed bytes below which it is left alone: returning memory and taking it anew costs page faults. */
 const WORTH_BYTES = 32 * 1024 * 1024;
 

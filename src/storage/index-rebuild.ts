@@ -21,11 +21,20 @@ export function openIndex(segment: Segment, files: FileCache): IndexWriter {
   return writer;
 }
 
-/** Makes sure that a segment which gets no more batches has a whole index. @throws as `openIndex` */
-export function finishIndex(segment: Segment, files: FileCache): void {
+/** Brings the index of the segment that is written next up to its end. False when it could not be written. @throws as `openIndex` */
+export function writeIndex(segment: Segment, files: FileCache): boolean {
+  const writer = openIndex(segment, files);
+  writer.write();
+  return !writer.failed;
+}
+
+/** Makes sure that a segment which gets no more batches has a whole index. False when it could not be written. @throws as `openIndex` */
+export function finishIndex(segment: Segment, files: FileCache): boolean {
   const last = lastEntry(segment, files);
-  if (last?.position === segment.sizeBytes && last.records === segment.records) return;
-  openIndex(segment, files).finish();
+  if (last?.position === segment.sizeBytes && last.records === segment.records) return true;
+  const writer = openIndex(segment, files);
+  writer.finish();
+  return !writer.failed;
 }
 
 function lastEntry(segment: Segment, files: FileCache): IndexEntry | undefined {

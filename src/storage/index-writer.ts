@@ -45,6 +45,11 @@ export class IndexWriter {
     this.lastPosition = entry.position;
   }
 
+  /** It could not be written: what is in the file, if anything, may be about batches that were never there. */
+  get failed(): boolean {
+    return this.isGivenUp;
+  }
+
   /** Forgets entries at or beyond `position`: the batches were not written. */
   rollback(position: number): void {
     while (this.pending.length > 0 && this.pending[this.pending.length - 1]!.position >= position) this.pending.pop();
@@ -93,7 +98,7 @@ export class IndexWriter {
   }
 
   private start(file: DiskFile): void {
-    file.truncate(0);
+    cut(file, 0);
     file.write(encodeIndexHeader(this.segment.baseOffset), 0);
     this.entriesInFile = 0;
   }
@@ -110,7 +115,7 @@ export function resumeIndex(segment: Segment, files: FileCache, position: number
     const search = IndexSearch.open(file, segment.baseOffset, UNBOUNDED);
     const last = search?.findLast((entry) => entry.position <= position);
     if (search === undefined || last === undefined) return undefined;
-    file.truncate(INDEX_HEADER_BYTES + (last + 1) * INDEX_ENTRY_BYTES);
+    cut(file, INDEX_HEADER_BYTES + (last + 1) * INDEX_ENTRY_BYTES);
     const lastPosition = last < 0 ? 0 : (search.entry(last)?.position ?? 0);
     return new IndexWriter(segment, files, last + 1, lastPosition);
   } catch {
@@ -118,4 +123,14 @@ export function resumeIndex(segment: Segment, files: FileCache, position: number
   } finally {
     if (file !== undefined) files.release(file);
   }
+}
+
+/**
+ * Cuts entries off, for good: without a sync a power loss could bring them back, and readers take a file that is shorter than its index says for one
+ * that somebody has shortened.
+ */
+function cut(file: DiskFile, sizeBytes: number): void {
+  if (file.size() <= sizeBytes) return;
+  file.truncate(sizeBytes);
+  file.syncNow();
 }

@@ -4,7 +4,7 @@ import type { Disk, DiskFile } from '../io/ports.js';
 import * as batch from '../record/batch-header.js';
 import { type CheckpointImage, readCheckpoint } from './checkpoint.js';
 import { StorageError } from './errors.js';
-import { finishIndex, openIndex } from './index-rebuild.js';
+import { finishIndex, writeIndex } from './index-rebuild.js';
 import { RecordKind } from './journal/format.js';
 import type { JournalRecord } from './journal/reader.js';
 import { SCAN_CHUNK_BYTES } from './limits.js';
@@ -350,8 +350,10 @@ export class LogRecovery {
     try {
       const result = scanSegment(file, start, (bytes, at) => this.accept(segment, bytes, at));
       this.takeResult(segment, file, result);
-      if (nextBase === undefined || result.isTorn) openIndex(segment, host.files).write();
-      else finishIndex(segment, host.files);
+      const isClosed = nextBase !== undefined && !result.isTorn;
+      // Better none than one that knows batches which did not get through.
+      if (!(isClosed ? finishIndex(segment, host.files) : writeIndex(segment, host.files)))
+        this.unlink(segment.path('index'));
       return result;
     } finally {
       segment.drop(host.files);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Prng } from '../base/prng.js';
+import { completeSoon } from '../io/disk/simulated-completions.js';
 import { crashAndStart, simulatedHarness } from './fixtures/harness.js';
 
 describe('ShardStorage', () => {
@@ -36,6 +37,35 @@ describe('ShardStorage', () => {
     expect(harness.report.wasPowerLost).toBe(false);
     expect(harness.log(1)).toMatchObject({ nextOffset: 2, leaderEpoch: 1 });
     expect(harness.readAll(1).map(({ value }) => value)).toEqual(['a', 'b']);
+  });
+
+  it('keeps a checkpoint that a killed process had put in place without its last sync, also when the power fails next', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      let isStuck = false;
+      const harness = simulatedHarness({
+        scheduler: (complete, operation, path) => {
+          if (!isStuck || operation !== 'sync-directory' || !path.endsWith('/logs/1'))
+            completeSoon(complete, operation, path);
+        },
+      });
+      await harness.start([]);
+      harness.create(1);
+      harness.append(1, ['a']);
+      await harness.settle(harness.storage.close());
+      await harness.start();
+      harness.companion(1).record(harness.log(1), 0, 'settled');
+      await harness.commit();
+      isStuck = true;
+      void harness.storage.checkpoint(harness.log(1));
+      await harness.clock.settle();
+      expect(harness.disk.exists('/data/logs/1/checkpoint.tmp')).toBe(false);
+      harness.disk.killProcess();
+      isStuck = false;
+      await harness.start();
+      harness.disk.crash(new Prng(seed));
+      await harness.start();
+      expect(harness.companion(1).changes).toEqual([{ offset: 0, text: 'settled' }]);
+    }
   });
 
   it('goes on above the lease with a new epoch when the power failed', async () => {

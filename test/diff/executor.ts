@@ -103,6 +103,8 @@ export class Executor {
     this.learn(step, reply);
     if (reply.name === 'basic.get-ok' && fields['noAck'] !== true)
       channel.unacked.push(Number(reply.fields['deliveryTag']));
+    // RabbitMQ answers the counts of a declaration before messages that came earlier, as its queues rank that question higher.
+    if (look === 'end' && reply.name === 'queue.declare-ok') return reply.name;
     return shown(reply);
   }
 
