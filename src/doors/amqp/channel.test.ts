@@ -637,11 +637,11 @@ describe('consuming', () => {
     const harness = await Harness.open();
     const declare = method(1, 0x32_000a, u16(0), short('quorum'), u8(2), table({ 'x-queue-type': 'quorum' }));
     await harness.send(declare, publish(1, 'a', { key: 'quorum' }));
-    await harness.send(consume('quorum', 'q'), method(1, NACK, u64(1), u8(2)));
+    await harness.send(consume('quorum', 'q'));
+    await harness.send(method(1, NACK, u64(1), u8(2)));
     const headers = deliveries(harness.take()).map(({ properties }) => readProperties(properties).headers);
     expect(headers[0]?.get('x-delivery-count')).toBeUndefined();
     expect(headers[1]?.get('x-delivery-count')).toEqual({ type: 'int64', value: 1n });
-  });
   });
 });
 
