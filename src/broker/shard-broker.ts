@@ -10,7 +10,7 @@ import { Consumers } from './consumers.js';
 import type { ControlLink } from './control-link.js';
 import type { DelayedCounts } from './delay/delay-log.js';
 import { Delays } from './delay/delays.js';
-import { NEAR_ENTRIES_MAX } from './delay/limits.js';
+import { DELAY_LIMITS, type DelayLimits } from './delay/limits.js';
 import { MessageHolder } from './delay/message-holder.js';
 import { type DelayedMessages, sumOfCounts } from './delay/requests.js';
 import { DirectReplies } from './direct-replies.js';
@@ -62,8 +62,8 @@ export interface ShardBrokerOptions {
   readonly control: ControlLink;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** Entries that the index of a log of delayed messages may have; absent = NEAR_ENTRIES_MAX. */
-  readonly nearEntriesMax?: number;
+  /** Of delayed messages; absent = DELAY_LIMITS. */
+  readonly delayLimits?: DelayLimits;
 }
 
 /** See the top of this file. */
@@ -139,14 +139,23 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker, DelayedMe
     this.coordinator = this.openCoordinator(options, nowMs);
   }
 
-  private openDelays({ catalog, clock, timers, nearEntriesMax = NEAR_ENTRIES_MAX }: ShardBrokerOptions): Delays {
+  private openDelays({ catalog, clock, timers, delayLimits = DELAY_LIMITS }: ShardBrokerOptions): Delays {
     const fire = (...held: Parameters<RoutedPublisher['publishHeld']>): number => {
       const outcomes = this.routed.publishHeld(...held);
       if (outcomes > 0) this.turn.mark();
       return outcomes;
     };
     const { holder, owner } = this;
-    return new Delays({ catalog, holder, owner, clock, timers, fire, canFire: () => this.accepting, nearEntriesMax });
+    return new Delays({
+      catalog,
+      holder,
+      owner,
+      clock,
+      timers,
+      fire,
+      canFire: () => this.accepting,
+      limits: delayLimits,
+    });
   }
 
   private openRules({ control, clock, timers }: ShardBrokerOptions): QueueRules {

@@ -192,7 +192,7 @@ export class DelayIndex {
       this.filledOffset = this.heap.limitOffset;
     }
     if (this.isFilling) this.heap.lift();
-    this.scan = new HeldScan(this.host, (record) => this.visit(record));
+    this.scan = new HeldScan(this.host, this.parts.scannedPerTurn, (record) => this.visit(record));
   }
 
   private endScan(): void {

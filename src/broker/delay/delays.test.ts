@@ -158,7 +158,7 @@ describe('delayed messages', () => {
   });
 
   test('cancel takes out what has the id, near and far in the index, durably', async () => {
-    const world = await DelayWorld.start(2, 16);
+    const world = await DelayWorld.start(2, { nearEntriesMax: 16, scannedPerTurn: 7 });
     const queue = await world.queue('q');
     await world.exchange('later', ['q']);
     await world.exchange('other', ['q']);
@@ -188,7 +188,7 @@ describe('delayed messages', () => {
   });
 
   test('an exchange that is deleted takes what it holds along; one of the same name begins with nothing', async () => {
-    const world = await DelayWorld.start(2, 16);
+    const world = await DelayWorld.start(2, { nearEntriesMax: 16, scannedPerTurn: 7 });
     const queue = await world.queue('q');
     for (const name of ['later', 'other']) await world.exchange(name, ['q']);
     const outcomes = new Outcomes();

@@ -9,6 +9,7 @@ import type { OwnedPartition } from '../owned-partition.js';
 import type { PartitionOwner } from '../partition-owner.js';
 import { PushReader } from '../push-reader.js';
 import { DelayLog } from './delay-log.js';
+import type { DelayLimits } from './limits.js';
 import type { MessageHolder } from './message-holder.js';
 import type { DelayHost, DelayParts } from './parts.js';
 
@@ -22,7 +23,7 @@ export interface DelaysParts {
   /** See DelayParts. */
   readonly canFire: () => boolean;
   readonly fire: DelayParts['fire'];
-  readonly nearEntriesMax: number;
+  readonly limits: DelayLimits;
 }
 
 /** See the top of this file. */
@@ -34,13 +35,13 @@ export class Delays implements CatalogListener {
   private isStarted = false;
 
   constructor(parts: DelaysParts) {
-    const { owner, catalog, clock, timers, fire, canFire, nearEntriesMax } = parts;
+    const { owner, catalog, clock, timers, fire, canFire, limits } = parts;
     this.holder = parts.holder;
     this.owner = owner;
     this.logParts = {
       clock,
       timers,
-      nearEntriesMax,
+      ...limits,
       fire,
       exchangeExists: (vhost, exchange) =>
         exchange === '' ? catalog.hasVhost(vhost) : catalog.exchange(vhost, exchange) !== undefined,

@@ -1,7 +1,6 @@
 /** A walk along a log of held messages, a piece per turn, over what is not settled. */
 import { StorageError } from '../../storage/errors.js';
 import type { StoredRecord } from '../push-reader.js';
-import { SCANNED_PER_TURN } from './limits.js';
 import type { DelayHost } from './parts.js';
 
 /** `done`: all was seen. `more`: another piece follows. `wait`: the next message cannot be read yet. */
@@ -13,11 +12,13 @@ export class HeldScan {
   readonly end: number;
   private readonly host: DelayHost;
   private readonly visit: (record: StoredRecord) => void;
+  private readonly perTurn: number;
   private at: number;
 
-  /** From the cursor's floor to its end as they are now. */
-  constructor(host: DelayHost, visit: (record: StoredRecord) => void) {
+  /** From the cursor's floor to its end as they are now, `perTurn` messages in each piece. */
+  constructor(host: DelayHost, perTurn: number, visit: (record: StoredRecord) => void) {
     this.host = host;
+    this.perTurn = perTurn;
     this.visit = visit;
     this.at = host.cursor.floor;
     this.end = host.cursor.end;
@@ -26,7 +27,7 @@ export class HeldScan {
   /** The next piece. */
   advance(): ScanProgress {
     const readable = Math.min(this.end, this.host.visibleEnd);
-    for (let left = SCANNED_PER_TURN; left > 0 && this.at < readable; left--) {
+    for (let left = this.perTurn; left > 0 && this.at < readable; left--) {
       if (!this.step(readable)) return 'wait';
     }
     if (this.at < readable) return 'more';

@@ -13,10 +13,17 @@ export const MEDIAN_SAMPLE = 1023;
 export const FIRING_MAX = 2048;
 /** Bytes of bodies and properties of them. */
 export const FIRING_BYTES_MAX = 8 * 1024 * 1024;
+/** Limits that tests make small. */
+export interface DelayLimits {
+  readonly nearEntriesMax: number;
+  readonly scannedPerTurn: number;
+}
 /** How long one log may fire before other work gets its chance. */
 export const FIRING_SLICE_MS = 4;
 /** Messages of a scan in one turn: one to two milliseconds. */
 export const SCANNED_PER_TURN = 1000;
+/** The limits of a node. */
+export const DELAY_LIMITS: DelayLimits = { nearEntriesMax: NEAR_ENTRIES_MAX, scannedPerTurn: SCANNED_PER_TURN };
 /** The wall clock is looked at this often at least, since somebody may set it. */
 export const CLOCK_CHECK_MS = 250;
 /** When a message whose queue could not take it for now is tried again. */

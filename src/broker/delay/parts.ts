@@ -32,6 +32,8 @@ export interface DelayParts {
   readonly timers: Timers;
   /** Entries of the index, see NEAR_ENTRIES_MAX. */
   readonly nearEntriesMax: number;
+  /** See SCANNED_PER_TURN. */
+  readonly scannedPerTurn: number;
   exchangeExists(vhost: string, exchange: string): boolean;
   /** False while the way to the disk or to another shard is congested. */
   readonly canFire: boolean;
