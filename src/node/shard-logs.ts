@@ -18,6 +18,7 @@ import { PushReader } from '../broker/push-reader.js';
 import { queueRetains } from '../broker/queue/attach.js';
 import type { ShardBroker } from '../broker/shard-broker.js';
 import { hasCursor } from '../broker/streams.js';
+import { keepsRejected } from '../broker/transactions/rejected.js';
 import type { OwnerLog } from '../storage/owner-log.js';
 import type { PartitionLog } from '../storage/partition-log.js';
 import type { LogConfig, LogDescription } from '../storage/ports.js';
@@ -210,7 +211,13 @@ export class ShardLogs {
   private ownedEntries(topic: CatalogTopic): OwnedEntry[] {
     return topic.partitions
       .filter(({ logId }) => this.broker.ownerShard(logId) === this.broker.shard)
-      .map((entry) => ({ topic, entry, companion: new PartitionCompanion(hasCursor(topic.settings)) }));
+      .map((entry) => ({ topic, entry, companion: this.companionOf(topic) }));
+  }
+
+  private companionOf({ settings }: CatalogTopic): PartitionCompanion {
+    const companion = new PartitionCompanion(hasCursor(settings));
+    companion.keepsRejected = keepsRejected(settings);
+    return companion;
   }
 
   private describe({ topic, entry, companion }: OwnedEntry): LogDescription {
