@@ -15,6 +15,7 @@ const ERROR_LEVEL = 50;
 export class NodeProcess {
   readonly child: ChildProcess;
   port = 0;
+  amqpPort = 0;
   engine = '';
   /** Lines that say that something went wrong inside the node: errors in its log, and whatever it wrote to standard error. */
   readonly complaints: string[] = [];
@@ -89,9 +90,10 @@ export class NodeProcess {
 
   private readLine(line: string): void {
     // The node's own lines and the announcement of serve.mjs, one JSON object each.
-    const fields = JSON.parse(line) as { level?: number; serving?: number; engine?: string };
+    const fields = JSON.parse(line) as { level?: number; serving?: number; amqpPort?: number; engine?: string };
     if (fields.serving !== undefined) {
       this.port = fields.serving;
+      this.amqpPort = fields.amqpPort ?? 0;
       this.engine = fields.engine ?? '';
       this.announced();
     } else if ((fields.level ?? 0) >= ERROR_LEVEL || line.includes('BugError')) this.complaints.push(line);

@@ -1,4 +1,4 @@
-// `npm run fuzz -- ws --frames 1000000 [--seed N] [--job N] [--engine uws|ws] [--shards N] [--folder DIR]`: bundles the fuzzer, which is TypeScript,
+// `npm run fuzz -- ws|amqp --frames 1000000 [--seed N] [--job N] [--engine uws|ws] [--shards N] [--folder DIR]`: bundles the fuzzer, which is TypeScript,
 // and runs it against the node in dist/.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
@@ -11,9 +11,10 @@ const root = dirname(dirname(here));
 const bundle = join(root, '.cache/fuzz', `main-${process.pid}.mjs`);
 
 const [target, ...rest] = process.argv.slice(2);
-if (target !== 'ws') {
+const entries = { ws: 'main.ts', amqp: 'amqp/main.ts' };
+if (!Object.hasOwn(entries, target ?? '')) {
   console.error(
-    'Usage: npm run fuzz -- ws [--frames N] [--seed N] [--job N] [--engine uws|ws] [--shards N] [--folder DIR]',
+    'Usage: npm run fuzz -- ws|amqp [--frames N] [--seed N] [--job N] [--engine uws|ws] [--shards N] [--folder DIR]',
   );
   process.exit(2);
 }
@@ -24,7 +25,7 @@ if (process.env.DUOLOG_FUZZ_BUILT === undefined) {
 }
 mkdirSync(dirname(bundle), { recursive: true });
 await build({
-  entryPoints: [join(here, 'main.ts')],
+  entryPoints: [join(here, entries[target])],
   outfile: bundle,
   bundle: true,
   platform: 'node',

@@ -5,7 +5,9 @@ import { structuredLog } from '../../dist/node/log.js';
 
 const settings = JSON.parse(process.argv[2] ?? '{}');
 const node = await startNode(settings, { log: structuredLog('info') });
-process.stdout.write(`${JSON.stringify({ serving: node.port, engine: node.engine.engine })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ serving: node.port, amqpPort: node.amqpPort, engine: node.engine.engine })}\n`,
+);
 process.once('SIGTERM', async () => {
   await node.stop('Told to stop');
   process.exitCode = 0;
