@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TransactionModel } from './fixtures/transaction-model.js';
 
-const SEEDS = Number(process.env['DUOLOG_TRANSACTION_SEEDS'] ?? 100);
+const SEEDS = Number(process.env['DUOLOG_TRANSACTION_SEEDS'] ?? 30);
 const FIRST_SEED = Number(process.env['DUOLOG_TRANSACTION_FIRST_SEED'] ?? 1);
 
 describe('transactions, through power loss and kill', () => {
