@@ -2,7 +2,7 @@ import './configure.js';
 import type { duolog as types } from './gen/client.js';
 import { duolog } from './gen/client-wire.js';
 
-const { Deliver, Frame } = duolog.client.v1;
+const { Deliver, Frame, Properties, Routed } = duolog.client.v1;
 
 /** What the generated code of this form has of each message, whatever the shared declarations say. */
 type BinaryForms = {
@@ -34,8 +34,23 @@ export function decodeDeliver(bytes: Uint8Array): WireKind<'deliver'> {
   return Deliver.decode(bytes);
 }
 
+/** A Routed without anything around it, in bytes that nobody else holds. */
+export function encodeRouted(routed: types.client.v1.Routed.$Properties): Uint8Array {
+  return Routed.encode(routed).finish();
+}
+
+/** Reads a Routed without anything around it; byte fields are views. Throws as `decodeFrame` does. */
+export function decodeRouted(bytes: Uint8Array): types.client.v1.Routed.$Properties {
+  return Routed.decode(bytes);
+}
+
+/** Reads Properties without anything around them; byte fields are views. Throws as `decodeFrame` does. */
+export function decodeProperties(bytes: Uint8Array): types.client.v1.Properties.$Properties {
+  return Properties.decode(bytes);
+}
+
 /** The schema's enumerations. */
-export const { Durability, ErrorCode, ListKind, Outcome, SlowReader } = duolog.client.v1;
+export const { Durability, ErrorCode, ListKind, Outcome, Overflow, QueueType, SlowReader } = duolog.client.v1;
 /** What becomes of a delivery. */
 export type Outcome = types.client.v1.Outcome;
 /** How safe a message is. */

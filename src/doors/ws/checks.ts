@@ -1,5 +1,6 @@
 /** Rules for single values of a request, whichever form it came in. Each throws BrokerError `invalid-request` or `too-large`. */
 import { BrokerError } from '../../broker/errors.js';
+import { DEFAULT_VHOST, INTERNAL_VHOST } from '../../broker/model.js';
 import { DurabilityLevel, type PartitionPosition, type ProducerStamp, SettleOutcome } from '../../broker/ports.js';
 import type { duolog } from '../../proto/client.js';
 import type { StartPoint } from './commands.js';
@@ -20,12 +21,27 @@ const levels: readonly (DurabilityLevel | undefined)[] = [
 const outcomes: readonly SettleOutcome[] = [SettleOutcome.acknowledge, SettleOutcome.requeue, SettleOutcome.discard];
 
 /** The name of a topic or queue: there, and not too long. Which characters it may have is the broker's rule. */
-export function checkedName(name: string | null | undefined): string {
-  if (!name) throw invalidRequest('The request names no topic or queue');
+export function checkedName(name: string | null | undefined, what = 'topic or queue'): string {
+  if (!name) throw invalidRequest(`The request names no ${what}`);
   if (name.length > limits.MAX_NAME_BYTES) {
     throw new BrokerError('too-large', `A name has ${name.length} characters: the limit is ${limits.MAX_NAME_BYTES}`);
   }
   return name;
+}
+
+/** A virtual host: the default one when none is named. */
+export function checkedVhost(vhost: string | null | undefined): string {
+  const name = checkedLongText('The name of the virtual host', vhost, limits.MAX_SHORT_TEXT) || DEFAULT_VHOST;
+  if (name === INTERNAL_VHOST) throw new BrokerError('access-refused', `Nobody can enter virtual host "${name}"`);
+  return name;
+}
+
+/** A text of at most so many bytes; UTF-16 units are never more than those. The broker looks at the bytes themselves. */
+export function checkedLongText(what: string, text: string | null | undefined, limit: number): string {
+  if (text && text.length > limit) {
+    throw new BrokerError('too-large', `${what} has ${text.length} characters: the limit is ${limit}`);
+  }
+  return text ?? '';
 }
 
 /** A text of the client's own choice: a group, its own name. */
@@ -49,6 +65,12 @@ export function checkedGroup(group: string | null | undefined): string {
 export function checkedSubscription(subscription: number | null | undefined): number {
   if (!subscription) throw invalidRequest('The request names no subscription: numbers begin at 1');
   return subscription;
+}
+
+/** A consumer's priority: 32 bits with a sign. */
+export function checkedPriority(priority: number): number {
+  if (Math.abs(priority) <= limits.MAX_CONSUMER_PRIORITY) return priority;
+  throw invalidRequest(`The priority ${priority} does not fit into 32 bits`);
 }
 
 /** The level that a number stands for; undefined for 0, the topic's own. */

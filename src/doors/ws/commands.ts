@@ -1,4 +1,5 @@
 /** What a session can be asked, checked: the closed union that frames become, in whichever form they came. */
+import type { Binding, ExchangeDeclaration, QueueDeclaration } from '../../broker/model.js';
 import type {
   CommittedOffset,
   Declaration,
@@ -12,6 +13,9 @@ import type {
 
 /** Where a subscription starts; `committed` is where the group stopped. */
 export type StartPoint = StartAt | { readonly at: 'committed' };
+
+/** What a queue of the RabbitMQ model is declared with; the session adds who declares. */
+export type QueueModelSettings = Pick<QueueDeclaration, 'durable' | 'exclusive' | 'autoDelete' | 'arguments'>;
 
 /** The opening of a session. */
 export interface HelloCommand {
@@ -28,6 +32,7 @@ export interface HelloCommand {
 export interface PublishCommand {
   readonly kind: 'publish';
   readonly to: string;
+  readonly vhost: string;
   readonly partition: number | undefined;
   /** Views into the frame: valid only while it is handled. Empty when there is a batch. */
   readonly messages: readonly OutgoingMessage[];
@@ -38,13 +43,87 @@ export interface PublishCommand {
   readonly producer: ProducerStamp | undefined;
 }
 
+/** One message of a publish to an exchange. */
+export interface RoutedPart {
+  readonly routingKey: string;
+  /** A view into the frame: valid only while it is handled. */
+  readonly value: Uint8Array;
+  /** As AMQP encodes them. */
+  readonly properties: Uint8Array;
+  /** 0 = at once. */
+  readonly delayMs: number;
+  /** Milliseconds since 1970; 0 = at once. */
+  readonly deliverAtMs: number;
+}
+
+/** Has messages routed. */
+export interface PublishRoutedCommand {
+  readonly kind: 'publish-routed';
+  readonly exchange: string;
+  readonly vhost: string;
+  readonly persistent: boolean;
+  readonly mandatory: boolean;
+  readonly messages: readonly RoutedPart[];
+}
+
+/** Declares an exchange. */
+export interface DeclareExchangeCommand {
+  readonly kind: 'declare-exchange';
+  readonly declaration: ExchangeDeclaration;
+}
+
+/** Deletes an exchange. */
+export interface DeleteExchangeCommand {
+  readonly kind: 'delete-exchange';
+  readonly vhost: string;
+  readonly name: string;
+  readonly ifUnused: boolean;
+}
+
+/** Makes or ends a binding. */
+export interface BindCommand {
+  readonly kind: 'bind' | 'unbind';
+  readonly vhost: string;
+  readonly binding: Binding;
+}
+
+/** Lists exchanges. */
+export interface ListExchangesCommand {
+  readonly kind: 'list-exchanges';
+  readonly vhost: string;
+  readonly namePrefix: string;
+  readonly after: string;
+  readonly limit: number;
+}
+
+/** Lists bindings. */
+export interface ListBindingsCommand {
+  readonly kind: 'list-bindings';
+  readonly vhost: string;
+  readonly filter: { readonly source?: string; readonly destination?: string };
+  readonly skip: number;
+  readonly limit: number;
+}
+
+/** Asks a queue for one message. */
+export interface GetCommand {
+  readonly kind: 'get';
+  readonly subscription: number;
+  readonly from: string;
+  readonly vhost: string;
+  readonly automaticAck: boolean;
+}
+
 /** Pushes from a queue. */
 export interface SubscribeQueueCommand {
   readonly kind: 'subscribe-queue';
   readonly subscription: number;
   readonly from: string;
+  readonly vhost: string;
   readonly credit: number;
   readonly automaticAck: boolean;
+  readonly exclusive: boolean;
+  readonly priority: number;
 }
 
 /** Pushes from chosen offsets of a topic. */
@@ -52,6 +131,7 @@ export interface SubscribeTopicCommand {
   readonly kind: 'subscribe-topic';
   readonly subscription: number;
   readonly from: string;
+  readonly vhost: string;
   readonly credit: number;
   readonly starts: readonly PartitionPosition[];
   readonly start: StartPoint;
@@ -64,6 +144,7 @@ export interface SubscribeBroadcastCommand {
   readonly kind: 'subscribe-broadcast';
   readonly subscription: number;
   readonly from: string;
+  readonly vhost: string;
   readonly slow: 'skip' | 'close';
   readonly decoded: boolean;
 }
@@ -106,6 +187,7 @@ export interface SeekCommand {
 export interface FetchCommand {
   readonly kind: 'fetch';
   readonly from: string;
+  readonly vhost: string;
   readonly positions: readonly PartitionPosition[];
   readonly maxBytes: number;
   readonly maxWaitMs: number;
@@ -117,6 +199,7 @@ export interface FetchCommand {
 export interface ListOffsetsCommand {
   readonly kind: 'list-offsets';
   readonly from: string;
+  readonly vhost: string;
   /** Empty = all. */
   readonly partitions: readonly number[];
   readonly at: StartAt;
@@ -127,6 +210,7 @@ export interface CommitOffsetsCommand {
   readonly kind: 'commit-offsets';
   readonly group: string;
   readonly from: string;
+  readonly vhost: string;
   readonly offsets: readonly CommittedOffset[];
 }
 
@@ -135,6 +219,7 @@ export interface FetchOffsetsCommand {
   readonly kind: 'fetch-offsets';
   readonly group: string;
   readonly from: string;
+  readonly vhost: string;
   /** Empty = all. */
   readonly partitions: readonly number[];
 }
@@ -148,13 +233,25 @@ export interface InitProducerCommand {
 /** Declares a topic or queue. */
 export interface DeclareCommand {
   readonly kind: 'declare';
-  readonly declaration: Declaration;
+  readonly declaration: Declaration & { readonly vhost: string };
+  /** Of a queue of the RabbitMQ model. Its name may be empty: then the node chooses one. */
+  readonly model: QueueModelSettings | undefined;
 }
 
-/** Asks about, deletes or empties a topic or queue. */
+/** Asks about or empties a topic or queue. */
 export interface NameCommand {
-  readonly kind: 'describe' | 'delete' | 'purge';
+  readonly kind: 'describe' | 'purge';
   readonly name: string;
+  readonly vhost: string;
+}
+
+/** Deletes a topic or queue. */
+export interface DeleteCommand {
+  readonly kind: 'delete';
+  readonly name: string;
+  readonly vhost: string;
+  readonly ifUnused: boolean;
+  readonly ifEmpty: boolean;
 }
 
 /** Lists topics and queues. */
@@ -165,6 +262,7 @@ export interface ListCommand {
   readonly after: string;
   readonly limit: number;
   readonly withState: boolean;
+  readonly vhost: string;
 }
 
 /** Asks for an answer. */
@@ -197,6 +295,14 @@ export type Command =
   | InitProducerCommand
   | DeclareCommand
   | NameCommand
+  | DeleteCommand
+  | PublishRoutedCommand
+  | DeclareExchangeCommand
+  | DeleteExchangeCommand
+  | BindCommand
+  | ListExchangesCommand
+  | ListBindingsCommand
+  | GetCommand
   | ListCommand
   | PingCommand
   | StatusCommand;

@@ -1,4 +1,4 @@
-import type { Broker } from '../../broker/ports.js';
+import type { Broker, RoutingBroker } from '../../broker/ports.js';
 import type { Random, Timers } from '../../io/ports.js';
 import type { Authorizer } from './authorizer.js';
 import { BroadcastHub } from './broadcast-hub.js';
@@ -19,7 +19,7 @@ export type NodeStatusAnswer = WireKind<'nodeStatus'>;
 
 /** What the node gives its native door on one shard. */
 export interface DoorPorts {
-  readonly broker: Broker;
+  readonly broker: Broker & RoutingBroker;
   readonly timers: Timers;
   readonly random: Random;
   readonly limits: SessionLimits;

@@ -26,6 +26,14 @@ export const requestKinds = {
   purge: 18,
   ping: 19,
   status: 20,
+  publishRouted: 21,
+  declareExchange: 22,
+  deleteExchange: 23,
+  bind: 24,
+  unbind: 25,
+  listExchanges: 26,
+  listBindings: 27,
+  get: 28,
 } as const;
 
 /** The name of a request, as the protobuf JSON form spells it. */
@@ -37,7 +45,7 @@ for (const [kind, number] of Object.entries(requestKinds)) kindsByNumber.set(num
 /** Field numbers from here to `LAST_KIND` are what nodes send. */
 const FIRST_ANSWER_KIND = 40;
 /** The highest number that this version of the protocol gives to a kind. */
-const LAST_ANSWER_KIND = 57;
+const LAST_ANSWER_KIND = 60;
 const ID_TAG = wireTag(1, WIRE_VARINT);
 
 /** What `readEnvelope` fills in; one object serves a shard's whole life. */

@@ -41,7 +41,7 @@ export class Fetches {
 
   /** Starts a fetch; `finished` runs after its answer. @throws BrokerError `not-found` when there is nothing to read from. */
   start(id: number, command: FetchCommand, finished: () => void): void {
-    const topic = requiredTopic(this.broker, command.from);
+    const topic = requiredTopic(this.broker, command.from, command.vhost);
     for (const { partition } of command.positions) checkPartition(topic, partition);
     const fetch = { id, command, finished, cancel: undefined };
     this.open.add(fetch);

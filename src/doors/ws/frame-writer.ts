@@ -6,13 +6,16 @@
 import { ByteReader, type ByteWriter } from '../../base/bytes.js';
 import { uvarintSize, writeUvarint } from '../../base/varint.js';
 import type { RecordView } from '../../broker/ports.js';
+import { encodeRouted } from '../../proto/client-wire.js';
 import { type MessageSource, messageSize, numberFieldSize, writeMessage, writeNumberField } from './message-writer.js';
 import { WIRE_LENGTH, WIRE_VARINT, wireTag } from './wire.js';
+import { routedOf } from './wire-properties.js';
 
 /** Room for a frame's beginning: two-byte tags, five-byte lengths, and the numbers that stand before the repeated part. */
 const HEADROOM_BYTES = 64;
 /** The longest Delivery without its message, and a PartitionRecords' OffsetMessage without it. */
-const DELIVERY_OVERHEAD_BYTES = 48;
+const DELIVERY_OVERHEAD_BYTES = 56;
+const NO_ROUTED = new Uint8Array(0);
 
 const FRAME_CONFIRMS = wireTag(41, WIRE_LENGTH);
 const FRAME_DELIVER = wireTag(43, WIRE_LENGTH);
@@ -28,6 +31,7 @@ const CONFIRM_ID = wireTag(1, WIRE_VARINT);
 const CONFIRM_RANGES = wireTag(2, WIRE_LENGTH);
 const CONFIRM_REACHED = wireTag(3, WIRE_VARINT);
 const CONFIRM_DUPLICATE = wireTag(4, WIRE_VARINT);
+const CONFIRM_UNROUTABLE = wireTag(5, WIRE_LENGTH);
 const RANGE_PARTITION = wireTag(1, WIRE_VARINT);
 const RANGE_BASE = wireTag(2, WIRE_VARINT);
 const RANGE_COUNT = wireTag(3, WIRE_VARINT);
@@ -41,6 +45,7 @@ const DELIVERY_OFFSET = wireTag(3, WIRE_VARINT);
 const DELIVERY_REDELIVERED = wireTag(4, WIRE_VARINT);
 const DELIVERY_COUNT = wireTag(5, WIRE_VARINT);
 const DELIVERY_MESSAGE = wireTag(6, WIRE_LENGTH);
+const DELIVERY_ROUTED = wireTag(7, WIRE_LENGTH);
 const RECORDS_PARTITION = wireTag(1, WIRE_VARINT);
 const RECORDS_NEXT = wireTag(2, WIRE_VARINT);
 const RECORDS_BATCHES = wireTag(3, WIRE_LENGTH);
@@ -48,6 +53,7 @@ const RECORDS_MESSAGES = wireTag(4, WIRE_LENGTH);
 const OFFSET_MESSAGE_OFFSET = wireTag(1, WIRE_VARINT);
 const OFFSET_MESSAGE_MESSAGE = wireTag(2, WIRE_LENGTH);
 
+const NO_PLACES: readonly number[] = [];
 const countReader = new ByteReader(new Uint8Array(0));
 /** Filled from a RecordView for each delivery. */
 const source: MessageSource = {
@@ -79,8 +85,11 @@ export function addConfirm(
   ranges: readonly number[],
   reached: number,
   isDuplicate: boolean,
+  unroutable: readonly number[] = NO_PLACES,
 ): void {
+  const places = packedSize(unroutable);
   let size = numberFieldSize(id) + numberFieldSize(reached) + (isDuplicate ? 2 : 0);
+  if (places > 0) size += 1 + uvarintSize(places) + places;
   for (let index = 0; index < ranges.length; index += 3) {
     const range = rangeSize(ranges[index]!, ranges[index + 1]!, ranges[index + 2]!);
     size += 1 + uvarintSize(range) + range;
@@ -93,7 +102,20 @@ export function addConfirm(
     at = writeRange(bytes, at, ranges[index]!, ranges[index + 1]!, ranges[index + 2]!);
   }
   at = writeNumberField(bytes, at, CONFIRM_REACHED, reached);
-  writer.at = writeNumberField(bytes, at, CONFIRM_DUPLICATE, isDuplicate ? 1 : 0);
+  at = writeNumberField(bytes, at, CONFIRM_DUPLICATE, isDuplicate ? 1 : 0);
+  if (places > 0) {
+    bytes[at] = CONFIRM_UNROUTABLE;
+    at = writeUvarint(bytes, at + 1, places);
+    for (const place of unroutable) at = writeUvarint(bytes, at, place);
+  }
+  writer.at = at;
+}
+
+/** Size of numbers in protobuf's packed form, without tag and length. */
+function packedSize(numbers: readonly number[]): number {
+  let size = 0;
+  for (let index = 0; index < numbers.length; index++) size += uvarintSize(numbers[index]!);
+  return size;
 }
 
 function rangeSize(partition: number, baseOffset: number, count: number): number {
@@ -144,8 +166,12 @@ export function addDelivery(
   deliveryCount: number,
 ): void {
   fillSource(record);
+  const routed = source.headersCount === 0 ? undefined : routedOf(record.headers);
+  if (routed !== undefined) source.headersCount = 0;
+  const routedBytes = routed === undefined ? NO_ROUTED : encodeRouted(routed);
   const message = messageSize(source);
   const size =
+    (routed === undefined ? 0 : 1 + uvarintSize(routedBytes.length) + routedBytes.length) +
     numberFieldSize(tag) +
     numberFieldSize(partition) +
     numberFieldSize(record.offset) +
@@ -154,7 +180,7 @@ export function addDelivery(
     1 +
     uvarintSize(message) +
     message;
-  let at = writer.reserve(message + DELIVERY_OVERHEAD_BYTES);
+  let at = writer.reserve(message + routedBytes.length + DELIVERY_OVERHEAD_BYTES);
   const { bytes } = writer;
   bytes[at] = DELIVER_DELIVERIES;
   at = writeNumberField(bytes, writeUvarint(bytes, at + 1, size), DELIVERY_TAG, tag);
@@ -163,7 +189,14 @@ export function addDelivery(
   at = writeNumberField(bytes, at, DELIVERY_REDELIVERED, redelivered ? 1 : 0);
   at = writeNumberField(bytes, at, DELIVERY_COUNT, deliveryCount);
   bytes[at] = DELIVERY_MESSAGE;
-  writer.at = writeMessage(bytes, writeUvarint(bytes, at + 1, message), source);
+  at = writeMessage(bytes, writeUvarint(bytes, at + 1, message), source);
+  if (routed !== undefined) {
+    bytes[at] = DELIVERY_ROUTED;
+    at = writeUvarint(bytes, at + 1, routedBytes.length);
+    bytes.set(routedBytes, at);
+    at += routedBytes.length;
+  }
+  writer.at = at;
 }
 
 /** Puts the beginning of a Deliver frame before the deliveries that were added. The view is valid until the writer's next use. */

@@ -8,6 +8,7 @@ import { ProtocolError } from './errors.js';
 import { decodePublish, decodeSettle, NameMemory } from './hot-frames.js';
 import { MAX_CONTROL_FRAME_BYTES, type SessionLimits } from './limits.js';
 import { readRequest, requestOf } from './requests.js';
+import { decodePublishRouted } from './routed-frames.js';
 import { parseTextFrame } from './text-form.js';
 import type { WireAnswer, WireFrame, WireKind } from './wire-types.js';
 
@@ -36,6 +37,14 @@ const decoders: Decoders = {
   purge: messages.Purge,
   ping: messages.Ping,
   status: messages.Status,
+  publishRouted: messages.PublishRouted,
+  declareExchange: messages.DeclareExchange,
+  deleteExchange: messages.DeleteExchange,
+  bind: messages.Bind,
+  unbind: messages.Unbind,
+  listExchanges: messages.ListExchanges,
+  listBindings: messages.ListBindings,
+  get: messages.Get,
 };
 
 /** Reads incoming frames, first `open`, then `command`: what is asked can be wrong where the frame itself is not. */
@@ -76,7 +85,7 @@ export class FrameReader {
     this.text = undefined;
     readEnvelope(this.reader.reset(bytes), this.envelope);
     const { kind } = this.envelope;
-    if (kind !== 'publish' && bytes.length > MAX_CONTROL_FRAME_BYTES) {
+    if (kind !== 'publish' && kind !== 'publishRouted' && bytes.length > MAX_CONTROL_FRAME_BYTES) {
       throw tooBig(`A frame of kind ${kind ?? 'unknown'}`, bytes.length, MAX_CONTROL_FRAME_BYTES);
     }
   }
@@ -100,6 +109,7 @@ export class FrameReader {
     reader.at = envelope.start;
     reader.end = reader.bytes.length;
     if (kind === 'publish') return decodePublish(reader, envelope.end, this.names, this.limits.maxMessageBytes);
+    if (kind === 'publishRouted') return decodePublishRouted(reader, envelope.end, this.limits.maxMessageBytes);
     if (kind === 'settle') return decodeSettle(reader, envelope.end);
     return readRequest(kind, this.decodeControl(kind), this.limits);
   }

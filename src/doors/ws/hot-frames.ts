@@ -10,7 +10,14 @@ import type { OutgoingMessage, ProducerStamp } from '../../broker/ports.js';
 import { MAX_TIMESTAMP_MS } from '../../record/limits.js';
 import { RESERVED_HEADER_NAME } from '../../record/message.js';
 import { reservedHeader } from './batches.js';
-import { checkedName, checkedOutcome, checkedProducer, checkedRanges, durabilityLevel } from './checks.js';
+import {
+  checkedName,
+  checkedOutcome,
+  checkedProducer,
+  checkedRanges,
+  checkedVhost,
+  durabilityLevel,
+} from './checks.js';
 import type { PublishCommand, SettleCommand } from './commands.js';
 import { invalidRequest } from './errors.js';
 import * as limits from './limits.js';
@@ -32,6 +39,7 @@ const PUBLISH_MESSAGES = wireTag(3, WIRE_LENGTH);
 const PUBLISH_BATCH = wireTag(4, WIRE_LENGTH);
 const PUBLISH_DURABILITY = wireTag(5, WIRE_VARINT);
 const PUBLISH_PRODUCER = wireTag(6, WIRE_LENGTH);
+const PUBLISH_VHOST = wireTag(7, WIRE_LENGTH);
 const MESSAGE_KEY = wireTag(1, WIRE_LENGTH);
 const MESSAGE_VALUE = wireTag(2, WIRE_LENGTH);
 const MESSAGE_HEADERS = wireTag(3, WIRE_LENGTH);
@@ -98,6 +106,7 @@ export function decodePublish(
   reader.end = end;
   // A field that comes again replaces what it was before: only the last one is made into anything, however many millions there are.
   let toAt = -1;
+  let vhostAt = -1;
   let partition: number | undefined;
   let messages: OutgoingMessage[] | undefined;
   let batchAt = -1;
@@ -111,6 +120,7 @@ export function decodePublish(
       if (messages.length === limits.MAX_MESSAGES_PER_PUBLISH) throw tooMany('messages', messages.length);
       messages.push(decodeMessage(reader, headers, maxMessageBytes));
     } else if (tag === PUBLISH_TO) toAt = passField(reader);
+    else if (tag === PUBLISH_VHOST) vhostAt = passField(reader);
     else if (tag === PUBLISH_BATCH) batchAt = passField(reader);
     else if (tag === PUBLISH_PARTITION) partition = reader.uvarint();
     else if (tag === PUBLISH_DURABILITY) durability = reader.uvarint();
@@ -118,12 +128,14 @@ export function decodePublish(
     else skipField(reader, tag);
   }
   const to = toAt < 0 ? '' : names.read(backTo(reader, toAt));
+  const vhost = vhostAt < 0 ? '' : stringField(backTo(reader, vhostAt));
   const batch = batchAt < 0 ? undefined : bytesField(backTo(reader, batchAt));
   reader.at = end;
   reader.end = frameEnd;
   return {
     kind: 'publish',
     to: checkedName(to),
+    vhost: checkedVhost(vhost),
     partition,
     messages: messages ?? NO_MESSAGES,
     batch: batch?.length === 0 ? undefined : batch,

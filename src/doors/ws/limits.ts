@@ -40,6 +40,22 @@ export const MAX_HEADERS_PER_MESSAGE = 1_000;
 export const MAX_HEADERS_PER_PUBLISH = 100_000;
 /** Longest name of a topic or queue, in bytes: file systems and Kafka's clients know no longer ones. */
 export const MAX_NAME_BYTES = 249;
+/** Longest text of AMQP, in bytes: a routing key, a property, the name of an exchange or virtual host. */
+export const MAX_SHORT_TEXT = 255;
+/** Highest priority of a message. */
+export const MAX_PRIORITY = 255;
+/** Lowest and highest priority of a consumer: 32 bits. */
+export const MAX_CONSUMER_PRIORITY = 0x7fff_ffff;
+/** Properties of one message as they come, in bytes: this bounds the objects that decoding them can make. */
+export const MAX_PROPERTIES_BYTES = 256 * 1024;
+/** Arguments of a declaration or binding in AMQP's encoding, in bytes: they are metadata, which every shard keeps. */
+export const MAX_ARGUMENTS_BYTES = 64 * 1024;
+/** How deep the tables of headers and arguments may nest; what AMQP's own decoders take, less the table around them. */
+export const MAX_VALUE_DEPTH = 30;
+/** Gets of one session's poll that may wait for their answer. */
+export const MAX_WAITING_GETS = 64;
+/** Length of the random part of a queue's name that the node chooses, in bytes. */
+export const QUEUE_NAME_BYTES = 16;
 /** Longest name of a group or of a client, in bytes. */
 export const MAX_LABEL_BYTES = 1024;
 /** Longest metadata of a committed offset, in bytes. */

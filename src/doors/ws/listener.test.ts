@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { realTimers } from '../../io/clock/real-clock.js';
+import { originCheck } from '../../io/ws/origin.js';
 import type { UpgradeRequest, WsSocket } from '../../io/ws/port.js';
 import { anonymousAuthorizer } from './authorizer.js';
 import { FakeBroker } from './fixtures/fake-broker.js';
 import { FakeSocket, utf8 } from './fixtures/harness.js';
 import { sessionLimits } from './limits.js';
 import { NativeDoor, serverLimits } from './listener.js';
-import { originCheck } from '../../io/ws/origin.js';
 
 function newDoor(): NativeDoor {
   return new NativeDoor({

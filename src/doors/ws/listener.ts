@@ -1,8 +1,8 @@
+import { originCheck } from '../../io/ws/origin.js';
 import type { UpgradeDecision, UpgradeRequest, WsRoute, WsSocket, WsSocketEvents } from '../../io/ws/port.js';
 import { DoorContext, type DoorPorts } from './context.js';
 import type { DoorCounters } from './counters.js';
 import { hardBacklogBytes, type SessionLimits } from './limits.js';
-import { originCheck } from '../../io/ws/origin.js';
 import { Session } from './session.js';
 
 /** Where the native protocol is served. */

@@ -1,4 +1,13 @@
+import { DEFAULT_VHOST } from '../../broker/model.js';
 import type { Command } from './commands.js';
+
+/** Waits for declarations of queues and exchanges, and for bindings: they change where a routed message goes. No topic is called so. */
+export const ROUTES_KEY = '#routes';
+
+/** The gate's key of a topic or queue. */
+export function topicKey(name: string, vhost: string): string {
+  return vhost === DEFAULT_VHOST ? name : `${vhost}\0${name}`;
+}
 
 /**
  * What a command depends on, in the order gate's terms: the topic or queue that it names, and the subscription (`#` and its number, which no
@@ -9,25 +18,36 @@ export function orderKeys(command: Command): readonly string[] {
     case 'subscribe-queue':
     case 'subscribe-topic':
     case 'subscribe-broadcast':
-      return [command.from, `#${command.subscription}`];
+      return [topicKey(command.from, command.vhost), `#${command.subscription}`];
     case 'unsubscribe':
     case 'credit':
     case 'settle':
     case 'seek':
       return [`#${command.subscription}`];
     case 'publish':
-      return [command.to];
+      return [topicKey(command.to, command.vhost)];
     case 'fetch':
     case 'list-offsets':
     case 'commit-offsets':
     case 'fetch-offsets':
-      return [command.from];
+      return [topicKey(command.from, command.vhost)];
     case 'declare':
-      return [command.declaration.name];
-    case 'describe':
+      return [topicKey(command.declaration.name, command.declaration.vhost), ROUTES_KEY];
     case 'delete':
+      return [topicKey(command.name, command.vhost), ROUTES_KEY];
+    case 'describe':
     case 'purge':
-      return [command.name];
+      return [topicKey(command.name, command.vhost)];
+    case 'get':
+      return [topicKey(command.from, command.vhost), `#${command.subscription}`];
+    case 'publish-routed':
+    case 'declare-exchange':
+    case 'delete-exchange':
+    case 'bind':
+    case 'unbind':
+    case 'list-exchanges':
+    case 'list-bindings':
+      return [ROUTES_KEY];
     default:
       return [];
   }

@@ -13,6 +13,10 @@ export interface PendingPublish {
   /** The lowest level reached by a range. */
   reached: number;
   isDuplicate: boolean;
+  /** Whether it went to an exchange. */
+  isRouted: boolean;
+  /** Places of mandatory messages that no queue wants. */
+  unroutable: number[];
   error: BrokerError | undefined;
   token: number;
 }
@@ -59,6 +63,8 @@ export class PublishWindow {
     pending.ranges.length = 0;
     pending.reached = 0;
     pending.isDuplicate = false;
+    pending.isRouted = false;
+    if (pending.unroutable.length > 0) pending.unroutable = [];
     pending.error = undefined;
     this.count++;
     this.bytes += frameBytes;
@@ -74,6 +80,8 @@ export class PublishWindow {
       ranges: [],
       reached: 0,
       isDuplicate: false,
+      isRouted: false,
+      unroutable: [],
       error: undefined,
       token: slot,
     });

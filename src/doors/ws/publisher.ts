@@ -1,24 +1,36 @@
 import type { ByteWriter } from '../../base/bytes.js';
 import { Deque } from '../../base/deque.js';
 import { BrokerError } from '../../broker/errors.js';
-import type { Broker, DurabilityLevel, PublishListener, TopicEntry } from '../../broker/ports.js';
+import type { RoutedMessage } from '../../broker/model.js';
+import {
+  type Broker,
+  DurabilityLevel,
+  type PublishListener,
+  type RoutingBroker,
+  type TopicEntry,
+} from '../../broker/ports.js';
 import { checkPublishedBatch } from './batches.js';
-import type { PublishCommand } from './commands.js';
+import type { PublishCommand, PublishRoutedCommand, RoutedPart } from './commands.js';
 import type { DoorCounters } from './counters.js';
 import { asBrokerError, invalidRequest, ProtocolError } from './errors.js';
 import { addConfirm, beginFrame, finishConfirms, frameContentBytes } from './frame-writer.js';
 import { DELIVER_FRAME_BYTES, type SessionLimits } from './limits.js';
 import type { Outbox } from './outbox.js';
 import { type PendingPublish, PublishWindow } from './publish-window.js';
+import { inVhost } from './topics.js';
 import type { WireConfirm } from './wire-types.js';
 import type { WriterPool } from './writer-pool.js';
 
 /** Confirms in one text frame. */
 const MAX_TEXT_CONFIRMS = 1000;
 
+/** Stands for the number of outcomes while it is being counted: more than there can be. */
+const OUTCOMES_UNKNOWN = 2 ** 40;
+const NO_BYTES = new Uint8Array(0);
+
 /** What a publisher needs from its surroundings. */
 export interface PublisherSetting {
-  readonly broker: Broker;
+  readonly broker: Broker & RoutingBroker;
   readonly limits: SessionLimits;
   readonly counters: DoorCounters;
   readonly writers: WriterPool;
@@ -36,6 +48,14 @@ export class Publisher implements PublishListener {
   private readonly outbox: Outbox;
   private readonly window: PublishWindow;
   private readonly outcomes = new Deque<PendingPublish>();
+  /** Filled anew for each message. */
+  private readonly routed: { -readonly [Name in keyof RoutedMessage]: RoutedMessage[Name] } = {
+    exchange: '',
+    routingKey: '',
+    properties: NO_BYTES,
+    body: NO_BYTES,
+    persistent: false,
+  };
 
   constructor(setting: PublisherSetting, outbox: Outbox) {
     this.setting = setting;
@@ -72,9 +92,10 @@ export class Publisher implements PublishListener {
   }
 
   /** Hands a publish to the broker; a rule that it breaks becomes its outcome. */
-  publish(pending: PendingPublish, command: PublishCommand): void {
+  publish(pending: PendingPublish, command: PublishCommand | PublishRoutedCommand): void {
     try {
-      this.hand(pending, command);
+      if (command.kind === 'publish') this.hand(pending, command);
+      else this.route(pending, command);
     } catch (thrown) {
       this.fail(pending, thrown);
     }
@@ -88,11 +109,11 @@ export class Publisher implements PublishListener {
 
   private hand(pending: PendingPublish, command: PublishCommand): void {
     const { broker, counters } = this.setting;
-    const topic = broker.topic(command.to);
+    const topic = broker.topic(command.to, command.vhost);
     if (topic === undefined) {
       throw new BrokerError(
         'not-found',
-        `Cannot publish to ${JSON.stringify(command.to)}: there is no such topic or queue`,
+        `Cannot publish to ${JSON.stringify(command.to)}${inVhost(command.vhost)}: there is no such topic or queue`,
       );
     }
     const { partition } = command;
@@ -133,6 +154,41 @@ export class Publisher implements PublishListener {
     this.setting.broker.publishBatch(topic, command.partition ?? 0, batch, level, pending.token, this);
   }
 
+  private route(pending: PendingPublish, command: PublishRoutedCommand): void {
+    const { messages } = command;
+    this.setting.counters.messagesIn += messages.length;
+    // An outcome may come before all messages are handed over: the sum is only known then.
+    pending.messagesLeft = OUTCOMES_UNKNOWN;
+    pending.isRouted = true;
+    let outcomes = 0;
+    for (let index = 0; index < messages.length; index++) {
+      const count = this.routeOne(pending, command, messages[index]!);
+      if (count === 0 && command.mandatory) pending.unroutable.push(index);
+      outcomes += count;
+      if (pending.error !== undefined) return;
+    }
+    pending.messagesLeft -= OUTCOMES_UNKNOWN - outcomes;
+    if (pending.messagesLeft > 0) return;
+    // What nobody wants is as safe as asked.
+    if (outcomes === 0) pending.reached = command.persistent ? DurabilityLevel.disk : DurabilityLevel.memory;
+    this.complete(pending);
+  }
+
+  private routeOne(pending: PendingPublish, command: PublishRoutedCommand, part: RoutedPart): number {
+    const { routed } = this;
+    routed.exchange = command.exchange;
+    routed.routingKey = part.routingKey;
+    routed.properties = part.properties;
+    routed.body = part.value;
+    routed.persistent = command.persistent;
+    routed.delayMs = part.delayMs;
+    if (part.deliverAtMs > 0) routed.deliverAtMs = part.deliverAtMs;
+    else delete routed.deliverAtMs;
+    const outcomes = this.setting.broker.publishRouted(command.vhost, routed, pending.token, this);
+    routed.body = NO_BYTES;
+    return outcomes;
+  }
+
   published(
     token: number,
     partition: number,
@@ -143,7 +199,8 @@ export class Publisher implements PublishListener {
   ): void {
     const pending = this.window.find(token);
     if (pending === undefined || pending.error !== undefined) return;
-    pending.ranges.push(partition, baseOffset, count);
+    // A message that several logs have stored has no one place.
+    if (!pending.isRouted) pending.ranges.push(partition, baseOffset, count);
     pending.reached = pending.reached === 0 ? reached : Math.min(pending.reached, reached);
     pending.isDuplicate ||= duplicate;
     pending.messagesLeft -= count;
@@ -182,7 +239,7 @@ export class Publisher implements PublishListener {
     const writer = this.setting.writers.take();
     beginFrame(writer);
     this.takeConfirms((pending) => {
-      addConfirm(writer, pending.id, pending.ranges, pending.reached, pending.isDuplicate);
+      addConfirm(writer, pending.id, pending.ranges, pending.reached, pending.isDuplicate, pending.unroutable);
       return frameContentBytes(writer) < DELIVER_FRAME_BYTES;
     });
     this.sendConfirms(writer);
@@ -202,7 +259,8 @@ export class Publisher implements PublishListener {
         const [partition = 0, baseOffset = 0, count = 0] = pending.ranges.slice(index, index + 3);
         ranges.push({ partition, baseOffset, count });
       }
-      confirms.push({ id: pending.id, ranges, reached: pending.reached, duplicate: pending.isDuplicate });
+      const { id, reached, isDuplicate: duplicate, unroutable } = pending;
+      confirms.push({ id, ranges, reached, duplicate, ...(unroutable.length === 0 ? {} : { unroutable }) });
       return confirms.length < MAX_TEXT_CONFIRMS;
     });
     if (confirms.length > 0) this.outbox.answer(0, { confirms: { confirms } });

@@ -1,44 +1,27 @@
 import type { ByteWriter } from '../../base/bytes.js';
-import { ByteReader } from '../../base/bytes.js';
 import { copyOf } from '../../base/copy.js';
 import { Deque } from '../../base/deque.js';
 import { DecodeError } from '../../base/errors.js';
 import { BrokerError } from '../../broker/errors.js';
-import type {
-  Broker,
-  ConsumerHandle,
-  QueueConsumer,
-  RecordView,
-  SettleOutcome,
-  TopicEntry,
-} from '../../broker/ports.js';
-import { RESERVED_HEADER_NAME } from '../../record/message.js';
+import type { Broker, ConsumerHandle, QueueConsumer, RecordView, TopicEntry } from '../../broker/ports.js';
 import { AutomaticCredit } from './automatic-credit.js';
 import type { CreditCommand, SettleCommand, SubscribeQueueCommand } from './commands.js';
+import { wireDelivery } from './deliveries.js';
 import { asBrokerError } from './errors.js';
 import { addDelivery, beginFrame, finishDeliver, frameContentBytes } from './frame-writer.js';
 import { DELIVER_FRAME_BYTES, MAX_TEXT_DELIVERIES } from './limits.js';
 import { notFor, type Subscription, type SubscriptionSetting } from './subscription.js';
-import { TagTable } from './tag-table.js';
-import type { WireMessage } from './wire-types.js';
+import { TaggedOffsets } from './tagged-offsets.js';
+import type { WireDelivery } from './wire-types.js';
 
 /** Bytes of text for each byte of a key or a value. */
 const BASE64_GROWTH = 4 / 3;
 /** About what the names of a delivery's fields and its numbers take in a text frame. */
 const TEXT_DELIVERY_BYTES = 128;
 
-interface TextDelivery {
-  readonly tag: number;
-  readonly partition: number;
-  readonly offset: number;
-  readonly redelivered: boolean;
-  readonly deliveryCount: number;
-  readonly message: WireMessage;
-}
-
 /** Deliveries of a text session, and how long their frame will be, in bytes. */
 interface TextFrame {
-  readonly deliveries: TextDelivery[];
+  readonly deliveries: WireDelivery[];
   sizeBytes: number;
 }
 
@@ -50,9 +33,11 @@ interface TextFrame {
 export class QueueSubscription implements Subscription, QueueConsumer {
   readonly number: number;
   private readonly setting: SubscriptionSetting;
+  private readonly command: SubscribeQueueCommand;
+  private readonly connection: string;
   /** With automatic acknowledgement only. */
   private readonly automatic: AutomaticCredit | undefined;
-  private readonly tags = new TagTable();
+  private readonly tags: TaggedOffsets;
   private handle: ConsumerHandle | undefined;
   private writer: ByteWriter | undefined;
   private text: TextFrame = { deliveries: [], sizeBytes: 0 };
@@ -64,9 +49,13 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   private prefetch: number;
   private nextAutomaticTag = 1;
 
-  constructor(setting: SubscriptionSetting, command: SubscribeQueueCommand) {
+  /** `connection`: who consumes; exclusive queues are for their owner only. */
+  constructor(setting: SubscriptionSetting, command: SubscribeQueueCommand, connection: string) {
     this.setting = setting;
     this.number = command.subscription;
+    this.tags = new TaggedOffsets(command.subscription);
+    this.command = command;
+    this.connection = connection;
     const { backlogMarkBytes } = setting.limits;
     this.automatic = command.automaticAck ? new AutomaticCredit(command.credit, backlogMarkBytes) : undefined;
     this.prefetch = command.credit;
@@ -76,7 +65,10 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   start(broker: Broker, queue: TopicEntry): void {
     const { automatic } = this;
     const credit = automatic === undefined ? this.prefetch : automatic.begin(queue.partitions.length);
-    this.handle = broker.consume(queue, { automaticAck: automatic !== undefined, credit }, this);
+    const { exclusive, priority } = this.command;
+    const { connection } = this;
+    const options = { automaticAck: automatic !== undefined, credit, exclusive, priority, connection };
+    this.handle = broker.consume(queue, options, this);
     // The broker may have delivered, or ended the consumer, before its handle was known here.
     if (this.isOver) this.handle.cancel();
     else if (this.isWithheld && automatic === undefined) this.handle.setPrefetch(0);
@@ -126,9 +118,8 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   ): void {
     const sizeBytes = Math.ceil(bytes * BASE64_GROWTH) + TEXT_DELIVERY_BYTES;
     if (this.text.sizeBytes > 0 && this.text.sizeBytes + sizeBytes > DELIVER_FRAME_BYTES) this.send();
-    const message = copiedMessage(record);
     const { text } = this;
-    text.deliveries.push({ tag, partition, offset: record.offset, redelivered, deliveryCount: count, message });
+    text.deliveries.push(wireDelivery(tag, partition, record, redelivered, count));
     text.sizeBytes += sizeBytes;
     if (text.sizeBytes >= DELIVER_FRAME_BYTES || text.deliveries.length >= MAX_TEXT_DELIVERIES) this.send();
   }
@@ -224,53 +215,7 @@ export class QueueSubscription implements Subscription, QueueConsumer {
 
   settle(command: SettleCommand, done: ((error?: BrokerError) => void) | undefined): void {
     if (this.automatic !== undefined) throw notFor('automatically acknowledging', 'settling', this.number);
-    const { ranges, upToTag } = command;
-    this.checkTags(ranges, upToTag);
-    const settled = new Map<number, number[]>();
-    const note = (partition: number, offset: number): void => {
-      const offsets = settled.get(partition);
-      if (offsets === undefined) settled.set(partition, [offset]);
-      else offsets.push(offset);
-    };
-    if (upToTag > 0) this.tags.take(1, upToTag, note);
-    for (let index = 0; index < ranges.length; index += 2) this.tags.take(ranges[index]!, ranges[index + 1]!, note);
-    this.settleAll(settled, command.outcome, done);
-  }
-
-  private checkTags(ranges: readonly number[], upToTag: number): void {
-    if (upToTag >= this.tags.next) throw this.unknownTags(upToTag, upToTag);
-    for (let index = 0; index < ranges.length; index += 2) {
-      const first = ranges[index]!;
-      const last = ranges[index + 1]!;
-      if (this.tags.count(first, last) !== last - first + 1) throw this.unknownTags(first, last);
-    }
-  }
-
-  private unknownTags(first: number, last: number): BrokerError {
-    const tags = first === last ? `Tag ${first}` : `One of the tags ${first} to ${last}`;
-    return new BrokerError(
-      'not-found',
-      `${tags} of subscription ${this.number} is not unsettled: nothing was settled by this request`,
-    );
-  }
-
-  private settleAll(
-    settled: ReadonlyMap<number, readonly number[]>,
-    outcome: SettleOutcome,
-    done: ((error?: BrokerError) => void) | undefined,
-  ): void {
-    if (done === undefined) {
-      for (const [partition, offsets] of settled) this.handle?.settle(partition, offsets, outcome);
-      return;
-    }
-    let left = settled.size;
-    let failure: BrokerError | undefined;
-    const settledOne = (error?: BrokerError): void => {
-      failure ??= error;
-      if (--left === 0) done(failure);
-    };
-    if (left === 0) done();
-    for (const [partition, offsets] of settled) this.handle?.settle(partition, offsets, outcome, settledOne);
+    this.tags.settle(command, this.handle, done);
   }
 
   seek(): void {
@@ -312,26 +257,4 @@ export class QueueSubscription implements Subscription, QueueConsumer {
     if (this.writer !== undefined) this.setting.writers.give(this.writer);
     this.writer = undefined;
   }
-}
-
-/** A message of its own for a text frame, which is encoded after the record's memory is gone. */
-function copiedMessage(record: RecordView): WireMessage {
-  const message: WireMessage = {};
-  if (record.key !== null) message.key = copyOf(record.key);
-  if (record.value !== null) message.value = copyOf(record.value);
-  if (record.timestampMs > 0) message.timestampMs = record.timestampMs;
-  if (record.headers.length > 1) message.headers = copiedHeaders(record.headers);
-  return message;
-}
-
-function copiedHeaders(encoded: Uint8Array): { name: string; value?: Uint8Array }[] {
-  const reader = new ByteReader(encoded);
-  const headers = [];
-  for (let left = reader.varint(); left > 0; left--) {
-    const name = reader.utf8(reader.varint());
-    const valueBytes = reader.varint();
-    const header = valueBytes < 0 ? { name } : { name, value: reader.copy(valueBytes) };
-    if (name !== RESERVED_HEADER_NAME) headers.push(header);
-  }
-  return headers;
 }

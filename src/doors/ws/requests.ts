@@ -1,12 +1,16 @@
 /** From the generated types to commands: one reader per kind of request, in the order of proto/client.proto. */
 import { BrokerError } from '../../broker/errors.js';
-import type { Declaration, OutgoingMessage, TopicSettings } from '../../broker/ports.js';
+import type { OutgoingMessage, TopicSettings } from '../../broker/ports.js';
 import * as check from './checks.js';
 import type * as commands from './commands.js';
+import type { DeclareCommand } from './commands.js';
 import type { RequestKind } from './envelope.js';
 import { invalidRequest } from './errors.js';
 import { checkContent, checkWeight } from './hot-frames.js';
 import * as limits from './limits.js';
+import { publishRouted } from './routed-frames.js';
+import * as routing from './routing-requests.js';
+import { queueModel } from './routing-requests.js';
 import type { WireFrame, WireKind, WireMessage } from './wire-types.js';
 
 function hello(request: WireKind<'hello'>): commands.HelloCommand {
@@ -42,6 +46,7 @@ function publish(request: WireKind<'publish'>, session: limits.SessionLimits): c
   return {
     kind: 'publish',
     to: check.checkedName(request.to),
+    vhost: check.checkedVhost(request.vhost),
     partition: request.partition ?? undefined,
     messages: messages.map((message) => outgoing(message, session)),
     batch: request.batch?.length ? request.batch : undefined,
@@ -59,16 +64,26 @@ function publish(request: WireKind<'publish'>, session: limits.SessionLimits): c
 function subscribe(request: WireKind<'subscribe'>, session: limits.SessionLimits): commands.Command {
   const subscription = check.checkedSubscription(request.subscription);
   const from = check.checkedName(request.from);
+  const vhost = check.checkedVhost(request.vhost);
   const { queue, topic, broadcast } = request;
   if (queue) {
-    const credit = check.checkMost('The credit', queue.credit ?? 0, session.maxCredit);
-    return { kind: 'subscribe-queue', subscription, from, credit, automaticAck: queue.automaticAck ?? false };
+    return {
+      kind: 'subscribe-queue',
+      subscription,
+      from,
+      vhost,
+      credit: check.checkMost('The credit', queue.credit ?? 0, session.maxCredit),
+      automaticAck: queue.automaticAck ?? false,
+      exclusive: queue.exclusive ?? false,
+      priority: check.checkedPriority(queue.priority ?? 0),
+    };
   }
   if (topic) {
     return {
       kind: 'subscribe-topic',
       subscription,
       from,
+      vhost,
       credit: check.checkMost('The credit', topic.credit ?? 0, session.maxCredit),
       starts: check.positions(topic.starts),
       start: check.startPoint(topic.start, { at: 'end' as const }),
@@ -84,7 +99,7 @@ function subscribe(request: WireKind<'subscribe'>, session: limits.SessionLimits
     );
   }
   const slow = broadcast.slow ? 'close' : 'skip';
-  return { kind: 'subscribe-broadcast', subscription, from, slow, decoded: broadcast.decoded ?? false };
+  return { kind: 'subscribe-broadcast', subscription, from, vhost, slow, decoded: broadcast.decoded ?? false };
 }
 
 function credit(request: WireKind<'credit'>, session: limits.SessionLimits): commands.CreditCommand {
@@ -120,6 +135,7 @@ function fetch(request: WireKind<'fetch'>, session: limits.SessionLimits): comma
   return {
     kind: 'fetch',
     from: check.checkedName(request.from),
+    vhost: check.checkedVhost(request.vhost),
     positions,
     maxBytes: check.checkMost('max_bytes', maxBytes, session.maxFetchBytes),
     maxWaitMs: check.checkMost('max_wait_ms', request.maxWaitMs ?? 0, limits.MAX_FETCH_WAIT_MS),
@@ -139,6 +155,7 @@ function listOffsets(request: WireKind<'listOffsets'>): commands.ListOffsetsComm
   return {
     kind: 'list-offsets',
     from: check.checkedName(request.from),
+    vhost: check.checkedVhost(request.vhost),
     partitions: partitionList(request.partitions),
     at,
   };
@@ -152,6 +169,7 @@ function commitOffsets(request: WireKind<'commitOffsets'>): commands.CommitOffse
     kind: 'commit-offsets',
     group: check.checkedGroup(request.group),
     from: check.checkedName(request.from),
+    vhost: check.checkedVhost(request.vhost),
     offsets: offsets.map((item) => {
       check.checkMost('The length of the metadata', item.metadata?.length ?? 0, limits.MAX_METADATA_BYTES);
       return {
@@ -169,6 +187,7 @@ function fetchOffsets(request: WireKind<'fetchOffsets'>): commands.FetchOffsetsC
     kind: 'fetch-offsets',
     group: check.checkedGroup(request.group),
     from: check.checkedName(request.from),
+    vhost: check.checkedVhost(request.vhost),
     partitions: partitionList(request.partitions),
   };
 }
@@ -183,15 +202,17 @@ function limitSetting<Key extends keyof TopicSettings>(
   return { [key]: value };
 }
 
-function declare(request: WireKind<'declare'>): commands.DeclareCommand {
+function declare(request: WireKind<'declare'>): DeclareCommand {
   const { topic, queue } = request;
   const settings = topic ?? queue;
   if (!settings) throw invalidRequest('The declaration has no settings: topic or queue');
   const level = check.durabilityLevel(settings.durability);
   const start = check.startPoint(queue?.start, { at: 'end' as const });
   if (start.at === 'committed') throw invalidRequest('A queue cannot start where a group committed');
-  const declaration: Declaration = {
-    name: check.checkedName(settings.name),
+  const model = queue?.model ? queueModel(queue.model) : undefined;
+  const declaration: DeclareCommand['declaration'] = {
+    name: model !== undefined && !settings.name ? '' : check.checkedName(settings.name),
+    vhost: check.checkedVhost(settings.vhost),
     partitions: check.checkMost('The number of partitions', settings.partitions ?? 0, limits.MAX_PARTITIONS_PER_TOPIC),
     settings: {
       kind: topic ? 'topic' : 'queue',
@@ -205,7 +226,7 @@ function declare(request: WireKind<'declare'>): commands.DeclareCommand {
     passive: request.passive ?? false,
     start,
   };
-  return { kind: 'declare', declaration };
+  return { kind: 'declare', declaration, model };
 }
 
 function list(request: WireKind<'list'>): commands.ListCommand {
@@ -219,6 +240,24 @@ function list(request: WireKind<'list'>): commands.ListCommand {
     after: request.after ?? '',
     limit: Math.min(request.limit || most, most),
     withState,
+    vhost: check.checkedVhost(request.vhost),
+  };
+}
+
+function named<Kind extends 'describe' | 'purge'>(
+  kind: Kind,
+  request: { readonly name?: string | null; readonly vhost?: string | null },
+): commands.NameCommand {
+  return { kind, name: check.checkedName(request.name), vhost: check.checkedVhost(request.vhost) };
+}
+
+function remove(request: WireKind<'delete'>): commands.DeleteCommand {
+  return {
+    kind: 'delete',
+    name: check.checkedName(request.name),
+    vhost: check.checkedVhost(request.vhost),
+    ifUnused: request.ifUnused ?? false,
+    ifEmpty: request.ifEmpty ?? false,
   };
 }
 
@@ -246,12 +285,20 @@ const readers: Readers = {
   fetchOffsets,
   initProducer: (request) => ({ kind: 'init-producer', producerId: request.producerId ?? 0 }),
   declare,
-  describe: (request) => ({ kind: 'describe', name: check.checkedName(request.name) }),
+  describe: (request) => named('describe', request),
   list,
-  delete: (request) => ({ kind: 'delete', name: check.checkedName(request.name) }),
-  purge: (request) => ({ kind: 'purge', name: check.checkedName(request.name) }),
+  delete: remove,
+  purge: (request) => named('purge', request),
   ping,
   status: () => ({ kind: 'status' }),
+  publishRouted,
+  declareExchange: routing.declareExchange,
+  deleteExchange: routing.deleteExchange,
+  bind: routing.bind,
+  unbind: routing.unbind,
+  listExchanges: routing.listExchanges,
+  listBindings: routing.listBindings,
+  get: routing.get,
 };
 
 /** Reads a request of kind `kind`. @throws BrokerError `invalid-request`, `too-large` or `unsupported` when it breaks a rule. */

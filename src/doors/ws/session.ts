@@ -5,18 +5,19 @@ import { BrokerError } from '../../broker/errors.js';
 import type { TimerHandle } from '../../io/ports.js';
 import * as administration from './administration.js';
 import type { Verdict } from './authorizer.js';
-import type { Command, HelloCommand, PublishCommand } from './commands.js';
+import type { Command, HelloCommand, PublishCommand, PublishRoutedCommand } from './commands.js';
 import type { DoorContext, TurnEnd } from './context.js';
 import { countUp } from './counters.js';
 import { asBrokerError, type CloseName, closeCodes, invalidRequest, ProtocolError } from './errors.js';
 import { Fetches } from './fetches.js';
 import { FrameReader } from './frames.js';
-import { HELLO_VERSION, MAX_WAITING_BYTES, SESSION_ID_BYTES } from './limits.js';
+import { HELLO_VERSION, MAX_WAITING_BYTES, QUEUE_NAME_BYTES, SESSION_ID_BYTES } from './limits.js';
 import { OrderGate } from './order-gate.js';
-import { orderKeys } from './order-keys.js';
+import { orderKeys, ROUTES_KEY, topicKey } from './order-keys.js';
 import { Outbox, type SessionSocket } from './outbox.js';
 import type { PendingPublish } from './publish-window.js';
 import { Publisher } from './publisher.js';
+import * as routing from './routing-administration.js';
 import { Subscriptions } from './subscriptions.js';
 import type { WireAnswer } from './wire-types.js';
 
@@ -27,6 +28,17 @@ interface EarlyFrame {
 }
 
 const DONE: WireAnswer = { done: {} };
+
+type AnyPublish = PublishCommand | PublishRoutedCommand;
+
+function isPublish(command: Command): command is AnyPublish {
+  return command.kind === 'publish' || command.kind === 'publish-routed';
+}
+
+/** What a publish waits for while it is being changed. */
+function publishKey(command: AnyPublish): string {
+  return command.kind === 'publish' ? topicKey(command.to, command.vhost) : ROUTES_KEY;
+}
 
 type State =
   | { readonly name: 'awaiting-hello'; readonly timer: TimerHandle }
@@ -49,6 +61,10 @@ export class Session implements TurnEnd {
   private readonly subscriptions: Subscriptions;
   private readonly fetches: Fetches;
   private readonly gate = new OrderGate();
+  private readonly id: Uint8Array;
+  /** The session's name to the broker, for what is its own alone. */
+  private readonly connection: string;
+  private ownsQueues = false;
   private state: State;
   private requests = 0;
   private waitingBytes = 0;
@@ -60,13 +76,15 @@ export class Session implements TurnEnd {
     this.context = context;
     this.socket = socket;
     this.remoteAddress = remoteAddress;
-    const { broker, limits, timers } = context.ports;
+    const { broker, limits, timers, random } = context.ports;
     const { counters, writers } = context;
     this.reader = new FrameReader(limits);
     this.outbox = new Outbox(socket, limits, counters, () => this.overrun());
     const setting = { broker, limits, counters, writers, markTurn: () => this.markTurn() };
+    this.id = random.bytes(SESSION_ID_BYTES);
+    this.connection = `native:${Buffer.from(this.id).toString('hex')}`;
     this.publisher = new Publisher(setting, this.outbox);
-    this.subscriptions = new Subscriptions(context, this.outbox);
+    this.subscriptions = new Subscriptions(context, this.outbox, this.connection);
     this.fetches = new Fetches(broker, this.outbox, counters, writers);
     const timer = timers.setTimeout(() => this.helloTimedOut(), limits.helloTimeoutMs);
     timer.unref();
@@ -120,8 +138,8 @@ export class Session implements TurnEnd {
     }
     if (kind === undefined) throw new BrokerError('unsupported', 'The frame has no kind that this node knows');
     if (kind === 'hello') throw new ProtocolError('helloExpected', 'There was a Hello in this session already');
-    if (kind === 'publish') {
-      this.servePublish(id, bytes, isText);
+    if (kind === 'publish' || kind === 'publishRouted') {
+      this.servePublish(kind, id, bytes, isText);
       return;
     }
     this.place(id, this.reader.command(kind), bytes.length);
@@ -171,13 +189,13 @@ export class Session implements TurnEnd {
   }
 
   private welcome(): NonNullable<WireAnswer['welcome']> {
-    const { node, limits, random } = this.context.ports;
+    const { node, limits } = this.context.ports;
     return {
       version: HELLO_VERSION,
       nodeName: node.name,
       nodeId: node.id,
       nodeVersion: node.version,
-      sessionId: random.bytes(SESSION_ID_BYTES),
+      sessionId: this.id,
       limits: {
         maxMessageBytes: limits.maxMessageBytes,
         maxFrameBytes: limits.maxFrameBytes,
@@ -199,13 +217,14 @@ export class Session implements TurnEnd {
 
   // ---- Requests ----
 
-  private servePublish(id: number, bytes: Uint8Array, isText: boolean): void {
+  private servePublish(kind: 'publish' | 'publishRouted', id: number, bytes: Uint8Array, isText: boolean): void {
     const pending = this.publisher.open(id, bytes.length);
     try {
-      const command = this.reader.command('publish');
-      if (command.kind !== 'publish') return;
+      const command = this.reader.command(kind);
+      if (!isPublish(command)) return;
       if (this.isLeaving) throw new BrokerError('shutting-down', 'The node is shutting down');
-      if (this.gate.isBusy(command.to)) this.publishLater(pending, command, bytes, isText);
+      const key = publishKey(command);
+      if (this.gate.isBusy(key)) this.publishLater(key, pending, command, bytes, isText);
       else this.publisher.publish(pending, command);
     } catch (thrown) {
       if (thrown instanceof DecodeError) throw thrown;
@@ -214,14 +233,20 @@ export class Session implements TurnEnd {
   }
 
   /** The window bounds what waits here; the command's views are of borrowed bytes, so it is decoded again from a copy. */
-  private publishLater(pending: PendingPublish, command: PublishCommand, bytes: Uint8Array, isText: boolean): void {
+  private publishLater(
+    key: string,
+    pending: PendingPublish,
+    command: AnyPublish,
+    bytes: Uint8Array,
+    isText: boolean,
+  ): void {
     let kept = command;
     if (!isText) {
       this.reader.open(copyOf(bytes), false);
-      const copied = this.reader.command('publish');
-      if (copied.kind === 'publish') kept = copied;
+      const copied = this.reader.command(command.kind === 'publish' ? 'publish' : 'publishRouted');
+      if (isPublish(copied)) kept = copied;
     }
-    this.gate.wait(command.to, () => this.publisher.publish(pending, kept));
+    this.gate.wait(key, () => this.publisher.publish(pending, kept));
   }
 
   /** Runs a command now, or once the session's own pending changes that it depends on are done. */
@@ -262,7 +287,8 @@ export class Session implements TurnEnd {
     switch (command.kind) {
       case 'hello':
       case 'publish':
-        // Both are served before this; the types cannot know.
+      case 'publish-routed':
+        // These are served before this; the types cannot know.
         return;
       case 'subscribe-queue':
       case 'subscribe-topic':
@@ -291,13 +317,29 @@ export class Session implements TurnEnd {
       case 'init-producer':
         return this.ask(id, () => administration.initProducer(broker, command.producerId));
       case 'declare':
-        return this.change(id, command.declaration.name, () => administration.declare(broker, command));
+        this.ownsQueues ||= command.model?.exclusive ?? false;
+        return this.change(id, command, () =>
+          administration.declare(broker, command, this.connection, () => this.newQueueName()),
+        );
       case 'delete':
-        return this.change(id, command.name, () => administration.remove(broker, command.name));
+        return this.change(id, command, () => administration.remove(broker, command, this.connection));
       case 'purge':
-        return this.change(id, command.name, () => administration.purge(broker, command.name));
+        return this.change(id, command, () => administration.purge(broker, command, this.connection));
       case 'describe':
-        return this.ask(id, () => administration.describe(broker, command.name));
+        return this.ask(id, () => administration.describe(broker, command));
+      case 'declare-exchange':
+        return this.change(id, command, () => routing.declareExchange(broker, command));
+      case 'delete-exchange':
+        return this.change(id, command, () => routing.deleteExchange(broker, command));
+      case 'bind':
+      case 'unbind':
+        return this.change(id, command, () => routing.bind(broker, command, this.connection));
+      case 'list-exchanges':
+        return this.reply(id, routing.listExchanges(broker, command));
+      case 'list-bindings':
+        return this.reply(id, routing.listBindings(broker, command));
+      case 'get':
+        return this.get(id, command);
       case 'list':
         return this.ask(id, () => administration.list(broker, command));
       case 'ping':
@@ -335,6 +377,22 @@ export class Session implements TurnEnd {
       finished();
       throw thrown;
     }
+  }
+
+  private get(id: number, command: Command & { kind: 'get' }): void {
+    if (id === 0) throw invalidRequest('A get needs an id: nothing else could carry its answer');
+    const finished = this.takeRequest();
+    try {
+      this.subscriptions.get(id, command, finished);
+    } catch (thrown) {
+      finished();
+      throw thrown;
+    }
+  }
+
+  private newQueueName(): string {
+    const name = this.context.ports.random.bytes(QUEUE_NAME_BYTES);
+    return `amq.gen-${Buffer.from(name).toString('base64url')}`;
   }
 
   private fetch(id: number, command: Command & { kind: 'fetch' }): void {
@@ -379,9 +437,12 @@ export class Session implements TurnEnd {
     );
   }
 
-  /** As `ask`, for what changes a topic: later requests that name it wait. */
-  private change(id: number, name: string, work: () => Promise<WireAnswer>): void {
-    const end = this.gate.begin(name);
+  /** As `ask`, for what changes a topic or the ways of messages: later requests that depend on it wait. */
+  private change(id: number, command: Command, work: () => Promise<WireAnswer>): void {
+    const ends = orderKeys(command).map((key) => this.gate.begin(key));
+    const end = (): void => {
+      for (const endOne of ends) endOne();
+    };
     try {
       this.ask(id, work, end);
     } catch (thrown) {
@@ -425,6 +486,8 @@ export class Session implements TurnEnd {
     this.gate.clear();
     this.fetches.cancelAll();
     this.subscriptions.cancelAll();
+    // Nobody waits for that: what fails is done by the node's next start, which knows no volatile queues.
+    if (this.ownsQueues) this.context.ports.broker.connectionClosed(this.connection).catch(() => undefined);
   }
 
   /** The socket is gone. */

@@ -3,6 +3,7 @@ import type { PartitionPosition, TopicEntry } from '../../broker/ports.js';
 import { BroadcastSubscription } from './broadcast-subscription.js';
 import type {
   CreditCommand,
+  GetCommand,
   SeekCommand,
   SettleCommand,
   StartPoint,
@@ -13,6 +14,7 @@ import type {
 import type { DoorContext } from './context.js';
 import { asBrokerError, invalidRequest, wireError } from './errors.js';
 import type { Outbox } from './outbox.js';
+import { PollSubscription } from './poll-subscription.js';
 import { QueueSubscription } from './queue-subscription.js';
 import type { Subscription, SubscriptionSetting } from './subscription.js';
 import { TopicSubscription } from './topic-subscription.js';
@@ -31,14 +33,17 @@ interface Entry {
 export class Subscriptions {
   private readonly context: DoorContext;
   private readonly outbox: Outbox;
+  private readonly connection: string;
   private readonly setting: SubscriptionSetting;
   private readonly entries = new Map<number, Entry>();
   /** Numbers whose Subscribe waits for committed offsets. */
   private readonly reserved = new Set<number>();
   private isOver = false;
 
-  constructor(context: DoorContext, outbox: Outbox) {
+  /** `connection`: the session's name to the broker. */
+  constructor(context: DoorContext, outbox: Outbox, connection: string) {
     this.context = context;
+    this.connection = connection;
     this.outbox = outbox;
     this.setting = {
       limits: context.ports.limits,
@@ -83,8 +88,8 @@ export class Subscriptions {
 
   private subscribeQueue(id: number, command: SubscribeQueueCommand): void {
     const { broker } = this.context.ports;
-    const queue = requiredQueue(broker, command.from);
-    const subscription = new QueueSubscription(this.setting, command);
+    const queue = requiredQueue(broker, command.from, command.vhost);
+    const subscription = new QueueSubscription(this.setting, command, this.connection);
     this.add(subscription, queue);
     const partitions = wireBounds(broker, queue, () => 0);
     this.outbox.answer(id, { subscribed: { subscription: command.subscription, partitions } });
@@ -102,7 +107,7 @@ export class Subscriptions {
 
   private subscribeBroadcast(id: number, command: SubscribeBroadcastCommand): void {
     const { broker } = this.context.ports;
-    const topic = requiredTopic(broker, command.from);
+    const topic = requiredTopic(broker, command.from, command.vhost);
     const form = this.outbox.form === 'text' ? 'text' : command.decoded ? 'decoded' : 'batches';
     const channel = this.context.hub.channel(topic, form);
     for (const { subscription } of this.entries.values()) {
@@ -125,7 +130,7 @@ export class Subscriptions {
 
   private subscribeTopic(id: number, command: SubscribeTopicCommand): Promise<void> | undefined {
     const { broker } = this.context.ports;
-    const topic = requiredTopic(broker, command.from);
+    const topic = requiredTopic(broker, command.from, command.vhost);
     for (const position of command.starts) checkPosition(broker, topic, position);
     const partitions = topic.partitions.map(({ partition }) => partition);
     const positions = this.positions(topic, partitions, command.starts, command.start, command.group);
@@ -210,6 +215,30 @@ export class Subscriptions {
     if (positions instanceof Promise) return positions.then(move);
     move(positions);
     return undefined;
+  }
+
+  /** Asks a queue for one message and answers with it; `finished` runs with the answer, unless the session ends before. @throws BrokerError. */
+  get(id: number, command: GetCommand, finished: () => void): void {
+    this.poll(command).get(command, (delivery, left, error) => {
+      finished();
+      if (this.isOver) return;
+      if (error !== undefined) this.outbox.error(id, error);
+      else this.outbox.answer(id, { got: delivery === undefined ? { left } : { delivery, left } });
+    });
+  }
+
+  private poll(command: GetCommand): PollSubscription {
+    const { broker } = this.context.ports;
+    const { subscription: number, from, vhost } = command;
+    const entry = this.entries.get(number);
+    const queue = requiredQueue(broker, from, vhost);
+    if (entry?.subscription instanceof PollSubscription && entry.topic.topicId === queue.topicId) {
+      return entry.subscription;
+    }
+    this.checkNumber(number);
+    const poll = new PollSubscription(this.setting, number, broker, queue, this.connection);
+    this.add(poll, queue);
+    return poll;
   }
 
   /** Changes a subscription's credit. @throws BrokerError. */

@@ -10,6 +10,7 @@ import type { WireFrame } from './wire-types.js';
 const { Frame } = duolog.client.v1;
 const root = protobuf.loadSync('proto/client.proto').resolveAll();
 
+const MAX_DEPTH = 6;
 const scalars: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   uint32: fc.nat(),
   uint64: fc.maxSafeNat(),
@@ -21,23 +22,30 @@ const scalars: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
 };
 
 /** Objects as a message's type allows, fields left out or null among them; of a oneof at most one. */
-function contentOf(type: protobuf.Type): fc.Arbitrary<Record<string, unknown>> {
+function contentOf(type: protobuf.Type, depth = 0): fc.Arbitrary<Record<string, unknown>> {
   const fields = type.fieldsArray.filter(({ partOf }) => partOf === null || partOf.isProto3Optional);
-  const plain = fc.record(Object.fromEntries(fields.map((field) => [field.name, valuesOf(field)])), {
+  const plain = fc.record(Object.fromEntries(fields.map((field) => [field.name, valuesOf(field, depth + 1)])), {
     requiredKeys: [],
   });
   return type.oneofsArray
     .filter((oneof) => !oneof.isProto3Optional)
     .reduce<fc.Arbitrary<Record<string, unknown>>>((whole, oneof) => {
-      const choices = oneof.fieldsArray.map((field) => valuesOf(field).map((value) => ({ [field.name]: value })));
+      const choices = oneof.fieldsArray
+        .filter(isShallow(depth))
+        .map((field) => valuesOf(field, depth + 1).map((value) => ({ [field.name]: value })));
       return fc.tuple(whole, fc.oneof(...choices)).map(([left, right]) => ({ ...left, ...right }));
     }, plain);
 }
 
-function valuesOf(field: protobuf.Field): fc.Arbitrary<unknown> {
+/** Tables hold tables; beyond a depth only plain values. */
+function isShallow(depth: number): (field: protobuf.Field) => boolean {
+  return ({ resolvedType }) => depth < MAX_DEPTH || !(resolvedType instanceof protobuf.Type);
+}
+
+function valuesOf(field: protobuf.Field, depth = 0): fc.Arbitrary<unknown> {
   const { resolvedType } = field;
   let one = scalars[field.type];
-  if (resolvedType instanceof protobuf.Type) one = contentOf(resolvedType);
+  if (resolvedType instanceof protobuf.Type) one = contentOf(resolvedType, depth);
   // A number without a name is what an older node would meet.
   else if (resolvedType instanceof protobuf.Enum) one = fc.constantFrom(...Object.values(resolvedType.values), 99);
   if (one === undefined) throw new Error(`No values for ${field.type}`);

@@ -2,7 +2,7 @@
  * The protobuf JSON form of the frames that a node sends, by a table of their fields: the generated code that could do it is twice the size of all
  * encoders and decoders, and every shard would keep it in memory for sessions that hardly any program opens.
  */
-import { Durability, ErrorCode } from '../../proto/client-wire.js';
+import { Durability, ErrorCode, Overflow, QueueType } from '../../proto/client-wire.js';
 import { toBase64 } from './text-form.js';
 import { type FieldShape, frameShapeOf, type MessageShape, requestSchema } from './text-schema.js';
 import type { WireFrame } from './wire-types.js';
@@ -29,6 +29,9 @@ export const answerSchema = {
     error: 'Error in kind',
     goAway: 'GoAway in kind',
     nodeStatus: 'NodeStatus in kind',
+    exchangeList: 'ExchangeList in kind',
+    bindingList: 'BindingList in kind',
+    got: 'Got in kind',
   },
   Error: { code: 'ErrorCode', message: 'string', retryAfterMs: 'uint32' },
   Done: {},
@@ -54,7 +57,13 @@ export const answerSchema = {
   GoAway: { reason: 'string' },
   Pong: { payload: 'bytes' },
   Confirms: { confirms: 'repeated Confirm' },
-  Confirm: { id: 'uint32', ranges: 'repeated PartitionRange', reached: 'Durability', duplicate: 'bool' },
+  Confirm: {
+    id: 'uint32',
+    ranges: 'repeated PartitionRange',
+    reached: 'Durability',
+    duplicate: 'bool',
+    unroutable: 'repeated uint32',
+  },
   PartitionRange: { partition: 'uint32', baseOffset: 'uint64', count: 'uint32' },
   Producer: { producerId: 'uint64', epoch: 'uint32' },
   Subscribed: { subscription: 'uint32', partitions: 'repeated PartitionBounds', channel: 'uint32' },
@@ -67,7 +76,23 @@ export const answerSchema = {
     redelivered: 'bool',
     deliveryCount: 'uint32',
     message: 'Message',
+    routed: 'Routed',
   },
+  Routed: {
+    exchange: 'string',
+    routingKey: 'string',
+    properties: 'Properties',
+    deadLetters: 'repeated DeadLetter',
+  },
+  DeadLetter: {
+    queue: 'string',
+    reason: 'string',
+    exchange: 'string',
+    routingKeys: 'repeated string',
+    count: 'uint64',
+    timeS: 'uint64',
+  },
+  Got: { delivery: 'Delivery', left: 'uint64' },
   PartitionRecords: {
     partition: 'uint32',
     nextOffset: 'uint64',
@@ -107,6 +132,8 @@ export const answerSchema = {
   },
   Listing: { entries: 'repeated Description', more: 'bool' },
   Purged: { count: 'uint64' },
+  ExchangeList: { exchanges: 'repeated Exchange', more: 'bool' },
+  BindingList: { bindings: 'repeated Binding', more: 'bool' },
   NodeStatus: {
     nodeName: 'string',
     version: 'string',
@@ -133,7 +160,7 @@ export const answerSchema = {
   },
 } as const;
 
-const answerShape = frameShapeOf({ ...requestSchema, ...answerSchema }, { Durability, ErrorCode });
+const answerShape = frameShapeOf({ ...requestSchema, ...answerSchema }, { Durability, ErrorCode, Overflow, QueueType });
 
 /** A value whose type is the table's, which a test compares with the schema file. */
 function textOfOne(field: FieldShape, value: unknown): unknown {

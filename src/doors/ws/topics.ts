@@ -1,18 +1,26 @@
 /** Looking up what requests name. Each throws BrokerError. */
 import { BrokerError } from '../../broker/errors.js';
+import { DEFAULT_VHOST } from '../../broker/model.js';
 import type { Broker, PartitionPosition, StartAt, TopicEntry } from '../../broker/ports.js';
 import type { WireBounds } from './wire-types.js';
 
 /** The topic or queue of this name. @throws BrokerError `not-found`. */
-export function requiredTopic(broker: Broker, name: string): TopicEntry {
-  const topic = broker.topic(name);
-  if (topic === undefined) throw new BrokerError('not-found', `There is no topic or queue ${JSON.stringify(name)}`);
+export function requiredTopic(broker: Broker, name: string, vhost: string): TopicEntry {
+  const topic = broker.topic(name, vhost);
+  if (topic === undefined) {
+    throw new BrokerError('not-found', `There is no topic or queue ${JSON.stringify(name)}${inVhost(vhost)}`);
+  }
   return topic;
 }
 
+/** Where that is, for error texts: nothing for the default virtual host. */
+export function inVhost(vhost: string): string {
+  return vhost === DEFAULT_VHOST ? '' : ` in virtual host ${JSON.stringify(vhost)}`;
+}
+
 /** The queue of this name. @throws BrokerError `not-found` or `wrong-kind`. */
-export function requiredQueue(broker: Broker, name: string): TopicEntry {
-  const topic = requiredTopic(broker, name);
+export function requiredQueue(broker: Broker, name: string, vhost: string): TopicEntry {
+  const topic = requiredTopic(broker, name, vhost);
   if (topic.settings.kind !== 'queue') {
     throw new BrokerError('wrong-kind', `Cannot consume from "${name}" as a queue: it is a topic without a cursor`);
   }

@@ -1,0 +1,92 @@
+import { BrokerError } from '../../broker/errors.js';
+import type { PollHandle, QueueConsumer, RecordView, RoutingBroker, TopicEntry } from '../../broker/ports.js';
+import type { GetCommand, SettleCommand } from './commands.js';
+import { wireDelivery } from './deliveries.js';
+import { MAX_WAITING_GETS } from './limits.js';
+import { notFor, type Subscription, type SubscriptionSetting } from './subscription.js';
+import { TaggedOffsets } from './tagged-offsets.js';
+import type { WireDelivery } from './wire-types.js';
+
+/** A queue that a session asks for single messages: no consumer to others. What it was given is settled under its number, as for consumers. */
+export class PollSubscription implements Subscription, QueueConsumer {
+  readonly number: number;
+  private readonly setting: SubscriptionSetting;
+  private readonly tagged: TaggedOffsets;
+  private readonly handle: PollHandle;
+  /** Whether each get under way settles its message by being handed over, the oldest first. */
+  private readonly asked: boolean[] = [];
+  private got: WireDelivery | undefined;
+  private isOver = false;
+
+  /** @throws BrokerError when the queue cannot be asked. */
+  constructor(
+    setting: SubscriptionSetting,
+    number: number,
+    broker: RoutingBroker,
+    queue: TopicEntry,
+    connection: string,
+  ) {
+    this.setting = setting;
+    this.number = number;
+    this.tagged = new TaggedOffsets(number);
+    this.handle = broker.poll(queue, connection, this);
+  }
+
+  /** Asks for one message; `answered` runs once unless the session ends before. @throws BrokerError `limit-exceeded`. */
+  get(
+    command: GetCommand,
+    answered: (delivery: WireDelivery | undefined, left: number, error?: BrokerError) => void,
+  ): void {
+    if (this.asked.length >= MAX_WAITING_GETS) {
+      throw new BrokerError('limit-exceeded', `${MAX_WAITING_GETS} gets of subscription ${this.number} wait already`);
+    }
+    this.asked.push(command.automaticAck);
+    this.handle.get(command.automaticAck, (left, error) => {
+      this.asked.shift();
+      const { got } = this;
+      this.got = undefined;
+      answered(got, Math.max(0, left), error);
+    });
+  }
+
+  deliver(partition: number, record: RecordView, redelivered: boolean, deliveryCount: number): void {
+    if (this.isOver) return;
+    const isAutomatic = this.asked[0] ?? false;
+    // Automatic ones get numbers from the same row, so that no tag ever names two messages; nothing is kept of them.
+    const tag = isAutomatic ? this.tagged.skip() : this.tagged.add(partition, record.offset);
+    this.setting.counters.deliveries++;
+    this.got = wireDelivery(tag, partition, record, redelivered, deliveryCount);
+  }
+
+  flush(): void {
+    // The answer is sent when the count is known.
+  }
+
+  closed(error: BrokerError): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.setting.ended(this.number, error);
+  }
+
+  settle(command: SettleCommand, done: ((error?: BrokerError) => void) | undefined): void {
+    this.tagged.settle(command, this.handle, done);
+  }
+
+  credit(): void {
+    throw notFor('polled', 'credit', this.number);
+  }
+
+  seek(): void {
+    throw notFor('polled', 'seek', this.number);
+  }
+
+  drained(): void {
+    // Answers are sent whatever the backlog, as those of other requests are.
+  }
+
+  cancel(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.handle.cancel();
+  }
+}
