@@ -124,8 +124,8 @@ describe('exchanges', () => {
     const [to, copy, blind] = queues as [string, string, string];
     channel.sendToQueue(to, Buffer.from('m'), { CC: [copy], BCC: [blind] });
     for (const queue of queues) {
-      const message = await channel.get(queue, { noAck: true });
-      expect(message && message.properties.headers).toEqual({ CC: [copy] });
+      const message = await eventually(() => channel.get(queue, { noAck: true }));
+      expect(message.properties.headers).toEqual({ CC: [copy] });
     }
   });
 
