@@ -51,8 +51,12 @@ export class RoutedPublisher implements DeadLetterPublisher {
   publish(vhost: string, message: RoutedMessage, token: number, listener: PublishListener): number {
     const { exchange, routingKey, properties } = message;
     const { router, groups, holder } = this.parts;
-    if (holder?.hold(vhost, message, token, listener) === true) return 1;
+    if (holder?.hold(vhost, message, token, listener) === true) {
+      router.counters.held(vhost, exchange);
+      return 1;
+    }
     const destinations = router.routePublished(vhost, exchange, routingKey, properties);
+    router.counters.published(vhost, exchange, destinations.topics.length);
     if (destinations.topics.length === 0) return 0;
     const plan = groups.planOf(destinations);
     const level = message.persistent ? DurabilityLevel.disk : DurabilityLevel.memory;
@@ -67,9 +71,13 @@ export class RoutedPublisher implements DeadLetterPublisher {
     const { exchange, routingKey, properties } = message;
     const { router, groups, holder } = this.parts;
     const source = { isClient: false, origin } as const;
-    if (holder?.hold(vhost, message, token, listener, source) === true) return 1;
+    if (holder?.hold(vhost, message, token, listener, source) === true) {
+      router.counters.held(vhost, exchange);
+      return 1;
+    }
     const destinations = router.route(vhost, exchange, routingKey, properties);
     const topics = destinations.topics.filter(({ name }) => !isBarred(name));
+    router.counters.published(vhost, exchange, topics.length);
     if (topics.length === 0) return 0;
     const plan = groups.planOf(topics.length === destinations.topics.length ? destinations : { topics });
     this.fill(message, origin);
@@ -90,9 +98,11 @@ export class RoutedPublisher implements DeadLetterPublisher {
     listener: PublishListener,
   ): number {
     const { exchange, routingKey, properties } = message;
-    const destinations = this.parts.router.route(vhost, exchange, routingKey, properties);
+    const { router, groups } = this.parts;
+    const destinations = router.route(vhost, exchange, routingKey, properties);
+    router.counters.fired(vhost, exchange, destinations.topics.length);
     if (destinations.topics.length === 0) return 0;
-    const plan = this.parts.groups.planOf(destinations);
+    const plan = groups.planOf(destinations);
     this.fill(message, origin);
     this.gather(plan, message.persistent ? DurabilityLevel.disk : DurabilityLevel.memory, token, listener);
     return plan.outcomes;

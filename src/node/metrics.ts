@@ -1,9 +1,19 @@
 /** The node's metrics in Prometheus' terms. Names are part of the interface: dashboards rely on them. */
 import { getHeapStatistics } from 'node:v8';
 import type { Catalog } from '../broker/catalog.js';
-import { encodePrometheus, type Family, type Sample } from '../doors/http/index.js';
+import { encodePrometheus, type Family } from '../doors/http/index.js';
+import type { AlarmName } from './alarms.js';
+import { exchangeSeries, partitionSeries } from './metric-series.js';
+import {
+  amqpFamilies,
+  delayedFamilies,
+  exchangeFamilies,
+  gauge,
+  partitionFamilies,
+  queueFamilies,
+} from './model-metrics.js';
 import type { NodeFacts } from './node-status.js';
-import type { PartitionReport, ShardReport } from './shard-report.js';
+import type { ShardReport } from './shard-report.js';
 
 /** Counters of a shard's native door: their key in the report, their metric, and what they count. */
 const DOOR_COUNTERS = [
@@ -23,21 +33,6 @@ const DOOR_COUNTERS = [
   ['commits', 'duolog_group_commits_total', 'Group commits'],
 ] as const;
 
-/** Figures of a partition: their key in the report, their metric, and what they say. */
-const PARTITION_GAUGES = [
-  ['logStart', 'duolog_partition_log_start_offset', 'First offset that can be read'],
-  ['logEnd', 'duolog_partition_log_end_offset', 'Next offset to be given away'],
-  ['durableEnd', 'duolog_partition_durable_end_offset', 'Offset below which everything survives power loss'],
-  ['sizeBytes', 'duolog_partition_size_bytes', 'Bytes of all segments'],
-  ['segments', 'duolog_partition_segments', 'Number of segments'],
-] as const;
-
-const QUEUE_GAUGES = [
-  ['ready', 'duolog_queue_messages_ready', 'Messages that wait for a consumer'],
-  ['unacknowledged', 'duolog_queue_messages_unacknowledged', 'Messages delivered and not settled'],
-  ['consumers', 'duolog_queue_consumers', 'Consumers'],
-] as const;
-
 /** Everything that `/metrics` tells. */
 export function nodeMetrics(
   facts: NodeFacts,
@@ -45,17 +40,20 @@ export function nodeMetrics(
   reports: readonly ShardReport[],
   nowMs: number,
 ): string {
+  const series = partitionSeries(catalog, reports);
   return encodePrometheus([
     ...processFamilies(facts, nowMs),
     heapFamily(reports),
     ...doorFamilies(reports),
     ...shardFamilies(reports),
-    ...partitionFamilies(catalog, reports),
+    alarmFamily(facts),
+    ...memoryLogFamilies(reports),
+    ...amqpFamilies(reports),
+    ...exchangeFamilies(exchangeSeries(reports)),
+    ...partitionFamilies(series),
+    ...queueFamilies(series),
+    ...delayedFamilies(reports),
   ]);
-}
-
-function gauge(name: string, help: string, samples: readonly Sample[]): Family {
-  return { type: 'gauge', name, help, samples };
 }
 
 function processFamilies(facts: NodeFacts, nowMs: number): Family[] {
@@ -71,6 +69,29 @@ function processFamilies(facts: NodeFacts, nowMs: number): Family[] {
       help: 'CPU time, user and system',
       samples: [{ value: (cpu.user + cpu.system) / 1e6 }],
     },
+  ];
+}
+
+function alarmFamily({ alarms }: NodeFacts): Family {
+  const names: readonly AlarmName[] = ['memory', 'disk'];
+  const samples = names.map((alarm) => ({ labels: { alarm }, value: alarms.includes(alarm) ? 1 : 0 }));
+  return gauge('duolog_alarm', '1 while publishers are held back because the node is low on this', samples);
+}
+
+function memoryLogFamilies(reports: readonly ShardReport[]): Family[] {
+  const perShard = (value: (report: ShardReport) => number) =>
+    reports.map((report) => ({ labels: { shard: report.shard }, value: value(report) }));
+  return [
+    gauge(
+      'duolog_memory_log_bytes',
+      'Memory that messages of transient and exclusive queues take',
+      perShard(({ memoryLogBytes }) => memoryLogBytes),
+    ),
+    gauge(
+      'duolog_memory_logs',
+      'Logs in memory: partitions of transient and exclusive queues',
+      perShard(({ memoryLogs }) => memoryLogs),
+    ),
   ];
 }
 
@@ -114,7 +135,7 @@ function shardFamilies(reports: readonly ShardReport[]): Family[] {
       reports.map((report) => ({ labels: { shard: report.shard }, value: value(report) })),
     );
   return [
-    perShard('duolog_connections', 'Open connections', (report) => report.connections),
+    perShard('duolog_connections', 'Open connections on all doors', (report) => report.connections),
     perShard('duolog_subscriptions', 'Open subscriptions', (report) => report.counters['subscriptions'] ?? 0),
     perShard('duolog_event_loop_lag_p99_seconds', 'Event loop delay, p99', (report) => report.eventLoopLagP99Ms / 1000),
     perShard(
@@ -160,41 +181,4 @@ function ringFamilies(reports: readonly ShardReport[]): Family[] {
       rings.map(({ labels, ring }) => ({ labels, value: ring.waitingBytes })),
     ),
   ];
-}
-
-function partitionFamilies(catalog: Catalog, reports: readonly ShardReport[]): Family[] {
-  const named = reports.flatMap((report) => report.partitions.flatMap((partition) => withNames(catalog, partition)));
-  const queues = named.filter(({ partition }) => partition.isQueue);
-  return [
-    ...PARTITION_GAUGES.map(([key, name, help]) =>
-      gauge(
-        name,
-        help,
-        named.map(({ labels, partition }) => ({ labels, value: partition[key] })),
-      ),
-    ),
-    gauge(
-      'duolog_partition_offline',
-      '1 when the partition stopped serving',
-      named.map(({ labels, partition }) => ({ labels, value: partition.isOffline ? 1 : 0 })),
-    ),
-    ...QUEUE_GAUGES.map(([key, name, help]) =>
-      gauge(
-        name,
-        help,
-        queues.map(({ labels, partition }) => ({ labels, value: partition[key] })),
-      ),
-    ),
-  ];
-}
-
-function withNames(
-  catalog: Catalog,
-  partition: PartitionReport,
-): { labels: { topic: string; partition: number }; partition: PartitionReport }[] {
-  const topic = catalog.topicOfLog(partition.logId);
-  const entry = topic?.partitions.find((one) => one.logId === partition.logId);
-  // A log that was deleted a moment ago has no name any more.
-  if (topic === undefined || entry === undefined) return [];
-  return [{ labels: { topic: topic.name, partition: entry.partition }, partition }];
 }

@@ -1,5 +1,6 @@
 import type { Catalog } from '../broker/catalog.js';
 import type { NodeStatusAnswer } from '../doors/ws/index.js';
+import type { AlarmName } from './alarms.js';
 import type { ShardReport } from './shard-report.js';
 
 /** What the node knows of itself, for people. */
@@ -9,6 +10,10 @@ export interface NodeFacts {
   readonly engine: string;
   readonly startedMs: number;
   readonly warnings: readonly string[];
+  /** The bound port of AMQP; undefined when that door is closed. */
+  readonly amqpPort: number | undefined;
+  /** What holds publishers back now. */
+  readonly alarms: readonly AlarmName[];
 }
 
 /** The answer to a status request. */
@@ -32,8 +37,16 @@ export function nodeStatus(
     connections: reports.reduce((sum, report) => sum + report.connections, 0),
     rssBytes: process.memoryUsage.rss(),
     shardStates: reports.map(shardState),
-    warnings: [...facts.warnings, ...offline.map(({ logId }) => `Log ${logId} is offline`)],
+    warnings: [
+      ...facts.warnings,
+      ...alarmWarnings(facts.alarms),
+      ...offline.map(({ logId }) => `Log ${logId} is offline`),
+    ],
   };
+}
+
+function alarmWarnings(alarms: readonly AlarmName[]): string[] {
+  return alarms.length === 0 ? [] : [`Publishers are held back: the node is low on ${alarms.join(' and ')}`];
 }
 
 function shardState(report: ShardReport): NonNullable<NodeStatusAnswer['shardStates']>[number] {

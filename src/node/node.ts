@@ -250,8 +250,9 @@ class NodeProcess implements RunningNode {
   }
 
   private get facts(): NodeFacts {
-    const { nodeName, startedMs, warnings } = this;
-    return { nodeName, version: VERSION, engine: this.engine.engine, startedMs, warnings };
+    const { nodeName, startedMs, warnings, amqpPort } = this;
+    const { alarms } = this.alarms;
+    return { nodeName, version: VERSION, engine: this.engine.engine, startedMs, warnings, amqpPort, alarms };
   }
 
   private async request(body: ControlRequest): Promise<unknown> {

@@ -1,11 +1,15 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
+import { DelayLog } from '../broker/delay/delay-log.js';
+import type { OwnedPartition } from '../broker/owned-partition.js';
+import { QueueEngine } from '../broker/queue/queue-engine.js';
 import type { ShardBroker } from '../broker/shard-broker.js';
 import type { ShardMesh } from '../io/ring/index.js';
 import type { ShardStorage } from '../storage/shard-storage.js';
 import type { MeshLink } from './mesh-link.js';
+import { OLDEST_LOOKS_MAX } from './metrics-limits.js';
 import type { ShardDoors } from './shard-doors.js';
-import type { PartitionReport, RingReport, ShardReport } from './shard-report.js';
+import type { DelayedReport, PartitionReport, QueueReport, RingReport, ShardReport } from './shard-report.js';
 
 const NANOSECONDS_PER_MS = 1e6;
 /** Resolution of the event loop's delay: each sample is a timer. */
@@ -52,6 +56,9 @@ export class ShardMeter {
       commitLatency: broker.owner.commitLatency.figures(),
       commitP99Ms: broker.owner.commitLatency.percentileMs(0.99),
       partitions: this.partitions(),
+      exchanges: [...broker.router.counters.all()],
+      memoryLogBytes: storage.memory.sizeBytes,
+      memoryLogs: storage.memory.count,
       rings: this.rings(),
       // The histogram's values include its own interval.
       eventLoopLagP99Ms: Math.max(0, this.lag.percentile(99) / NANOSECONDS_PER_MS - LAG_RESOLUTION_MS),
@@ -63,19 +70,14 @@ export class ShardMeter {
   }
 
   private partitions(): PartitionReport[] {
-    return [...this.parts.broker.owner.all()].map(({ log, cursor, consumerCount }) => ({
-      logId: log.logId,
-      logStart: log.logStart,
-      logEnd: log.logEnd,
-      durableEnd: log.durableEnd,
-      sizeBytes: log.sizeBytes,
-      segments: log.segmentCount,
-      isQueue: cursor !== undefined,
-      ready: cursor?.ready ?? 0,
-      unacknowledged: cursor?.unacknowledged ?? 0,
-      consumers: consumerCount,
-      isOffline: log.offline !== undefined,
-    }));
+    let looks = 0;
+    // The lowest log ids are the ones that keep series of their own in the metrics.
+    const owned = [...this.parts.broker.owner.all()].sort((a, b) => a.log.logId - b.log.logId);
+    return owned.map((partition) => {
+      const wantsAge = (partition.cursor?.ready ?? 0) > 0 && looks < OLDEST_LOOKS_MAX;
+      if (wantsAge) looks++;
+      return reportOf(partition, wantsAge);
+    });
   }
 
   private rings(): RingReport[] {
@@ -85,4 +87,30 @@ export class ShardMeter {
       return { peer, requestBytes, replyBytes, waitingBytes: link.waitingBytes, laneBytes: this.parts.laneBytes };
     });
   }
+}
+
+function reportOf({ log, cursor, consumerCount, policies }: OwnedPartition, wantsAge: boolean): PartitionReport {
+  return {
+    logId: log.logId,
+    logStart: log.logStart,
+    logEnd: log.logEnd,
+    durableEnd: log.durableEnd,
+    sizeBytes: log.sizeBytes,
+    segments: log.segmentCount,
+    isQueue: cursor !== undefined,
+    ready: cursor?.ready ?? 0,
+    unacknowledged: cursor?.unacknowledged ?? 0,
+    consumers: consumerCount,
+    isOffline: log.offline !== undefined,
+    queue: policies instanceof QueueEngine ? queueReport(policies, wantsAge) : undefined,
+    delayed: policies instanceof DelayLog ? delayedReport(policies, cursor?.ready ?? 0) : undefined,
+  };
+}
+
+function queueReport(engine: QueueEngine, wantsAge: boolean): QueueReport {
+  return { counters: engine.counters, oldestReadyAgeMs: wantsAge ? engine.oldestReadyAgeMs() : -1 };
+}
+
+function delayedReport({ lateness, indexBytes }: DelayLog, held: number): DelayedReport {
+  return { held, fired: lateness.fired, lateSumMs: lateness.sumMs, lateMaxMs: lateness.maxMs, indexBytes };
 }

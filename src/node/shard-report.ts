@@ -1,8 +1,11 @@
 import type { LatencyFigures } from '../broker/latency-histogram.js';
+import type { QueueCounters } from '../broker/queue/counters.js';
+import type { ExchangeCounts } from '../broker/routing/exchange-counters.js';
 
 /** What one shard tells the control thread when somebody asks for the status or the metrics. Plain values: it is cloned between threads. */
 export interface ShardReport {
   readonly shard: number;
+  /** On all doors; `amqp` says how many of them are AMQP's. */
   readonly connections: number;
   readonly counters: Readonly<Record<string, number>>;
   /** Of the AMQP door. */
@@ -17,6 +20,11 @@ export interface ShardReport {
   readonly commitLatency: LatencyFigures;
   readonly commitP99Ms: number;
   readonly partitions: readonly PartitionReport[];
+  /** Of what this shard's sessions and dead letters published. */
+  readonly exchanges: readonly Readonly<ExchangeCounts>[];
+  /** Memory that messages in memory logs take. */
+  readonly memoryLogBytes: number;
+  readonly memoryLogs: number;
   readonly rings: readonly RingReport[];
   readonly eventLoopLagP99Ms: number;
   readonly journalBacklogBytes: number;
@@ -38,6 +46,28 @@ export interface PartitionReport {
   readonly unacknowledged: number;
   readonly consumers: number;
   readonly isOffline: boolean;
+  /** Of a queue with rules: every queue but streams. */
+  readonly queue: QueueReport | undefined;
+  /** Of a log that holds messages until their time comes. */
+  readonly delayed: DelayedReport | undefined;
+}
+
+/** What has happened in a partition of a queue. */
+export interface QueueReport {
+  readonly counters: Readonly<QueueCounters>;
+  /** Milliseconds since the oldest waiting message was stored; -1 when nothing waits, or it was not looked at. */
+  readonly oldestReadyAgeMs: number;
+}
+
+/** A log of held messages. Times in milliseconds. */
+export interface DelayedReport {
+  readonly held: number;
+  readonly fired: number;
+  /** How late all those that fired were, together. */
+  readonly lateSumMs: number;
+  /** The latest of them. */
+  readonly lateMaxMs: number;
+  readonly indexBytes: number;
 }
 
 /** The way to one other shard, in bytes: what lies in the lanes, and what waits for room. */

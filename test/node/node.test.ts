@@ -109,7 +109,9 @@ describe.each([
     expect((await get('/nothing')).status).toBe(404);
     const { text } = await get('/metrics');
     expect(text).toMatch(/^duolog_messages_published_total\{shard="\d"\} 2$/m);
-    expect(text.match(/^duolog_partition_log_end_offset\{topic="events",partition="\d"\} \d$/gm)).toHaveLength(3);
+    expect(
+      text.match(/^duolog_partition_log_end_offset\{vhost="\/",topic="events",partition="\d"\} \d$/gm),
+    ).toHaveLength(3);
     expect(text).toContain('# TYPE duolog_commit_seconds histogram');
     await client.close();
   });

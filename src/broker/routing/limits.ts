@@ -10,3 +10,6 @@ export const CACHE_GENERATION_WEIGHT = 512 * 1024;
 export const ROUTE_WEIGHT = 32;
 
 assert(ROUTE_WEIGHT < CACHE_GENERATION_WEIGHT, 'A cache generation must hold a route');
+
+/** Exchanges that have counts of their own; further ones are counted together. */
+export const COUNTED_EXCHANGES_MAX = 10_000;

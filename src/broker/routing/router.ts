@@ -12,6 +12,7 @@ import type { TopicEntry } from '../ports.js';
 import type { BindingList } from './bound-binding.js';
 import { carbonCopies } from './carbon-copies.js';
 import { type Destinations, UNROUTABLE } from './destinations.js';
+import { ExchangeCounters } from './exchange-counters.js';
 import { explainRoute, type RouteStep } from './explanation.js';
 import { RouteCache } from './route-cache.js';
 import { RouteWalk } from './route-walk.js';
@@ -22,6 +23,8 @@ export type { RouteMatch, RouteStep } from './explanation.js';
 
 /** See the top of this file. */
 export class Router implements CatalogListener {
+  /** What publishers have had routed here: they count, since they alone know what is published and what is only asked. */
+  readonly counters = new ExchangeCounters();
   private readonly find: (vhost: string, name: string) => TopicEntry | undefined;
   private readonly vhosts = new Map<string, VhostRoutes>();
   private readonly cache: RouteCache;
@@ -44,6 +47,7 @@ export class Router implements CatalogListener {
 
   /** An exchange has gone, and what was bound from it. The last one takes the virtual host along. */
   exchangeDeleted(vhost: string, name: string): void {
+    this.counters.forget(vhost, name);
     const routes = this.vhosts.get(vhost);
     if (routes === undefined) return;
     const deleted = routes.delete(name, ++this.time);
