@@ -247,9 +247,11 @@ const methods: readonly ((prng: Prng) => Step)[] = [
     ),
 ];
 
-/** A step that ends the connection. Channel 1 is open, and within no content. */
-export function hardAttack(prng: Prng): Step {
-  const made = prng.pick<(prng: Prng) => Step>(prng.pick([tables, contents, framings, methods]))(prng);
+const all = [...tables, ...contents, ...framings, ...methods];
+
+/** A step that ends the connection. Channel 1 is open, and within no content. Consecutive turns get every kind. */
+export function hardAttack(prng: Prng, turn: number): Step {
+  const made = all[turn % all.length]!(prng);
   if (made.name !== '540 basic.publish') return made;
   // Whether it is immediate is looked at when its content is complete.
   return { ...made, frames: [...made.frames, header(0)] };

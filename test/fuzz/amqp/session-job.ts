@@ -13,7 +13,9 @@ import { type Carrier, type NodeAddress, type NodeFrame, PROTOCOL_HEADER } from 
 
 /** Reply codes that a client can bring about; 541, that the node has failed, is none of them. */
 const DOCUMENTED: ReadonlySet<number> = new Set([403, 404, 405, 406, 501, 502, 503, 504, 505, 506, 530, 540]);
+/** Steps of a connection that does nothing wrong, and of others before they do. */
 const STEPS = 40;
+const FEW_STEPS = 6;
 const CHANNELS = 3;
 const PROBE_CHANNEL = 777;
 /** A node that waits for the rest of a frame gets so many bytes more, which are frames themselves. */
@@ -73,13 +75,14 @@ export class SessionJob {
     // A WebSocket that cannot be paused would hold all of it in this process.
     if (choice < 0.004) return void (await this.step(channelFlood(), carrier));
     if (choice < 0.006 && !isBrief && carrier === 'tcp') return void (await this.step(unfinishedBodies(), carrier));
-    const isMutating = choice < 0.3;
-    const steps = isMutating ? prng.between(0, 6) : STEPS;
+    const isMutating = choice < 0.25;
+    const isAttacking = !isMutating && choice < 0.65;
+    const steps = isMutating || isAttacking ? prng.between(0, FEW_STEPS) : STEPS;
     for (let count = 0; count < steps; count++) if (!(await this.step(this.mildStep(), carrier))) return;
     if (isMutating) {
       // Some changes show nothing, and some cannot even be seen: several follow each other.
       for (let count = 0; count < 8; count++) if (!(await this.step(mutation(prng, 1), carrier))) return;
-    } else if (prng.chance(0.5)) await this.step(hardAttack(prng), carrier);
+    } else if (isAttacking) await this.step(hardAttack(prng, this.job), carrier);
     else await this.leave();
   }
 
