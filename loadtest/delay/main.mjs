@@ -30,6 +30,8 @@ const portOf = (node) => JSON.parse(readFileSync(join(node.folder, 'node.json'),
 
 async function connect(node) {
   const connection = await amqp.connect(`amqp://guest:guest@127.0.0.1:${portOf(node)}`);
+  // It ends by kill -9 once.
+  connection.on('error', () => undefined);
   const channel = await connection.createConfirmChannel();
   const options = { durable: true, arguments: { 'x-delayed-type': 'direct' } };
   await channel.assertExchange('later', 'x-delayed-message', options);

@@ -6,7 +6,7 @@
  * open batch of another group closes that batch first.
  */
 import { BatchBuilder, type BatchOptions, maxRecordSize } from '../record/batch-builder.js';
-import { KEPT_BUILDER_BYTES, MAX_GATHERED_BATCH_BYTES, MAX_SPARE_BUILDERS } from './limits.js';
+import { KEPT_BUILDER_BYTES, MAX_SPARE_BUILDERS } from './limits.js';
 import { DurabilityLevel, type OutgoingMessage, type ProducerStamp, type PublishListener } from './ports.js';
 import type { LogGroup } from './route-groups.js';
 import { SharedOutcome, type SpareOutcomes } from './shared-outcome.js';
@@ -106,7 +106,7 @@ export class MessageBatcher {
     const open = group.open as Gathering | undefined;
     if (open !== undefined) {
       // A batch has one level; mixing them in two open batches would change the order of one publisher's messages.
-      if (open.level === level && !group.takesSingly && fits(open.builder, message)) return open;
+      if (open.level === level && !group.takesSingly && fits(open.builder, message, group.maxBatchBytes)) return open;
       this.close(open);
       this.finish(open);
     }
@@ -165,7 +165,7 @@ export class MessageBatcher {
   }
 }
 
-function fits({ sizeBytes }: BatchBuilder, { key, value, headers }: OutgoingMessage): boolean {
-  if (sizeBytes > MAX_GATHERED_BATCH_BYTES) return false;
-  return sizeBytes + maxRecordSize(key?.length ?? -1, value?.length ?? -1, headers) <= MAX_GATHERED_BATCH_BYTES;
+function fits({ sizeBytes }: BatchBuilder, { key, value, headers }: OutgoingMessage, maxBytes: number): boolean {
+  if (sizeBytes > maxBytes) return false;
+  return sizeBytes + maxRecordSize(key?.length ?? -1, value?.length ?? -1, headers) <= maxBytes;
 }

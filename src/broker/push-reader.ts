@@ -149,14 +149,19 @@ export class PushReader {
   private readonly logId: number;
   private readonly slot: number;
   private readonly isStable: boolean;
+  private readonly chunkBytes: number;
   /** Made when they are needed: there may be many thousands of queues that nobody reads. */
   private ahead: ChunkWalk | undefined;
   private back: ChunkWalk | undefined;
   private highest = -1;
 
-  /** `isStable`: what `files` returns stays as it is, as with logs in memory, and needs no copy. */
-  constructor(files: LogFiles, logId: number, slot: number, isStable = false) {
+  /**
+   * `isStable`: what `files` returns stays as it is, as with logs in memory, and needs no copy. `chunkBytes`: how much is read at once, little where the
+   * next record is likely to be elsewhere.
+   */
+  constructor(files: LogFiles, logId: number, slot: number, isStable = false, chunkBytes: number = PUSH_READ_BYTES) {
     this.isStable = isStable;
+    this.chunkBytes = chunkBytes;
     this.files = files;
     this.logId = logId;
     this.slot = slot;
@@ -193,7 +198,7 @@ export class PushReader {
 
   private load(walk: ChunkWalk, offset: number, end: number): void {
     // The files' view lives until their next read, by whomever; the walk goes on over many turns.
-    const read = this.files.read(this.logId, this.slot, offset, PUSH_READ_BYTES, end);
+    const read = this.files.read(this.logId, this.slot, offset, this.chunkBytes, end);
     const chunk = this.isStable ? read : copyOf(read);
     walk.load(chunk, offset, chunk.length === 0 ? end : nextBatchOffset(chunk, end));
   }

@@ -2,7 +2,7 @@
  * Which logs get the same bytes: the logs of one route that one shard owns are a group, for which messages are gathered and sent once. Two routes to
  * the same logs have the same group, so that their messages share batches.
  */
-import { MAX_LOGS_PER_GROUP, MAX_ROUTE_GROUPS } from './limits.js';
+import { MAX_GATHERED_BATCH_BYTES, MAX_LOGS_PER_GROUP, MAX_ROUTE_GROUPS } from './limits.js';
 import { VOLATILE_ID_FIRST } from './metadata-limits.js';
 import type { TopicEntry } from './ports.js';
 import type { Destinations } from './routing/destinations.js';
@@ -22,6 +22,8 @@ export class LogGroup<G = unknown> {
   readonly isVolatile: boolean;
   /** A rule of one of its queues may refuse a message: each comes in a batch of its own. */
   readonly takesSingly: boolean;
+  /** A batch of several messages is no larger. */
+  maxBatchBytes: number = MAX_GATHERED_BATCH_BYTES;
   /** What is gathered for it just now. */
   open: G | undefined;
 

@@ -9,7 +9,7 @@ import type { OwnedPartition } from '../owned-partition.js';
 import type { PartitionOwner } from '../partition-owner.js';
 import { PushReader } from '../push-reader.js';
 import { DelayLog } from './delay-log.js';
-import type { DelayLimits } from './limits.js';
+import { type DelayLimits, HELD_BATCH_BYTES } from './limits.js';
 import type { MessageHolder } from './message-holder.js';
 import type { DelayHost, DelayParts } from './parts.js';
 
@@ -97,7 +97,7 @@ export class Delays implements CatalogListener {
   private hostOf(partition: OwnedPartition, files: LogFiles): DelayHost {
     const { owner } = this;
     const { log, slot } = partition;
-    const firing = new PushReader(files, log.logId, slot);
+    const firing = new PushReader(files, log.logId, slot, false, HELD_BATCH_BYTES);
     const scanning = new PushReader(files, log.logId, slot);
     const cursor = partition.companion.attachCursor();
     return {

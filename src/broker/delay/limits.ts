@@ -34,6 +34,8 @@ export const LOOK_AGAIN_MS = 5;
 export const UNPLACED_MAX = 4096;
 /** Bytes of them. */
 export const UNPLACED_BYTES_MAX = 16 * 1024 * 1024;
+/** Batches of held messages are no larger, and so much is read to fire one: the next one that is due may be anywhere. */
+export const HELD_BATCH_BYTES = 16 * 1024;
 /** Segments of the internal topic: small enough that the space of what has fired comes back soon. */
 export const HELD_SEGMENT_BYTES = 16 * 1024 * 1024;
 

@@ -17,7 +17,7 @@ import type { Router } from '../routing/router.js';
 import { delayOf } from './delay-header.js';
 import { exchangeKey, HeldHeaderWriter, textHash } from './held-record.js';
 import { HELD_TOPIC, HELD_TOPIC_DECLARATION } from './internal-topic.js';
-import { DELAY_MS_MAX, UNPLACED_BYTES_MAX, UNPLACED_MAX } from './limits.js';
+import { DELAY_MS_MAX, HELD_BATCH_BYTES, UNPLACED_BYTES_MAX, UNPLACED_MAX } from './limits.js';
 
 /** What it needs of its shard. */
 export interface MessageHolderParts {
@@ -139,6 +139,7 @@ export class MessageHolder {
     const held = this.headers.header({ fireAtMs, vhost, persistent, byHeader });
     const partition = partitionOf(vhost, exchange, routingKey, topic.partitions.length);
     const group = groups.single(partition, topic.partitions[partition]!.logId);
+    group.maxBatchBytes = HELD_BATCH_BYTES;
     const level = persistent ? DurabilityLevel.disk : DurabilityLevel.memory;
     const record = { key: null, value: body, headers: [envelope, held], timestampMs: nowMs() };
     batcher.add(group, record, level, token, listener);
