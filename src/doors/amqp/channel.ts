@@ -540,6 +540,7 @@ export class Channel implements ChannelScope, ReplyConsumer {
   /** A channel exception: tells the peer, and ignores what it sends until it has answered. */
   closeByNode(error: AmqpError): void {
     if (this.state !== 'open') return;
+    countUp(this.host.context.counters.errors, error.code);
     // What was confirmed before is told before.
     this.flushTurn();
     this.state = 'closing';

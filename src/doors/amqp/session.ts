@@ -206,7 +206,6 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
 
   private failed(channel: Channel | undefined, thrown: unknown): void {
     const error = asAmqpError(thrown, 0);
-    countUp(this.context.counters.errors, error.code);
     if (channel !== undefined && isSoft(error.code)) channel.closeByNode(error);
     else this.fail(error);
   }
@@ -556,7 +555,9 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
       this.leaveSocket();
       return;
     }
-    if (name !== 'running') this.context.counters.connectionsRefused++;
+    const { counters } = this.context;
+    countUp(counters.errors, error.code);
+    if (name !== 'running') counters.connectionsRefused++;
     for (const channel of this.channels.values()) channel.flushTurn();
     this.setState({ name: 'closing' });
     this.endChannels();

@@ -53,7 +53,7 @@ export class StreamChunk {
       if (!(cause instanceof RecordError)) throw cause;
       throw new BrokerError('corrupt-batch', `Cannot read on from offset ${this.from}`, cause);
     }
-    this.positions.set(this.partition, this.nextOffset);
+    this.positions.set(this.partition, Math.max(this.from, this.nextOffset));
     this.bytes = EMPTY;
     this.batchStart = this.batchAt = 0;
     return false;
