@@ -122,6 +122,7 @@ describe('declarations', () => {
     await harness.send(openChannel(2));
     const other = method(2, 0x32_0014, u16(0), short(''), short('x'), short(''), u8(0), table());
     expect(await harness.refused(other)).toMatchObject({ code: 404, text: 'NOT_FOUND - no previously declared queue' });
+    expect([...harness.door.counters.errors]).toEqual([['not-found', 1]]);
   });
 
   it('answers nothing with no-wait, and still waits', async () => {

@@ -9,6 +9,7 @@ import { Confirms } from './confirms.js';
 import { Consumers } from './consumers.js';
 import { type BodyRoom, Content } from './content.js';
 import type { DoorContext } from './context.js';
+import { countUp } from './counters.js';
 import * as declarations from './declarations.js';
 import { REPLY_QUEUE, type ReplyConsumer } from './direct-reply.js';
 import { AmqpError, asAmqpError, isSoft, replyCodes, replyText } from './errors.js';
