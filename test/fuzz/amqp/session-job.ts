@@ -40,6 +40,8 @@ export class SessionJob {
   private readonly connection: Connection;
   private readonly channels = new Map<number, ChannelState>();
   private serial = 0;
+  /** What is changed may be a publish or none: nobody counts confirms then. */
+  private isCounting = true;
 
   private constructor(job: number, prng: Prng, ledger: Ledger, connection: Connection) {
     this.job = job;
@@ -80,6 +82,7 @@ export class SessionJob {
     const steps = isMutating || isAttacking ? prng.between(0, FEW_STEPS) : STEPS;
     for (let count = 0; count < steps; count++) if (!(await this.step(this.mildStep(), carrier))) return;
     if (isMutating) {
+      this.isCounting = false;
       // Some changes show nothing, and some cannot even be seen: several follow each other.
       for (let count = 0; count < 8; count++) if (!(await this.step(mutation(prng, 1), carrier))) return;
     } else if (isAttacking) await this.step(hardAttack(prng, this.job), carrier);
@@ -292,7 +295,7 @@ export class SessionJob {
       if (!state.isGetAutomatic) state.held.push(Number(fields['deliveryTag']));
     } else if (name === 'basic.recover-ok') state.held.length = 0;
     else if (name === 'confirm.select-ok') state.published = Math.max(0, state.published);
-    else if (name === 'basic.ack' || name === 'basic.nack')
+    else if (this.isCounting && (name === 'basic.ack' || name === 'basic.nack'))
       this.confirmed(state, Number(fields['deliveryTag']), fields['multiple'] === true);
   }
 
