@@ -174,14 +174,14 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker, DelayedMe
     { shard, storage, catalog, timers }: ShardBrokerOptions,
     nowMs: () => number,
   ): TransactionCoordinator {
-    const { router, groups, partitionFor, participant } = this;
+    const { router, groups, partitionFor, participant, holder } = this;
     return new TransactionCoordinator({
       shard,
       storage,
       catalog,
       timers,
       participant,
-      routing: { router, groups, nowMs, partitionFor },
+      routing: { router, groups, nowMs, partitionFor, holder },
       ownerShard: (logId) => this.ownerShard(logId),
       wayTo: (owner) => this.participants[owner]!,
       flushPublishes: () => this.batcher.flush(),

@@ -132,11 +132,15 @@ export class DelayLog implements QueuePolicyEngine {
   }
 
   visible(nextOffset: number): void {
+    // Not in order of their offsets: those of a transaction come when it is decided.
     const { unseen } = this;
-    let seen = 0;
-    while (seen < unseen.length && unseen[seen]!.offset < nextOffset) this.index.add(unseen[seen++]!);
-    if (seen === unseen.length) unseen.length = 0;
-    else unseen.splice(0, seen);
+    let left = 0;
+    for (let index = 0; index < unseen.length; index++) {
+      const entry = unseen[index]!;
+      if (entry.offset < nextOffset) this.index.add(entry);
+      else unseen[left++] = entry;
+    }
+    unseen.length = left;
   }
 
   /** Nothing is delivered to consumers, ever. */

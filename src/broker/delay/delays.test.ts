@@ -232,6 +232,32 @@ describe('delayed messages', () => {
     expect(world.held()).toBe(0);
   });
 
+  test('messages of a transaction are held with its commit, also by a shard that does not own their log', async () => {
+    const { world, queue } = await worldWith(2);
+    world.broker.publishRouted(DEFAULT_VHOST, message('later', 'q', 'first', delayed(100)), 1, new Outcomes());
+    await world.rest();
+    for (const [index, { broker }] of world.shards.entries()) {
+      const publishes = [
+        message('later', 'q', `late ${index}`, delayed(3000 + index)),
+        message('later', 'q', `early ${index}`, delayed(2000 + index)),
+      ];
+      const done = new Promise((resolve) => {
+        broker.transactions.commit({ vhost: DEFAULT_VHOST, publishes, settles: [] }, (error) => resolve(error));
+      });
+      expect(await world.settle(done)).toBeUndefined();
+    }
+    const failing = [message('later', 'q', 'never', delayed(1)), message('nowhere', 'q', 'x', delayed(1))];
+    const failed = new Promise((resolve) => {
+      world.broker.transactions.commit({ vhost: DEFAULT_VHOST, publishes: failing, settles: [] }, (e) => resolve(e));
+    });
+    expect(await world.settle(failed)).toMatchObject({ code: 'not-found' });
+    expect(world.held()).toBe(5);
+    await world.clock.advanceAsync(5000);
+    await world.rest();
+    expect(bodies(world, queue)).toEqual(['first', 'early 0', 'early 1', 'late 0', 'late 1']);
+    expect(world.held()).toBe(0);
+  });
+
   test('when the internal topic cannot be made, the publisher hears why', async () => {
     const { world, outcomes } = await worldWith(1);
     world.control.declare = () => Promise.reject(new Error('no room'));

@@ -53,14 +53,23 @@ export class MessageHolder {
   private readonly envelopes = new EnvelopeWriter();
   private readonly headers = new HeldHeaderWriter();
   /** Exchanges of type x-delayed-message, by `exchangeKey`: without any, no publish is looked at. */
-  private readonly delayedExchanges = new Set<string>();
+  private readonly delayedExchanges: Set<string>;
+  private readonly isTransactional: boolean;
   /** Copies of what waits for the internal topic. */
   private unplaced: HeldPublish[] = [];
   private unplacedBytes = 0;
   private declaring: Promise<void> | undefined;
 
-  constructor(parts: MessageHolderParts) {
+  /** `outer`: the one of the shard, for one that serves its transactions. */
+  constructor(parts: MessageHolderParts, outer?: MessageHolder) {
     this.parts = parts;
+    this.delayedExchanges = outer?.delayedExchanges ?? new Set();
+    this.isTransactional = outer !== undefined;
+  }
+
+  /** One for transactions, whose messages `batcher` gathers: what it takes is held if the transaction is committed. */
+  within(batcher: MessageBatcher): MessageHolder {
+    return new MessageHolder({ ...this.parts, batcher }, this);
   }
 
   exchangeDeclared({ vhost, name, type }: ExchangeEntry): void {
@@ -172,6 +181,11 @@ export class MessageHolder {
 
   /** Keeps a copy until the internal topic is there. */
   private keep(publish: HeldPublish): void {
+    if (this.isTransactional) {
+      // It is being made with this, and is there when the transaction is tried again.
+      this.declare().catch(() => undefined);
+      throw new BrokerError('unsupported', 'Cannot delay the first message of a node in a transaction: try it again');
+    }
     const { message } = publish;
     this.envelope(message, publish.origin);
     const bytes = message.body.length + message.properties.length;

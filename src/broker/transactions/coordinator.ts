@@ -76,7 +76,13 @@ export class TransactionCoordinator implements Transactions {
     this.parts = parts;
     this.ids = new CoordinatorIds(parts.storage.journal.journalId);
     this.batcher = new MessageBatcher(this.submit, parts.routing.nowMs, () => this.options);
-    this.publisher = new RoutedPublisher({ ...parts.routing, batcher: this.batcher });
+    const { batcher } = this;
+    const { holder, ...routing } = parts.routing;
+    this.publisher = new RoutedPublisher({
+      ...routing,
+      batcher,
+      ...(holder !== undefined && { holder: holder.within(batcher) }),
+    });
   }
 
   /** Nothing is on its way, and no decision waits to be forgotten. */
