@@ -286,6 +286,8 @@ export class OwnedPartition {
     this.policies?.delivered(record, redelivered, automaticAck);
     sink.deliver(record, redelivered, deliveryCount);
     sink.flush();
+    // What has expired behind it goes first: it is not counted.
+    if (this.policies !== undefined) this.nextRecord(cursor);
     sink.got(cursor.ready);
   }
 

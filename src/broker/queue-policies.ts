@@ -20,6 +20,8 @@ export interface QueuePolicyEngine {
   admit(batch: Uint8Array): Refusal | undefined;
   /** What `admit` let pass was not appended: the log refused it, or has it already. */
   notAppended(batch: Uint8Array): void;
+  /** A transaction that is not decided has appended `batch` (borrowed), or is now (-1): it takes room meanwhile. */
+  reserve?(batch: Uint8Array, sign: 1 | -1): void;
   /** The log has given `batch` its offsets; borrowed. It is not visible yet, and `withdrawn` may take it back. */
   appended(batch: Uint8Array, baseOffset: number, count: number): void;
   /** Batches from `fromOffset` on, which `appended` told of, were not written: their offsets go to later messages. */

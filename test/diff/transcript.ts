@@ -1,23 +1,35 @@
+import { OWN_HEADERS } from './known-differences.js';
 import type { Incoming } from './wire/connection.js';
 import type { Value } from './wire/fields.js';
 
 /** What came in, as one line. */
 export function shown({ name, fields, properties, body }: Incoming): string {
   const parts = [name, JSON.stringify(fields)];
-  if (properties !== undefined) parts.push(JSON.stringify(withoutTimes(properties as Value)));
+  if (properties !== undefined) parts.push(JSON.stringify(comparable(properties as Value)));
   if (body !== undefined) parts.push(body.length > 100 ? `${body.length} bytes` : JSON.stringify(body));
   return parts.join(' ');
 }
 
-/** Times that the broker has set itself differ at each run. */
-function withoutTimes(value: Value): Value {
+/** Times that the broker has set itself differ at each run; some headers differ on purpose. */
+function comparable(value: Value): Value {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return (value as readonly Value[]).map(withoutTimes);
-  const entries = Object.entries(value).map(([name, item]): [string, Value] => {
-    if (name === 'time' && isTimestamp(item)) return [name, 'some time'];
-    return [name, withoutTimes(item as Value)];
+  if (Array.isArray(value)) return (value as readonly Value[]).map(comparable);
+  const entries = Object.entries(value).flatMap(([name, item]): [string, Value][] => {
+    if (OWN_HEADERS.has(name)) return [];
+    if (name === 'time' && isTimestamp(item)) return [[name, 'some time']];
+    const shown = comparable(item as Value);
+    return [[name, name === 'x-death' ? deathsInOrder(shown) : shown]];
   });
   return Object.fromEntries(entries);
+}
+
+/** The newest death stays the first; RabbitMQ 3.10 turns the order of the others round with each new one. */
+function deathsInOrder(deaths: Value): Value {
+  if (!Array.isArray(deaths)) return deaths;
+  const [newest, ...others] = deaths as readonly Value[];
+  const text = (death: Value) => JSON.stringify(death);
+  others.sort((left, right) => (text(left) < text(right) ? -1 : 1));
+  return newest === undefined ? [] : [newest, ...others];
 }
 
 function isTimestamp(value: Value): boolean {

@@ -57,6 +57,11 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
   private scan: LogScan | undefined;
   /** Came back more often than is allowed, and waits to be taken away. */
   private doomed: number[] = [];
+  /** Something came back since deliveries were last complete: it may be too much. */
+  private hasReturned = false;
+  /** Messages of transactions that are not decided, and their bytes. */
+  private reserved = 0;
+  private reservedBytes = 0;
   /** Messages that were appended and cannot be seen yet. */
   private arriving = 0;
   /** Messages from here on have become visible since deliveries were last complete: one that must go at once may go to a consumer first. */
@@ -136,6 +141,14 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
     bytes?.appended(baseOffset, total);
   }
 
+  reserve(batch: Uint8Array, sign: 1 | -1): void {
+    if (this.policy.overflow === 'drop-head') return;
+    this.visit(batch, (_index, bodySize) => {
+      this.reserved += sign;
+      this.reservedBytes += sign * bodySize;
+    });
+  }
+
   withdrawn(fromOffset: number): void {
     // What was written before has been told of by `visible`.
     this.arriving = 0;
@@ -158,6 +171,9 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
     }
     if (this.doomed.length > 0) this.takeDoomed();
     this.letters?.pump();
+    // As in RabbitMQ, what comes back is counted before consumers have their chance; what is new is counted after it.
+    if (this.hasReturned && this.host.visibleEnd <= this.freshFrom && this.host.cursor.ready > 0) this.dropSurplus();
+    this.hasReturned = false;
     return true;
   }
 
@@ -274,12 +290,12 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
   private wouldOverflow(batch: Uint8Array): boolean {
     const { policy, bytes } = this;
     if (policy.maxLength < 0 && bytes === undefined) return false;
-    const waiting = this.host.cursor.ready + this.arriving;
+    const waiting = this.host.cursor.ready + this.arriving + this.reserved;
     // What consumers can take at once does not stay in the queue.
     const staying = waiting === 0 ? 0 : Math.max(0, waiting - this.host.takeable());
     if (policy.maxLength >= 0 && staying + batchRecordsCount(batch, 0) > policy.maxLength) return true;
     if (bytes === undefined) return false;
-    let size = staying === 0 ? 0 : bytes.ready + bytes.arriving;
+    let size = staying === 0 ? 0 : bytes.ready + bytes.arriving + this.reservedBytes;
     this.visit(batch, (_index, bodySize) => {
       size += bodySize;
     });
@@ -336,6 +352,7 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
 
   private returned(offset: number): void {
     this.counters.returned++;
+    this.hasReturned = true;
     const { deliveryLimit } = this.policy;
     if (deliveryLimit >= 0 && this.host.cursor.deliveryCount(offset) > deliveryLimit) {
       this.doomed.push(offset);

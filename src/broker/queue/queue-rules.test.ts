@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { encodeUtf8 } from '../../base/utf8.js';
 import { textOf } from '../../record/amqp/field-table.js';
-import { readProperties } from '../../record/amqp/properties.js';
+import { encodeProperties, readProperties } from '../../record/amqp/properties.js';
+import { DEFAULT_VHOST } from '../model.js';
 import { SettleOutcome } from '../ports.js';
 import { QueueWorld, type Taken } from './fixtures.js';
 import { DEAD_LETTER_CREDIT } from './limits.js';
@@ -263,6 +265,64 @@ describe('a delivery limit', () => {
     const letters = await world.drain(dead);
     expect(letters.map(reasonOf)).toEqual(['delivery_limit']);
     expect(world.ready(queue) + world.unacknowledged(queue)).toBe(0);
+  });
+});
+
+describe('what comes back to a full queue', () => {
+  it('goes before its consumer could have it again', async () => {
+    const queue = await world.declare('q', { 'x-max-length': 1 });
+    const taker = await world.consume(queue);
+    for (const body of ['a', 'b', 'c']) await world.publish(queue, body);
+    expect(taker.bodies).toEqual(['a', 'b', 'c']);
+    taker.handle?.settle(
+      0,
+      taker.taken.map(({ offset }) => offset),
+      SettleOutcome.requeue,
+    );
+    await world.world.rest();
+    expect(taker.bodies).toEqual(['a', 'b', 'c', 'c']);
+    expect(world.engine(queue).counters.dropped.maxlen).toBe(2);
+  });
+});
+
+describe('a get', () => {
+  it('does not count what has expired behind its message', async () => {
+    const queue = await world.declare('q');
+    await world.publish(queue, 'a');
+    await world.publish(queue, 'b', { expiration: '0' });
+    let left = -1;
+    world.poll(queue).handle.get(true, (count) => {
+      left = count;
+    });
+    await world.world.rest();
+    expect(left).toBe(0);
+  });
+});
+
+describe('a transaction', () => {
+  it('fails as a whole when its own messages fill the queue, and leaves no place taken', async () => {
+    const queue = await world.declare('q', { 'x-max-length': 2, 'x-overflow': 'reject-publish' });
+    const commit = async (...texts: string[]): Promise<string | undefined> => {
+      let code: string | undefined = 'none';
+      const properties = encodeProperties({ deliveryMode: 2 });
+      const publishes = texts.map((body) => ({
+        exchange: '',
+        routingKey: 'q',
+        properties,
+        body: encodeUtf8(body),
+        persistent: true,
+      }));
+      world.broker.transactions.commit({ vhost: DEFAULT_VHOST, publishes, settles: [] }, (error) => {
+        code = error?.code;
+      });
+      await world.world.rest();
+      return code;
+    };
+    expect(await commit('a', 'b', 'c')).toBe('queue-full');
+    expect(await commit('a', 'b')).toBeUndefined();
+    expect(await commit('c')).toBe('queue-full');
+    expect(bodies(await world.drain(queue))).toEqual(['a', 'b']);
+    expect(await commit('c', 'd')).toBeUndefined();
   });
 });
 

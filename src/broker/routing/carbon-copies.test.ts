@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeTable } from '../../record/amqp/field-table.js';
-import { anyProperties } from '../../record/amqp/fixtures.js';
+import { anyProperties } from '../../record/amqp/fixtures/arbitraries.js';
 import {
   EMPTY_PROPERTIES,
   encodeProperties,
@@ -25,7 +25,14 @@ describe('carbon copies', () => {
   });
 
   it.each(['CC', 'BCC'])('are refused when %s is no array', (name) => {
-    expect(() => carbonCopies(propertiesWith({ [name]: text('x') }))).toThrow(`the header ${name} must be an array`);
+    expect(() => carbonCopies(propertiesWith({ [name]: text('x') }))).toThrow(
+      `invalid message: {unacceptable_type_in_header,"${name}",longstr}`,
+    );
+  });
+
+  it('are refused for CC first when both are wrong', () => {
+    const both = propertiesWith({ BCC: text('x'), CC: { type: 'int16', value: 1 } });
+    expect(() => carbonCopies(both)).toThrow('invalid message: {unacceptable_type_in_header,"CC",short}');
   });
 });
 

@@ -7,6 +7,7 @@ import { readUtf8 } from '../../base/utf8.js';
 import { decodeValueAt } from '../../record/amqp/field-table.js';
 import { headersOf, replaceHeaders } from '../../record/amqp/properties.js';
 import { FieldTag, TableCursor } from '../../record/amqp/table-cursor.js';
+import { erlangType } from '../catalog/sentences.js';
 import { BrokerError } from '../errors.js';
 
 const LETTER_B = 0x42;
@@ -24,13 +25,17 @@ export function carbonCopies(properties: Uint8Array): readonly string[] | undefi
   const table = headersOf(properties);
   if (table === undefined) return undefined;
   let keys: string[] | undefined;
+  let wrong: BrokerError | undefined;
   fields.open(table);
   while (fields.next()) {
     if (!isCarbonCopy(fields)) continue;
-    if (fields.tag !== FieldTag.array) throw malformed(fields);
-    keys ??= [];
-    addKeys(fields, keys);
+    if (fields.tag === FieldTag.array) {
+      keys ??= [];
+      addKeys(fields, keys);
+      // Where both are wrong, RabbitMQ names CC.
+    } else if (wrong === undefined || fields.nameEnd - fields.nameStart === 2) wrong = malformed(fields);
   }
+  if (wrong !== undefined) throw wrong;
   return keys === undefined || keys.length === 0 ? undefined : keys;
 }
 
@@ -52,11 +57,9 @@ function isBlind(bytes: Uint8Array, nameStart: number): boolean {
 }
 
 function malformed(field: TableCursor): BrokerError {
-  const { type } = decodeValueAt(field.bytes, field.nameEnd);
-  return new BrokerError(
-    'precondition-failed',
-    `invalid message: the header ${field.name()} must be an array of strings, not of type ${type}`,
-  );
+  const type = erlangType(decodeValueAt(field.bytes, field.nameEnd));
+  const text = `invalid message: {unacceptable_type_in_header,"${field.name()}",${type}}`;
+  return new BrokerError('precondition-failed', text);
 }
 
 /** The same properties without the header BCC; the given bytes when there is none. */

@@ -245,6 +245,7 @@ export class TransactionParticipant {
     }
     const nextOffset = baseOffset + batchLastOffsetDelta(bytes, 0) + 1;
     const batch = partition.policies === undefined ? undefined : bytes.slice();
+    if (batch !== undefined) partition.policies?.reserve?.(batch, 1);
     const token = transaction.appends.length;
     transaction.appends.push({ partition, baseOffset, count, nextOffset, batch, isWritten: false });
     transaction.unwritten++;
@@ -306,7 +307,10 @@ export class TransactionParticipant {
   private reveal({ appends, settles, holderId }: LocalTransaction): void {
     for (const { partition, baseOffset, count, nextOffset, batch } of appends) {
       partition.cursor?.withhold(-count);
-      if (batch !== undefined) partition.policies?.appended(batch, baseOffset, count);
+      if (batch !== undefined) {
+        partition.policies?.reserve?.(batch, -1);
+        partition.policies?.appended(batch, baseOffset, count);
+      }
       partition.policies?.visible(nextOffset);
     }
     for (const { partition, lender, offsets, outcome } of settles) {
@@ -317,7 +321,10 @@ export class TransactionParticipant {
 
   private takeBack({ appends, settles, holderId }: LocalTransaction): void {
     for (const { partition, batch, baseOffset, nextOffset, count, isWritten } of appends) {
-      if (batch !== undefined) partition.policies?.notAppended(batch);
+      if (batch !== undefined) {
+        partition.policies?.reserve?.(batch, -1);
+        partition.policies?.notAppended(batch);
+      }
       if (!isWritten) continue;
       partition.cursor?.withhold(-count);
       partition.cursor?.abandoned(baseOffset, nextOffset, count);

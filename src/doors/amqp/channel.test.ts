@@ -483,6 +483,22 @@ describe('consuming', () => {
     expect(held).toBeLessThanOrEqual(8);
   });
 
+  it('a prefetch for the channel does not count what was asked for one by one', async () => {
+    const harness = await withQueue();
+    await publishAll(harness, 4);
+    await harness.send(get('q'), qos(2, true), consume('q', 'c'));
+    expect(deliveries(harness.take()).map(({ tag }) => tag)).toEqual([2, 3]);
+  });
+
+  it('a priority that is no integer is refused in the words of RabbitMQ', async () => {
+    const harness = await withQueue();
+    const refusal = await harness.refused(consume('q', 'c', 0, 1, { 'x-priority': 'high' }));
+    expect(refusal).toMatchObject({
+      code: 406,
+      text: `PRECONDITION_FAILED - invalid arg 'x-priority' for queue 'q' in vhost '/': "expected integer, got longstr"`,
+    });
+  });
+
   it('a channel prefetch of one reaches every queue in turn', async () => {
     const harness = await withQueue();
     harness.broker.addQueue('other');

@@ -1,4 +1,5 @@
 import { encodeUtf8 } from '../../base/utf8.js';
+import { erlangType } from '../../broker/catalog/sentences.js';
 import type { BrokerError } from '../../broker/errors.js';
 import type { ConsumerHandle, QueueConsumer, RecordView, TopicEntry } from '../../broker/ports.js';
 import { SettleOutcome } from '../../broker/ports.js';
@@ -6,7 +7,7 @@ import type { TimerHandle } from '../../io/ports.js';
 import { decodeTable, type FieldTable, integerOf, textOf } from '../../record/amqp/field-table.js';
 import type { ConsumeCommand } from './commands.js';
 import { CreditSlice, nextPrefetch } from './credit.js';
-import { AmqpError, asAmqpError } from './errors.js';
+import { AmqpError, asAmqpError, resourceText } from './errors.js';
 import { beginMethod, endFrame, writeContent, writeDeliver, writeShort } from './frame-writer.js';
 import { PREFETCH_DEAL_MS } from './limits.js';
 import { messageOf, withHeader } from './messages.js';
@@ -154,6 +155,7 @@ export class Consumers {
       return;
     }
     const { broker } = scope.context.ports;
+    const priority = priorityOf(command.table, queue.name, scope.session.vhost);
     const release = scope.hold();
     const setting = { tag, noAck: command.noAck, prefetch: this.prefetch, countsDeliveries: isQuorum(queue) };
     const consumer = new Consumer(this, scope, queue, setting, () => {
@@ -166,7 +168,7 @@ export class Consumers {
       automaticAck: command.noAck,
       credit: consumer.granted,
       exclusive: command.exclusive,
-      priority: priorityOf(command.table),
+      priority,
       connection: scope.session.connection,
       opened: () => consumer.confirmOpen(),
     };
@@ -269,7 +271,7 @@ export class Consumers {
   private deal(): void {
     const takers = [...this.byTag.values()].filter((consumer) => consumer.handle !== NO_HANDLE && !consumer.noAck);
     if (takers.length === 0 || this.scope.outbox.isClogged) return;
-    const room = Math.max(0, this.channelPrefetch - this.scope.settlements.table.size);
+    const room = Math.max(0, this.channelPrefetch - this.scope.settlements.consumed);
     const share = Math.floor(room / takers.length);
     const extra = room % takers.length;
     for (const [index, consumer] of takers.entries()) {
@@ -300,8 +302,15 @@ export class Consumers {
   }
 }
 
-function priorityOf(table: FieldTable): number {
-  return integerOf(table.get('x-priority')) ?? 0;
+/** @throws AmqpError `precondition-failed` for a priority that is no integer, in RabbitMQ's words. */
+function priorityOf(table: FieldTable, queue: string, vhost: string): number {
+  const value = table.get('x-priority');
+  if (value === undefined) return 0;
+  const priority = integerOf(value);
+  if (priority !== undefined) return priority;
+  const fault = `"expected integer, got ${erlangType(value)}"`;
+  const text = `invalid arg 'x-priority' for ${resourceText('queue', queue, vhost)}: ${fault}`;
+  throw new AmqpError('precondition-failed', text, Method.basicConsume);
 }
 
 function isQuorum(queue: TopicEntry): boolean {

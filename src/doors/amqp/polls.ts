@@ -119,7 +119,10 @@ export class Polls {
     const { scope } = this;
     const poll = new Poll(scope, queue);
     try {
-      poll.source = scope.settlements.open(scope.context.ports.broker.poll(queue, scope.session.connection, poll));
+      poll.source = scope.settlements.open(
+        scope.context.ports.broker.poll(queue, scope.session.connection, poll),
+        'poll',
+      );
     } catch (thrown) {
       throw asAmqpError(thrown, Method.basicGet);
     }

@@ -1,6 +1,7 @@
 import { BrokerError } from '../../broker/errors.js';
 import type { RoutedMessage } from '../../broker/model.js';
 import type { PublishListener } from '../../broker/ports.js';
+import { carbonCopies, withoutBcc } from '../../broker/routing/carbon-copies.js';
 import { encodeProperties, readProperties } from '../../record/amqp/properties.js';
 import type { Confirms } from './confirms.js';
 import type { Content, PropertyFacts } from './content.js';
@@ -15,6 +16,8 @@ import type { Transactions } from './transactions.js';
 const PUBLISH = Method.basicPublish;
 const NO_ROUTE = 312;
 const EMPTY = new Uint8Array(0);
+/** A term ends before this column, or Erlang breaks the line. */
+const ERLANG_LINE = 79;
 
 /** Outcomes of publishes without confirms: nobody is told. */
 const nobody: PublishListener = { published: () => {}, publishFailed: () => {} };
@@ -59,7 +62,7 @@ export class Publisher implements PublishListener {
     this.check(content, facts);
     message.exchange = content.exchange;
     message.routingKey = content.routingKey;
-    message.properties = facts.asksForReplies ? this.withReplyAddress(facts.bytes) : facts.bytes;
+    message.properties = facts.asksForReplies ? withReplyAddress(facts.bytes, this.replyAddress) : facts.bytes;
     message.body = content.body;
     message.persistent = facts.persistent;
     // Replies are no part of a transaction, as in RabbitMQ.
@@ -76,11 +79,24 @@ export class Publisher implements PublishListener {
       checkAccess(this.scope, 'write', 'exchange', content.exchange, PUBLISH);
       this.allowedExchange = content.exchange;
     }
-    if (facts.badExpiration !== undefined) {
-      const text = `invalid expiration '${facts.badExpiration}': ${expirationFault(facts.badExpiration)}`;
-      throw new AmqpError('precondition-failed', text, PUBLISH);
+    if (facts.badExpiration === undefined && facts.userId === undefined && !facts.asksForReplies) return;
+    // In the order in which RabbitMQ looks: what it finds first is what it tells.
+    this.checkExchange(content.exchange);
+    if (facts.asksForReplies && this.replyAddress === undefined) {
+      throw new AmqpError('precondition-failed', 'fast reply consumer does not exist', PUBLISH);
     }
     if (facts.userId !== undefined) this.checkUser(facts.userId);
+    if (facts.badExpiration !== undefined) {
+      throw new AmqpError('precondition-failed', invalidExpiration(facts.badExpiration), PUBLISH);
+    }
+  }
+
+  private checkExchange(exchange: string): void {
+    if (exchange === '') return;
+    const { vhost } = this.scope.session;
+    const found = this.scope.context.ports.broker.exchange(vhost, exchange);
+    if (found === undefined) throw notFound('exchange', exchange, vhost, PUBLISH);
+    if (found.internal) throw internalExchange(exchange, vhost);
   }
 
   private checkUser(userId: string): void {
@@ -95,19 +111,9 @@ export class Publisher implements PublishListener {
     this.allowedExchange = undefined;
   }
 
-  private withReplyAddress(properties: Uint8Array): Uint8Array {
-    if (this.replyAddress === undefined) {
-      throw new AmqpError('precondition-failed', 'fast reply consumer does not exist', PUBLISH);
-    }
-    return encodeProperties({ ...readProperties(properties), replyTo: this.replyAddress });
-  }
-
   private publishLater(transactions: Transactions, mandatory: boolean): void {
-    const { exchange } = this.message;
-    const { vhost } = this.scope.session;
-    const found = this.scope.context.ports.broker.exchange(vhost, exchange);
-    if (exchange !== '' && found === undefined) throw notFound('exchange', exchange, vhost, PUBLISH);
-    if (found?.internal) throw internalExchange(exchange, vhost);
+    this.checkExchange(this.message.exchange);
+    checkCopies(this.message.properties);
     transactions.publish(this.message, mandatory);
   }
 
@@ -163,7 +169,8 @@ export class Publisher implements PublishListener {
     writeShort(writer, message.exchange);
     writeShort(writer, message.routingKey);
     endFrame(writer, frame);
-    writeContent(writer, scope.id, message.properties, message.body, scope.session.frameMaxBytes);
+    // What nobody else may see goes back neither, as in RabbitMQ.
+    writeContent(writer, scope.id, withoutBcc(message.properties), message.body, scope.session.frameMaxBytes);
   }
 
   published(token: number): void {
@@ -197,6 +204,27 @@ function internalExchange(exchange: string, vhost: string): AmqpError {
     `cannot publish to internal ${resourceText('exchange', exchange, vhost)}`,
     PUBLISH,
   );
+}
+
+function withReplyAddress(properties: Uint8Array, replyTo = ''): Uint8Array {
+  return encodeProperties({ ...readProperties(properties), replyTo });
+}
+
+/** @throws AmqpError `precondition-failed` when CC or BCC is no array: a transaction is told of that at once. */
+function checkCopies(properties: Uint8Array): void {
+  try {
+    carbonCopies(properties);
+  } catch (thrown) {
+    throw asAmqpError(thrown, PUBLISH);
+  }
+}
+
+function invalidExpiration(text: string): string {
+  const start = `invalid expiration '${text}': `;
+  const fault = expirationFault(text);
+  // Erlang breaks a line that grows too long, behind the first element of the tuple.
+  if (start.length + fault.length < ERLANG_LINE) return start + fault;
+  return start + fault.replace(',', `,\n${' '.repeat(start.length + 1)}`);
 }
 
 /** What RabbitMQ finds wrong with an expiration, in its words. */

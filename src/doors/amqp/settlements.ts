@@ -14,6 +14,9 @@ export interface HeldDelivery {
   readonly offset: number;
 }
 
+/** What a source of deliveries is. */
+export type SourceKind = 'consumer' | 'stream' | 'poll';
+
 /** Where deliveries of a channel come from: a consumer or a queue that it asks for single messages. Gathers settlements of one turn. */
 export class DeliverySource {
   /** Set once the broker has given it. */
@@ -24,6 +27,8 @@ export class DeliverySource {
   unsettled = 0;
   /** Its messages stay where they are: settling one makes room for another. */
   readonly isStream: boolean;
+  /** Its messages were asked for one by one: RabbitMQ does not count them against the channel's prefetch. */
+  readonly isPolled: boolean;
   /** Gets no more deliveries; to be released with the last settlement. */
   isEnding = false;
   /** Called when settlements have been handed to the broker: there is room for more. */
@@ -32,9 +37,10 @@ export class DeliverySource {
   private partition = 0;
   private outcome: SettleOutcome = SettleOutcome.acknowledge;
 
-  constructor(handle: ConsumerHandle | PollHandle, index: number, isStream: boolean) {
+  constructor(handle: ConsumerHandle | PollHandle, index: number, kind: SourceKind) {
     this.handle = handle;
-    this.isStream = isStream;
+    this.isStream = kind === 'stream';
+    this.isPolled = kind === 'poll';
     this.index = index;
   }
 
@@ -84,11 +90,18 @@ export class Settlements {
   }
 
   /** Opens a source of deliveries. */
-  open(handle: ConsumerHandle | PollHandle, isStream = false): DeliverySource {
+  open(handle: ConsumerHandle | PollHandle, kind: SourceKind = 'consumer'): DeliverySource {
     const index = this.free.pop() ?? this.sources.length;
-    const source = new DeliverySource(handle, index, isStream);
+    const source = new DeliverySource(handle, index, kind);
     this.sources[index] = source;
     return source;
+  }
+
+  /** Deliveries that count against the channel's prefetch. */
+  get consumed(): number {
+    let count = 0;
+    for (const source of this.sources) if (source !== undefined && !source.isPolled) count += source.unsettled;
+    return count;
   }
 
   /** The source with this number. */

@@ -65,7 +65,7 @@ class StreamConsumer implements BatchFollower {
     this.setting = setting;
     const text = encodeUtf8(setting.tag);
     this.tagBytes = new Uint8Array([text.length, ...text]);
-    this.source = scope.settlements.open(NO_HANDLE, true);
+    this.source = scope.settlements.open(NO_HANDLE, 'stream');
     this.source.onSettled = () => this.wake();
   }
 

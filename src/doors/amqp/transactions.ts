@@ -1,4 +1,5 @@
 import { copyOf } from '../../base/copy.js';
+import type { BrokerError } from '../../broker/errors.js';
 import type { SettleOutcome } from '../../broker/ports.js';
 import { AmqpError, asAmqpError } from './errors.js';
 import { writeBare } from './frame-writer.js';
@@ -62,12 +63,7 @@ export class Transactions {
     this.port.commit(this.transactionOf(publishes, settles), (error, unroutable) => {
       if (!scope.isOpen) return;
       if (error !== undefined) {
-        const cause = asAmqpError(error, Method.txCommit);
-        scope.raise(
-          cause.code === 'precondition-failed'
-            ? cause
-            : new AmqpError('internal-error', cause.message, Method.txCommit),
-        );
+        scope.raise(commitFault(error));
         return;
       }
       this.settled(settles);
@@ -114,4 +110,15 @@ export class Transactions {
     this.settles = [];
     this.bytes = 0;
   }
+}
+
+function commitFault(error: BrokerError): AmqpError {
+  // RabbitMQ's words, although nothing of the transaction has been done here.
+  if (error.code === 'queue-full')
+    return new AmqpError('precondition-failed', 'partial tx completion', Method.txCommit);
+  const cause = asAmqpError(error, Method.txCommit);
+  // An exchange may have gone since the publish.
+  return cause.code === 'precondition-failed' || error.code === 'not-found'
+    ? cause
+    : new AmqpError('internal-error', cause.message, Method.txCommit);
 }
