@@ -23,6 +23,7 @@ export function installRabbitMq() {
 
 /** The version of the package. */
 export function rabbitMqVersion() {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholder is dpkg's own.
   const result = spawnSync('dpkg-query', ['-W', '-f', '${Version}', 'rabbitmq-server'], { encoding: 'utf8' });
   return result.stdout?.trim() || 'unknown version';
 }

@@ -219,35 +219,6 @@ describe('control', () => {
     expect(log.catalog.topic('written')!.partitions.map(({ logId }) => logId)).not.toContain(VOLATILE_ID_FIRST);
   });
 
-  test('a cursor that one shard cannot make is taken back everywhere: the topic is a topic again, also after a restart', async () => {
-    const { disk, log, shards, control } = start();
-    await control.declare({ ...queue('orders'), settings: { kind: 'topic', retentionMs: 5 } });
-    const before = log.catalog.topic('orders');
-    shards.failNext = { code: 'log-offline', message: 'Log 1 stopped serving' };
-    const attaching = { ...queue('orders'), start: { at: 'end' } } as const;
-    await expect(control.declare(attaching)).rejects.toMatchObject({ code: 'log-offline' });
-    for (const catalog of [log.catalog, ...shards.catalogs]) expect(catalog.topic('orders')).toEqual(before);
-    expect(await control.declare(attaching)).toEqual({ created: true });
-    for (const catalog of [log.catalog, ...shards.catalogs]) {
-      expect(catalog.topic('orders')).toMatchObject({ settings: { kind: 'queue' }, start: { at: 'end' } });
-    }
-    shards.failNext = { code: 'log-offline', message: 'Log 1 stopped serving' };
-    await control.declare({ ...queue('later'), settings: { kind: 'topic' } }).catch(() => undefined);
-    log.close();
-    const again = MetadataLog.open(disk, FOLDER);
-    expect([...again.catalog.topics()].map(({ name, settings }) => [name, settings.kind])).toEqual([
-      ['orders', 'queue'],
-    ]);
-  });
-
-  test('a declaration that finds no room changes nothing, and works when there is some', async () => {
-    const { disk, shards, control } = start();
-    disk.inject({ operation: 'write', effect: { errno: 'ENOSPC' } });
-    await expect(control.declare(queue('orders'))).rejects.toMatchObject({ code: 'no-space' });
-    expect(shards.changes).toEqual([]);
-    expect(await control.declare(queue('orders'))).toEqual({ created: true });
-  });
-
   test('a metadata log that cannot be synced changes nothing anywhere, and refuses what follows', async () => {
     const { disk, shards, control } = start();
     disk.inject({ operation: 'sync', effect: { errno: 'EIO' } });

@@ -31,6 +31,7 @@ export function replaceNames<Kind extends Value | Fields | Properties>(
   replace: (text: string) => string,
 ): Kind {
   if (typeof value === 'string') return replace(value) as Kind;
+  // As many items as before, each with its type.
   if (Array.isArray(value)) return value.map((item: Value) => replaceNames(item, replace)) as unknown as Kind;
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).map(([name, item]) => [name, replaceNames(item as Value, replace)]);

@@ -40,6 +40,7 @@ export function writeText(writer: ByteWriter, text: string): void {
   writer.utf8(text);
 }
 
+/** Reads what `writeText` wrote. @throws DecodeError */
 export function readText(reader: ByteReader): string {
   const length = reader.uvarint();
   if (length > SHORT_STRING_BYTES_MAX) {
@@ -68,6 +69,7 @@ function readTable(reader: ByteReader): Uint8Array {
   return reader.view(length).slice();
 }
 
+/** Writes a topic's settings as pairs of number and value, so that later versions may add some. */
 export function writeSettings(writer: ByteWriter, settings: TopicSettings): void {
   const pairs: (readonly [number, number])[] = [
     [SETTING.kind, settings.kind === 'queue' ? 1 : 0],
@@ -139,6 +141,7 @@ function durabilityOf(value: number): DurabilityLevel {
   throw new DecodeError('invalid', `A metadata change has an unknown durability: ${value}`);
 }
 
+/** Writes the partitions in their order: log id and slot. */
 export function writePartitions(writer: ByteWriter, partitions: readonly PartitionEntry[]): void {
   writer.uvarint(partitions.length);
   for (const { logId, slot } of partitions) {
@@ -147,6 +150,7 @@ export function writePartitions(writer: ByteWriter, partitions: readonly Partiti
   }
 }
 
+/** Reads what `writePartitions` wrote. @throws DecodeError */
 export function readPartitions(reader: ByteReader): PartitionEntry[] {
   const count = reader.uvarint();
   if (count > PARTITIONS_PER_TOPIC_MAX) {
@@ -162,11 +166,13 @@ export function readPartitions(reader: ByteReader): PartitionEntry[] {
   return partitions;
 }
 
+/** Writes where a cursor begins. */
 export function writeStart(writer: ByteWriter, start: StartAt): void {
   writer.u8(start.at === 'beginning' ? START_BEGINNING : start.at === 'end' ? START_END : START_TIMESTAMP);
   if (start.at === 'timestamp') writer.varlong(start.timestampMs);
 }
 
+/** Reads what `writeStart` wrote. @throws DecodeError */
 export function readStart(reader: ByteReader): StartAt {
   const at = reader.u8();
   if (at === START_BEGINNING) return { at: 'beginning' };
@@ -175,6 +181,7 @@ export function readStart(reader: ByteReader): StartAt {
   throw new DecodeError('invalid', `A metadata change starts a cursor at an unknown place: ${at}`);
 }
 
+/** Writes an exchange without its virtual host's other parts. */
 export function writeExchange(writer: ByteWriter, exchange: ExchangeEntry): void {
   const { vhost, name, type, routesAs, durable, autoDelete, internal, alternate } = exchange;
   writeText(writer, vhost);
@@ -191,6 +198,7 @@ export function writeExchange(writer: ByteWriter, exchange: ExchangeEntry): void
   writeTable(writer, exchange.arguments);
 }
 
+/** Reads what `writeExchange` wrote. @throws DecodeError */
 export function readExchange(reader: ByteReader): ExchangeEntry {
   const vhost = readText(reader);
   const name = readText(reader);
@@ -220,6 +228,7 @@ function exchangeType(number: number): ExchangeType {
   return type;
 }
 
+/** Writes a binding of a virtual host. */
 export function writeBinding(writer: ByteWriter, binding: Binding): void {
   writeText(writer, binding.source);
   writer.u8(binding.destinationKind === 'queue' ? 0 : 1);
@@ -228,6 +237,7 @@ export function writeBinding(writer: ByteWriter, binding: Binding): void {
   writeTable(writer, binding.arguments);
 }
 
+/** Reads what `writeBinding` wrote. @throws DecodeError */
 export function readBinding(reader: ByteReader): Binding {
   const source = readText(reader);
   const kind = reader.u8();

@@ -1,7 +1,7 @@
 /** Why a message goes where it goes, for `duolog route test`. */
 import { decodeTable, type FieldTable } from '../../record/amqp/field-table.js';
 import type { Binding, ExchangeEntry } from '../model.js';
-import type { HeaderSource } from './binding-table.js';
+import type { HeaderSource } from './binding-types.js';
 import type { HeaderValues } from './header-values.js';
 import { headersPattern } from './headers-table.js';
 import { messageHeaders } from './route-walk.js';

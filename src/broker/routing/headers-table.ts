@@ -1,6 +1,6 @@
 import { decodeTable, type FieldTable, textOf } from '../../record/amqp/field-table.js';
 import { BrokerError } from '../errors.js';
-import type { BindingTable, HeaderSource } from './binding-table.js';
+import type { BindingTable, HeaderSource } from './binding-types.js';
 import type { BindingVisitor, BoundBinding } from './bound-binding.js';
 import { comparableValue, type HeaderValues } from './header-values.js';
 

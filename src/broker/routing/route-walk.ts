@@ -1,7 +1,7 @@
 import { decodeTable } from '../../record/amqp/field-table.js';
 import { headersOf } from '../../record/amqp/properties.js';
 import type { TopicEntry } from '../ports.js';
-import type { HeaderSource } from './binding-table.js';
+import type { HeaderSource } from './binding-types.js';
 import type { BindingVisitor, BoundBinding, QueueTarget } from './bound-binding.js';
 import { type HeaderValues, headerValues } from './header-values.js';
 import type { ExchangeRoutes, VhostRoutes } from './vhost-routes.js';

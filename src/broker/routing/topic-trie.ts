@@ -1,4 +1,4 @@
-import type { BindingTable, HeaderSource } from './binding-table.js';
+import type { BindingTable, HeaderSource } from './binding-types.js';
 import { addToList, BindingList, type BindingVisitor, type BoundBinding, removeFromList } from './bound-binding.js';
 
 /** A word of a pattern, and with the nodes above it the beginning of some patterns. */

@@ -1,6 +1,7 @@
 import { predeclaredExchanges } from '../catalog/predeclared.js';
 import type { Binding, ExchangeEntry } from '../model.js';
-import { type BindingTable, createBindingTable } from './binding-table.js';
+import { createBindingTable } from './binding-table.js';
+import type { BindingTable } from './binding-types.js';
 import { BoundBinding, bindingKey, QueueTarget } from './bound-binding.js';
 import type { Destinations } from './destinations.js';
 

@@ -285,20 +285,10 @@ export class Channel implements ChannelScope, ReplyConsumer {
       case 'access-request':
         return this.answer(Method.accessRequestOk, (writer) => writer.u16(1));
       case 'exchange-declare':
-        return this.change(
-          declarations.declareExchange(this, command),
-          method,
-          command.noWait,
-          Method.exchangeDeclareOk,
-        );
-      case 'exchange-delete': {
-        const work = declarations.deleteExchange(this, command.exchange, command.ifUnused);
-        return this.change(work, method, command.noWait, Method.exchangeDeleteOk);
-      }
+      case 'exchange-delete':
       case 'exchange-bind':
-        return this.change(declarations.bindExchange(this, command), method, command.noWait, Method.exchangeBindOk);
       case 'exchange-unbind':
-        return this.change(declarations.bindExchange(this, command), method, command.noWait, Method.exchangeUnbindOk);
+        return this.changeExchange(command, method);
       case 'queue-declare': {
         const work = declarations.declareQueue(this, command);
         return this.wait(work, method, (declared) => this.queueDeclared(declared, command.noWait));
@@ -345,6 +335,22 @@ export class Channel implements ChannelScope, ReplyConsumer {
         throw new AmqpError('command-invalid', 'methods of the class connection belong on channel 0', method);
       default:
         unreachable(command);
+    }
+  }
+
+  private changeExchange(command: Extract<Command, { kind: `exchange-${string}` }>, method: MethodId): void {
+    const { noWait } = command;
+    switch (command.kind) {
+      case 'exchange-declare':
+        return this.change(declarations.declareExchange(this, command), method, noWait, Method.exchangeDeclareOk);
+      case 'exchange-delete': {
+        const work = declarations.deleteExchange(this, command.exchange, command.ifUnused);
+        return this.change(work, method, noWait, Method.exchangeDeleteOk);
+      }
+      case 'exchange-bind':
+        return this.change(declarations.bindExchange(this, command), method, noWait, Method.exchangeBindOk);
+      case 'exchange-unbind':
+        return this.change(declarations.bindExchange(this, command), method, noWait, Method.exchangeUnbindOk);
     }
   }
 

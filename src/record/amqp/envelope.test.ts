@@ -13,7 +13,7 @@ import {
   readEnvelope,
 } from './envelope.js';
 import type { FieldTable, FieldValue } from './field-table.js';
-import { anyProperties } from './fixtures.js';
+import { anyProperties } from './fixtures/arbitraries.js';
 import { EMPTY_PROPERTIES, encodeProperties } from './properties.js';
 
 /** The headers as a record holds them: Kafka's encoding. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DecodeError, EncodeError } from '../../base/errors.js';
 import { encodeUtf8 } from '../../base/utf8.js';
 import { decodeTable, encodeTable, type FieldValue, integerOf, textOf } from './field-table.js';
-import { anyFieldTable } from './fixtures.js';
+import { anyFieldTable } from './fixtures/arbitraries.js';
 import { MAX_TABLE_BYTES, MAX_TABLE_DEPTH, MAX_TABLE_VALUES } from './limits.js';
 import { TableCursor, verifyTable } from './table-cursor.js';
 

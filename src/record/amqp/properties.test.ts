@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DecodeError, EncodeError } from '../../base/errors.js';
 import { encodeTable } from './field-table.js';
-import { anyFieldTable, anyProperties } from './fixtures.js';
+import { anyFieldTable, anyProperties } from './fixtures/arbitraries.js';
 import * as properties from './properties.js';
 
 describe('properties', () => {

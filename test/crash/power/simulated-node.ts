@@ -1,18 +1,19 @@
 /**
  * A node of one shard on a simulated disk and clock: the parts and the order of src/node/node.ts and src/node/shard.ts, without doors and threads.
  */
-import { Catalog, type MetadataChange } from '../../../src/broker/catalog.js';
+import { Catalog, type MetadataStep } from '../../../src/broker/catalog.js';
 import { ShardBroker } from '../../../src/broker/shard-broker.js';
 import { SimulatedClock } from '../../../src/io/clock/simulated-clock.js';
 import type { Disk } from '../../../src/io/ports.js';
 import { SeededRandom } from '../../../src/io/random/seeded-random.js';
 import { createMeshLayout, InThreadDoorbells, planMeshBudget, ShardMesh } from '../../../src/io/ring/index.js';
 import { Control } from '../../../src/node/control.js';
-import type { PlainError } from '../../../src/node/control-messages.js';
+import type { SealConditions, StepFailure } from '../../../src/node/control-messages.js';
 import { DataFolder, journalIdOf } from '../../../src/node/data-folder.js';
 import { SharedLogFiles } from '../../../src/node/log-files.js';
 import { MetadataLog } from '../../../src/node/metadata-log.js';
 import { PartitionPublisher, SharedBounds } from '../../../src/node/partition-publisher.js';
+import { sealLogs } from '../../../src/node/seal-logs.js';
 import { ShardLogs } from '../../../src/node/shard-logs.js';
 import type { StorageError } from '../../../src/storage/errors.js';
 import { findJournals, removeJournals } from '../../../src/storage/journal/reader.js';
@@ -75,7 +76,15 @@ export class SimulatedNode {
     this.files = new SharedLogFiles(disk, DATA, this.bounds);
     const publisher = new PartitionPublisher(this.mesh, (logId) => this.broker.owner.get(logId)?.cursor?.ready ?? 0);
     this.storage = withDefectiveRecovery(this.openStorage(publisher), options.defect);
-    this.control = new Control(this.metadata, (version, change) => this.applied(version, change), 1);
+    const shards = {
+      apply: (steps: readonly MetadataStep[]) => this.applied(steps),
+      seal: async (logIds: readonly number[], conditions: SealConditions) =>
+        sealLogs(this.broker.owner, logIds, conditions),
+      unseal: (logIds: readonly number[]) => {
+        for (const logId of logIds) this.broker.owner.unseal(logId);
+      },
+    };
+    this.control = new Control(this.metadata, shards, { defaultPartitions: 1, slots: SLOTS, shards: 1 });
     this.broker = new ShardBroker({
       shard: 0,
       shards: 1,
@@ -132,13 +141,9 @@ export class SimulatedNode {
     this.folder.close();
   }
 
-  private async applied(version: number, change: MetadataChange): Promise<PlainError | undefined> {
-    try {
-      await this.logs.apply(this.catalog, version, change);
-      return undefined;
-    } catch (error) {
-      return { code: 'internal', message: String(error) };
-    }
+  private async applied(steps: readonly MetadataStep[]): Promise<readonly StepFailure[]> {
+    const failures = await this.logs.applySteps(this.catalog, steps);
+    return failures.map(({ version, cause }) => ({ version, error: { code: 'internal', message: String(cause) } }));
   }
 
   private openMesh(): ShardMesh {
