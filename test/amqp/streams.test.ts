@@ -154,6 +154,30 @@ describe('a stream', () => {
     expect(first.properties.headers?.['x-stream-offset']).toBe(Number(first.properties.messageId));
   });
 
+  test('forgets what is older than it may be', async () => {
+    const queue = await stream(['old'], { 'x-max-age': '1s' });
+    const channel = await node.channel();
+    await eventually(async () => (await channel.checkQueue(queue)).messageCount === 0);
+    await publish(queue, 'new');
+    expect(await (await read(queue, 0)).inbox.texts(1)).toEqual(['new']);
+  });
+
+  test('is read from the midst of what was written at once, by readers that stop anywhere', async () => {
+    const queue = await stream();
+    const channel = await node.confirmChannel();
+    for (let number = 0; number < 300; number++) channel.sendToQueue(queue, Buffer.from(`${number}`));
+    await channel.waitForConfirms();
+    const readers = await Promise.all([0, 1, 17, 290].map((offset) => read(queue, offset, 7)));
+    for (const [index, first] of [0, 1, 17, 290].entries()) {
+      const { inbox, channel: own } = readers[index]!;
+      for (let number = first; number < 300; number++) {
+        const message = await inbox.one();
+        expect([textOf(message), message.properties.headers?.['x-stream-offset']]).toEqual([`${number}`, number]);
+        if (number % 5 === 0) own.ack(message, true);
+      }
+    }
+  });
+
   test('is bound to exchanges, and its reader is told when it is deleted', async () => {
     const queue = await stream();
     const channel = await node.confirmChannel();

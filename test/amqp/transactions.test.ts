@@ -68,6 +68,24 @@ describe('transactions', () => {
     await expect.poll(() => counts([from, to])).toEqual([1, 0]);
   });
 
+  test('of a stream, acknowledgements make room when they are committed', async () => {
+    const [stream, other] = [unique('stream'), (await queues(1))[0]!];
+    const channel = await node.channel();
+    await channel.assertQueue(stream, { arguments: { 'x-queue-type': 'stream' } });
+    const raw = await RawConnection.open(node.running.amqpPort ?? 0);
+    await raw.prefetch(1);
+    raw.consume(stream);
+    await raw.selectTransactions();
+    for (const text of ['first', 'second']) channel.sendToQueue(stream, Buffer.from(text));
+    expect(await raw.bodyText()).toBe('first');
+    raw.acknowledge(1);
+    raw.publish(other, 'result');
+    await raw.commit();
+    expect(await raw.bodyText()).toBe('second');
+    expect(await counts([stream, other])).toEqual([2, 1]);
+    raw.close();
+  });
+
   test('committed is on the disk after a restart', async () => {
     const names = await queues(2);
     const raw = await RawConnection.open(node.running.amqpPort ?? 0);
