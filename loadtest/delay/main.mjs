@@ -37,7 +37,7 @@ async function connect(node) {
   await channel.assertExchange('later', 'x-delayed-message', options);
   await channel.assertQueue('due', { durable: true });
   await channel.bindQueue('due', 'later', 'due');
-  return { connection, channel };
+  return channel;
 }
 
 /** Publishes `count` messages whose delay `delayOf` gives, and waits until all are confirmed. */
@@ -74,7 +74,7 @@ function percentile(values, part) {
 }
 
 let node = await startNode({ settings });
-let { connection, channel } = await connect(node);
+let channel = await connect(node);
 try {
   await publish(channel, 50_000, () => 0);
   await channel.purgeQueue('due');
@@ -135,7 +135,7 @@ try {
   const { folder } = node;
   const restartedMs = nowMs();
   node = await startNode({ settings, folder });
-  ({ connection, channel } = await connect(node));
+  channel = await connect(node);
   const again = await consume(channel, overdue, () => undefined);
   await again.all;
   console.log(
