@@ -1,5 +1,7 @@
 import { type Durability, ListKind, type WireKind } from '../proto/client-wire.js';
+import { invalidUse } from './errors.js';
 import { type DurabilityName, durabilityLevel, durabilityName } from './outgoing.js';
+import { type Fields, fieldsOf, wireFields } from './values.js';
 
 /** How a topic is declared; what is absent is the node's default. */
 export interface TopicSettings {
@@ -27,6 +29,102 @@ export interface QueueSettings {
   readonly start?: StartPoint;
   /** Only check that the queue exists. */
   readonly passive?: boolean;
+  /** Default true; false: gone with the node's next start. */
+  readonly durable?: boolean;
+  /** For this client's session alone, and gone with it. */
+  readonly exclusive?: boolean;
+  /** Gone with its last consumer. */
+  readonly autoDelete?: boolean;
+  /** How long messages may wait. */
+  readonly messageTtlMs?: number;
+  /** Gone when nobody has used it for so long. */
+  readonly expiresMs?: number;
+  /** Messages that may wait. */
+  readonly maxLength?: number;
+  readonly maxLengthBytes?: number;
+  /** What becomes of a publish to a full queue. Default: the oldest message goes. */
+  readonly overflow?: 'drop-head' | 'reject-publish' | 'reject-publish-dlx';
+  /** Where dead letters go; '' = the default exchange. */
+  readonly deadLetterExchange?: string;
+  /** Default: the message's own routing keys. */
+  readonly deadLetterRoutingKey?: string;
+  readonly deadLetterAtLeastOnce?: boolean;
+  /** 1 to 255: messages of higher priority come first. */
+  readonly maxPriority?: number;
+  readonly singleActiveConsumer?: boolean;
+  /** How often a delivery may come back before the message is a dead letter. */
+  readonly deliveryLimit?: number;
+  /** How long a delivery may stay unacknowledged. */
+  readonly consumerTimeoutMs?: number;
+  /** Acknowledged messages stay readable by offset. */
+  readonly retain?: boolean;
+  /** A message whose id was seen within this time is dropped. */
+  readonly deduplicationMs?: number;
+  readonly type?: 'classic' | 'quorum' | 'stream';
+  /** Streams: how old messages may become: `7D`, `12h`, `30m`. */
+  readonly maxAge?: string;
+  /** Further arguments, by AMQP's names. */
+  readonly arguments?: Fields;
+}
+
+const overflows = [undefined, 'drop-head', 'reject-publish', 'reject-publish-dlx'] as const;
+const queueTypes = [undefined, 'classic', 'quorum', 'stream'] as const;
+
+type WireQueue = NonNullable<WireKind<'declare'>['queue']>;
+type WireModel = NonNullable<WireQueue['model']>;
+
+/** Settings that make a queue one of the RabbitMQ model, as they are called on both sides. */
+const modelFields = [
+  'durable',
+  'exclusive',
+  'autoDelete',
+  'messageTtlMs',
+  'expiresMs',
+  'maxLength',
+  'maxLengthBytes',
+  'deadLetterExchange',
+  'deadLetterRoutingKey',
+  'deadLetterAtLeastOnce',
+  'maxPriority',
+  'singleActiveConsumer',
+  'deliveryLimit',
+  'consumerTimeoutMs',
+  'retain',
+  'deduplicationMs',
+  'maxAge',
+] as const;
+
+/** The model's part of a declaration; undefined when no setting is one of it and the queue has a name. */
+function wireModel(name: string, settings: QueueSettings): WireModel | undefined {
+  const model: Record<string, unknown> = {};
+  for (const field of modelFields) if (settings[field] !== undefined) model[field] = settings[field];
+  if (settings.overflow !== undefined) model['overflow'] = placeOf('overflow', overflows, settings.overflow);
+  if (settings.type !== undefined) model['type'] = placeOf('type', queueTypes, settings.type);
+  if (settings.arguments !== undefined) model['arguments'] = wireFields(settings.arguments);
+  // Filled from settings of the same names and types.
+  return Object.keys(model).length > 0 || name === '' ? (model as WireModel) : undefined;
+}
+
+function placeOf(what: string, names: readonly (string | undefined)[], name: string): number {
+  const place = names.indexOf(name);
+  if (place > 0) return place;
+  throw invalidUse(
+    `Cannot declare a queue with ${what} ${JSON.stringify(name)}: it is one of ${names.slice(1).join(', ')}`,
+  );
+}
+
+/** What a description tells of the model. */
+function modelSettings(model: WireModel): Partial<QueueSettings> {
+  const settings: Record<string, unknown> = {};
+  for (const field of modelFields)
+    if (model[field] !== undefined && model[field] !== null) settings[field] = model[field];
+  const overflow = overflows[model.overflow ?? 0];
+  const type = queueTypes[model.type ?? 0];
+  if (overflow !== undefined) settings['overflow'] = overflow;
+  if (type !== undefined) settings['type'] = type;
+  if (model.arguments?.length) settings['arguments'] = fieldsOf(model.arguments);
+  // As in wireModel.
+  return settings as Partial<QueueSettings>;
 }
 
 /** A place in a topic that is not an offset. */
@@ -108,7 +206,8 @@ export function declareQueueFrame(name: string, settings: QueueSettings): WireKi
   const { partitions, segmentBytes, lingerMs, passive } = settings;
   const durability: Durability = durabilityLevel(settings.durability);
   const start = settings.start === undefined ? undefined : wireStart(settings.start);
-  const queue = present({ name, partitions, durability, segmentBytes, lingerMs, start });
+  const model = wireModel(name, settings);
+  const queue = present({ name, partitions, durability, segmentBytes, lingerMs, start, model });
   return { queue, passive: passive ?? false };
 }
 
@@ -141,6 +240,7 @@ export function descriptionOf(wire: WireKind<'description'>): Description {
       retentionBytes: topic?.retentionBytes ?? undefined,
       segmentMs: topic?.segmentMs ?? undefined,
       lingerMs: queue?.lingerMs ?? undefined,
+      ...(queue?.model ? modelSettings(queue.model) : {}),
     }),
     partitions: (wire.partitions ?? []).map(partitionOf),
     messagesReady: wire.messagesReady ?? 0,

@@ -1,24 +1,47 @@
-import type { StartPoint } from './admin.js';
+import type { ListOptions, StartPoint } from './admin.js';
 import * as admin from './admin.js';
 import { Broadcast, type BroadcastOptions } from './broadcast.js';
 import { type ConsumeOptions, Consumer, type DeliveryHandler } from './consumer.js';
-import { abortError } from './errors.js';
+import type { Delivery } from './delivery.js';
+import { abortError, ClientError } from './errors.js';
+import { Exchange } from './exchange.js';
+import {
+  type BindingFilter,
+  type BindingSettings,
+  bindFrame,
+  bindingOf,
+  declareExchangeFrame,
+  type ExchangeDescription,
+  type ExchangeSettings,
+  exchangeOf,
+} from './exchanges.js';
 import { type FetchedRecords, type FetchOptions, fetchRecords } from './fetching.js';
 import { Follower, type FollowOptions } from './follower.js';
+import { type GetOptions, Getter } from './getter.js';
+import { MAX_GETTERS } from './limits.js';
 import { type ConnectOptions, resolveOptions } from './options.js';
-import type { Outgoing, OutgoingMessage } from './outgoing.js';
+import type { Bytes, Outgoing, OutgoingMessage } from './outgoing.js';
 import { commitOffsets, committedOffsets, type ListedOffset, listOffsets, type PartitionOffset } from './positions.js';
 import { Producer, type ProducerOptions, type SendOptions } from './producer.js';
 import { type SubscribeOptions, Subscription } from './queue-subscription.js';
 import { Reader, type ReaderOptions } from './reader.js';
 import type { Receipt } from './receipts.js';
 import type { RequestOptions } from './requests.js';
+import type { RoutedOutgoing, RoutedPublishOptions } from './routed-message.js';
+import { RoutedPublisher, type RoutedReceipt } from './routed-publisher.js';
+import { type AskOptions, Requester, type RequestHandler, type RequestTarget, serve } from './rpc.js';
 import { type ConnectionState, Session, type StateChange, type Welcome } from './session.js';
 import { Topics } from './topics.js';
 
 /** A partition instead of the key's, where it matters. */
 export interface PublishOptions extends Omit<SendOptions, 'to'> {
   readonly partition?: number;
+}
+
+/** What must hold of a queue that is deleted. */
+export interface DeleteOptions extends RequestOptions {
+  readonly ifUnused?: boolean;
+  readonly ifEmpty?: boolean;
 }
 
 /** A program's connection to a node, made anew by itself when it breaks. Make one with `connect` and share it. */
@@ -28,12 +51,16 @@ export class Client {
   private readonly producers = new Set<Producer>();
   private readonly closers = new Set<Consumer>();
   private readonly listeners = new Set<(change: StateChange) => void>();
+  private readonly getters = new Map<string, Getter>();
+  private readonly routed: RoutedPublisher;
   private ownProducer: Producer | undefined;
+  private requester: Requester | undefined;
 
   /** For `connect`. */
   constructor(session: Session, changes: (listener: (change: StateChange) => void) => void) {
     this.session = session;
     this.topics = new Topics(session);
+    this.routed = new RoutedPublisher(session);
     changes((change) => {
       for (const listener of [...this.listeners]) listener(change);
     });
@@ -61,10 +88,25 @@ export class Client {
    */
   publish(to: string, message: Outgoing, options?: PublishOptions): Promise<Receipt>;
   publish(to: string, messages: readonly Outgoing[], options?: PublishOptions): Promise<Receipt[]>;
+  /**
+   * Publishes to an exchange; resolves once every queue that wants the message has it. Not idempotent: see `RoutedPublishOptions.resend`.
+   * @throws ClientError as rejection, `unroutable` among others.
+   */
+  publish(message: RoutedOutgoing, options?: RoutedPublishOptions): Promise<RoutedReceipt>;
   publish(
+    to: string | RoutedOutgoing,
+    message?: Outgoing | readonly Outgoing[] | RoutedPublishOptions,
+    options: PublishOptions = {},
+  ): Promise<Receipt | Receipt[] | RoutedReceipt> {
+    // The overloads above say what belongs together.
+    if (typeof to !== 'string') return this.routed.publish(to, (message ?? {}) as RoutedPublishOptions);
+    return this.publishTo(to, message as Outgoing | readonly Outgoing[], options);
+  }
+
+  private publishTo(
     to: string,
     message: Outgoing | readonly Outgoing[],
-    options: PublishOptions = {},
+    options: PublishOptions,
   ): Promise<Receipt | Receipt[]> {
     this.ownProducer ??= this.producer();
     const { partition, ...rest } = options;
@@ -93,10 +135,87 @@ export class Client {
    */
   async consume(queue: string, options: ConsumeOptions, handler: DeliveryHandler): Promise<Consumer> {
     const subscription = new Subscription(this.session, queue, { ...options, ack: 'manual' });
-    const consumer = new Consumer(await subscription.start(), options, handler);
+    return this.kept(new Consumer(await subscription.start(), options, handler));
+  }
+
+  private kept(consumer: Consumer): Consumer {
     this.closers.add(consumer);
     consumer.finished.finally(() => this.closers.delete(consumer)).catch(() => undefined);
     return consumer;
+  }
+
+  /** One message of a queue, or undefined when it is empty. @throws ClientError as rejection. */
+  async get(queue: string, options: GetOptions = {}): Promise<Delivery | undefined> {
+    const { ack = 'manual', ...request } = options;
+    const key = `${ack} ${queue}`;
+    let getter = this.getters.get(key);
+    if (getter === undefined) {
+      if (this.getters.size >= MAX_GETTERS) {
+        throw new ClientError('limit-exceeded', `This client asks ${MAX_GETTERS} queues for single messages already`);
+      }
+      getter = new Getter(this.session, queue, ack === 'auto');
+      this.getters.set(key, getter);
+    }
+    return getter.get(request);
+  }
+
+  /** Asks whoever serves a queue, and resolves with the reply. @throws ClientError as rejection; see `Requester.request`. */
+  async request(target: RequestTarget, body: Bytes | null, options: AskOptions = {}): Promise<Delivery> {
+    this.requester ??= new Requester(this.session, this.routed);
+    return this.requester.request(target, body, options);
+  }
+
+  /** Answers requests from a queue: what the handler resolves with is the reply. @throws ClientError as rejection. */
+  async serve(queue: string, handler: RequestHandler, options: ConsumeOptions = {}): Promise<Consumer> {
+    return this.kept(await serve(this.session, this.routed, queue, options, handler));
+  }
+
+  /** One exchange by its name. */
+  exchange(name: string): Exchange {
+    return new Exchange(this, name);
+  }
+
+  /** Creates an exchange, or checks that it exists with these settings. @throws ClientError `precondition-failed` when they differ. */
+  async declareExchange(name: string, settings: ExchangeSettings = {}, options: RequestOptions = {}): Promise<void> {
+    const declareExchange = declareExchangeFrame(name, settings);
+    await this.session.requests.request({ declareExchange }, 'done', { ...options, resend: true });
+  }
+
+  /** Deletes an exchange with its bindings. @throws ClientError `not-found`, `precondition-failed`. */
+  async deleteExchange(name: string, options: RequestOptions & { readonly ifUnused?: boolean } = {}): Promise<void> {
+    const { ifUnused = false, ...request } = options;
+    await this.session.requests.request({ deleteExchange: { name, ifUnused } }, 'done', request);
+  }
+
+  /** Has an exchange send on to a queue, a topic or another exchange. Binding twice is fine. @throws ClientError `not-found`. */
+  async bind(binding: BindingSettings, options: RequestOptions = {}): Promise<void> {
+    await this.session.requests.request({ bind: bindFrame(binding) }, 'done', { ...options, resend: true });
+  }
+
+  /** Ends a binding. @throws ClientError as rejection. */
+  async unbind(binding: BindingSettings, options: RequestOptions = {}): Promise<void> {
+    await this.session.requests.request({ unbind: bindFrame(binding) }, 'done', { ...options, resend: true });
+  }
+
+  /** A page of the exchanges, by name. */
+  async listExchanges(
+    what: Omit<ListOptions, 'kind' | 'withState'> = {},
+    options: RequestOptions = {},
+  ): Promise<{ readonly exchanges: readonly ExchangeDescription[]; readonly more: boolean }> {
+    const listExchanges = { namePrefix: what.prefix ?? '', after: what.after ?? '', limit: what.limit ?? 0 };
+    const resend = { ...options, resend: true };
+    const page = await this.session.requests.request({ listExchanges }, 'exchangeList', resend);
+    return { exchanges: (page.exchanges ?? []).map(exchangeOf), more: page.more ?? false };
+  }
+
+  /** A page of the bindings. */
+  async listBindings(
+    what: BindingFilter = {},
+    options: RequestOptions = {},
+  ): Promise<{ readonly bindings: readonly BindingSettings[]; readonly more: boolean }> {
+    const resend = { ...options, resend: true };
+    const page = await this.session.requests.request({ listBindings: { ...what } }, 'bindingList', resend);
+    return { bindings: (page.bindings ?? []).map(bindingOf), more: page.more ?? false };
   }
 
   /** Reads a topic, or a queue's log, by offset at the program's own pace. */
@@ -155,10 +274,14 @@ export class Client {
     await this.session.requests.request({ declare }, 'description', { ...options, resend: true });
   }
 
-  /** Creates a queue, or checks that it exists with these settings. @throws ClientError `already-exists` when they differ. */
-  async declareQueue(name: string, settings: admin.QueueSettings = {}, options: RequestOptions = {}): Promise<void> {
+  /**
+   * Creates a queue, or checks that it exists with these settings; resolves with its name, which the node chooses for an empty one.
+   * @throws ClientError `already-exists` or `precondition-failed` when they differ.
+   */
+  async declareQueue(name: string, settings: admin.QueueSettings = {}, options: RequestOptions = {}): Promise<string> {
     const declare = admin.declareQueueFrame(name, settings);
-    await this.session.requests.request({ declare }, 'description', { ...options, resend: true });
+    const answer = await this.session.requests.request({ declare }, 'description', { ...options, resend: true });
+    return answer.queue?.name ?? name;
   }
 
   /** Settings and state of a topic or queue. @throws ClientError `not-found`. */
@@ -175,8 +298,9 @@ export class Client {
   }
 
   /** Deletes a topic or queue with everything in it. @throws ClientError `not-found`. */
-  async delete(name: string, options: RequestOptions = {}): Promise<void> {
-    await this.session.requests.request({ delete: { name } }, 'done', options);
+  async delete(name: string, options: DeleteOptions = {}): Promise<void> {
+    const { ifUnused = false, ifEmpty = false, ...request } = options;
+    await this.session.requests.request({ delete: { name, ifUnused, ifEmpty } }, 'done', request);
     this.topics.forget(name);
   }
 

@@ -38,6 +38,8 @@ const codesOfNode = {
  * - `buffer-full`: `enqueue` was called on and on without waiting for room.
  * - `stale-delivery`: the delivery came over a connection that is gone; the node delivers the message again.
  * - `already-settled`: the delivery was acknowledged or returned before.
+ * - `unroutable`: no queue wants a mandatory message.
+ * - `request-failed`: the other side's handler of a request has failed; the message is its own.
  * - `unsupported-codec`: the records are compressed, and no implementation of the codec is registered here.
  */
 export type ClientErrorCode =
@@ -50,6 +52,8 @@ export type ClientErrorCode =
   | 'buffer-full'
   | 'stale-delivery'
   | 'already-settled'
+  | 'unroutable'
+  | 'request-failed'
   | 'unsupported-codec';
 
 /** What can go wrong between a program and its node. */

@@ -12,13 +12,14 @@ const CONFIRM_ID = wireTag(1, WIRE_VARINT);
 const CONFIRM_RANGES = wireTag(2, WIRE_LENGTH);
 const CONFIRM_REACHED = wireTag(3, WIRE_VARINT);
 const CONFIRM_DUPLICATE = wireTag(4, WIRE_VARINT);
+const CONFIRM_UNROUTABLE = wireTag(5, WIRE_LENGTH);
 const RANGE_BASE = wireTag(2, WIRE_VARINT);
 const DELIVER_SUBSCRIPTION = wireTag(1, WIRE_VARINT);
 
 /** Who takes frames. */
 export interface FrameSink {
-  /** The outcome of a publish. */
-  confirm(id: number, baseOffset: number, reached: number, duplicate: boolean): void;
+  /** The outcome of a publish; `isUnroutable`: no queue wants a message of it that somebody should. */
+  confirm(id: number, baseOffset: number, reached: number, duplicate: boolean, isUnroutable: boolean): void;
   /** Deliveries; the Deliver message lies between `start` and `end`. */
   deliver(subscription: number, bytes: Uint8Array, start: number, end: number): void;
   /** Everything else. */
@@ -79,17 +80,21 @@ function readConfirm(end: number, sink: FrameSink): void {
   let baseOffset = -1;
   let reached = 0;
   let duplicate = false;
+  let isUnroutable = false;
   while (reader.at < end) {
     const tag = reader.uvarint();
     if (tag === CONFIRM_ID) id = reader.uvarint();
     else if (tag === CONFIRM_RANGES) baseOffset = readRangeBase(fieldEnd(reader));
     else if (tag === CONFIRM_REACHED) reached = reader.uvarint();
     else if (tag === CONFIRM_DUPLICATE) duplicate = reader.uvarint() !== 0;
-    else skipField(reader, tag);
+    else {
+      isUnroutable ||= tag === CONFIRM_UNROUTABLE;
+      skipField(reader, tag);
+    }
   }
   const { at } = reader;
   const { bytes } = reader;
-  sink.confirm(id, baseOffset, reached, duplicate);
+  sink.confirm(id, baseOffset, reached, duplicate, isUnroutable);
   // What a confirm sets going may read other bytes with the same reader.
   reader.reset(bytes, at);
 }

@@ -13,12 +13,22 @@ export type {
   TopicSettings,
 } from './admin.js';
 export { Broadcast, type BroadcastOptions, type Missed } from './broadcast.js';
-export { Client, connect, type PublishOptions } from './client.js';
+export { Client, connect, type DeleteOptions, type PublishOptions } from './client.js';
 export { type ConsumeOptions, Consumer, type DeliveryHandler } from './consumer.js';
 export { Delivery, type NackOptions } from './delivery.js';
 export { ClientError, type ClientErrorCode } from './errors.js';
+export { Exchange } from './exchange.js';
+export type {
+  BindingFilter,
+  BindingSettings,
+  ExchangeDescription,
+  ExchangeSettings,
+  ExchangeType,
+} from './exchanges.js';
 export type { FetchedRecords, FetchOptions } from './fetching.js';
 export { Follower, type FollowFrom, type FollowOptions } from './follower.js';
+export type { GetOptions } from './getter.js';
+export { createOnce, type MemoryOnceOptions, memoryOnceStore, type Once, type OnceStore } from './once.js';
 export type { ConnectOptions, ReconnectOptions } from './options.js';
 export type { Bytes, DurabilityName, Outgoing, OutgoingMessage } from './outgoing.js';
 export type { ListedOffset, PartitionOffset, ReadFrom } from './positions.js';
@@ -28,6 +38,16 @@ export { Reader, type ReaderOptions } from './reader.js';
 export type { Receipt } from './receipts.js';
 export { ReceivedMessage, ReceivedRecord } from './received.js';
 export type { RequestOptions } from './requests.js';
+export type {
+  DeadLetter,
+  MessageProperties,
+  ReceivedProperties,
+  RoutedOutgoing,
+  RoutedPublishOptions,
+} from './routed-message.js';
+export type { RoutedReceipt } from './routed-publisher.js';
+export type { AskOptions, Reply, RequestHandler, RequestTarget } from './rpc.js';
 export type { ConnectionState, StateChange, Welcome } from './session.js';
 export type { OpenTransport, Transport, TransportEvents } from './transport.js';
+export type { Fields, FieldValue } from './values.js';
 export type { WebSocketFactory, WebSocketLike } from './websocket.js';

@@ -44,6 +44,9 @@ export const MAX_SEQUENCE_RESETS = 2;
 /** How long the number of a topic's partitions is believed, in milliseconds. */
 export const TOPIC_MAX_AGE_MS = 300_000;
 
+/** Queues that one client may ask for single messages. */
+export const MAX_GETTERS = 64;
+
 /** Deliveries of a queue that may be unsettled at once, unless told otherwise. */
 export const DEFAULT_PREFETCH = 256;
 /** Messages of a followed topic that may wait for the program, unless told otherwise. */

@@ -24,6 +24,8 @@ export interface ConnectOptions {
   readonly user?: string;
   readonly password?: string;
   readonly token?: string;
+  /** The virtual host of everything that this client names. Default `/`. */
+  readonly vhost?: string;
   /** Time for one connection to be made and greeted, in milliseconds. */
   readonly connectTimeoutMs?: number;
   /** Time for a request to be answered, in milliseconds. */
@@ -48,6 +50,7 @@ export interface ResolvedOptions {
   readonly user: string;
   readonly password: string;
   readonly token: string;
+  readonly vhost: string;
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly closeTimeoutMs: number;
@@ -68,6 +71,7 @@ export function resolveOptions(url: string | readonly string[], options: Connect
     user: options.user ?? '',
     password: options.password ?? '',
     token: options.token ?? '',
+    vhost: options.vhost ?? '',
     connectTimeoutMs: options.connectTimeoutMs ?? limits.CONNECT_TIMEOUT_MS,
     requestTimeoutMs: options.requestTimeoutMs ?? limits.REQUEST_TIMEOUT_MS,
     closeTimeoutMs: options.closeTimeoutMs ?? limits.CLOSE_TIMEOUT_MS,

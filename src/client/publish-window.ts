@@ -7,7 +7,7 @@ export interface InFlightPublish {
   /** The whole frame; it stays as it is while the publish is in flight. */
   readonly frame: Uint8Array;
   /** The node has stored it. Byte ranges of a batch are one: it lies in one partition. */
-  confirmed(baseOffset: number, reached: number, duplicate: boolean): void;
+  confirmed(baseOffset: number, reached: number, duplicate: boolean, isUnroutable: boolean): void;
   /** The node has refused it. */
   refused(error: ClientError): void;
 }
@@ -51,9 +51,9 @@ export class PublishWindow {
   }
 
   /** Takes the outcome of publish `id`. Returns false when it is not in flight. */
-  confirm(id: number, baseOffset: number, reached: number, duplicate: boolean): boolean {
+  confirm(id: number, baseOffset: number, reached: number, duplicate: boolean, isUnroutable = false): boolean {
     const publish = this.take(id);
-    publish?.confirmed(baseOffset, reached, duplicate);
+    publish?.confirmed(baseOffset, reached, duplicate, isUnroutable);
     return publish !== undefined;
   }
 
@@ -62,6 +62,11 @@ export class PublishWindow {
     const publish = this.take(id);
     publish?.refused(error);
     return publish !== undefined;
+  }
+
+  /** Gives a publish up: its outcome finds nobody. */
+  forget(id: number): void {
+    this.take(id);
   }
 
   private take(id: number): InFlightPublish | undefined {

@@ -16,6 +16,10 @@ export interface SubscribeOptions {
   readonly prefetch?: number;
   /** `manual` (default): each delivery is settled by the program; `auto`: settled as it is sent, and lost if it does not arrive. */
   readonly ack?: 'manual' | 'auto';
+  /** Nobody else may consume; fails with `forbidden` when somebody does. */
+  readonly exclusive?: boolean;
+  /** Higher ones get messages first, as long as they can take them. Default 0. */
+  readonly priority?: number;
   /** Ends the subscription. */
   readonly signal?: AbortSignal;
 }
@@ -35,6 +39,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   private readonly opening: Opening;
   private readonly items: PendingItems<Delivery>;
   private settler: Settler;
+  private readonly consuming: { readonly exclusive: boolean; readonly priority: number };
   private credit: number;
   /** Automatic acknowledgement: taken by the program and not yet given back to the node as credit. */
   private consumed = 0;
@@ -46,6 +51,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
     this.queue = queue;
     this.number = session.nextSubscription();
     this.isAutomatic = options.ack === 'auto';
+    this.consuming = { exclusive: options.exclusive ?? false, priority: options.priority ?? 0 };
     this.credit = checkedPrefetch(options.prefetch ?? DEFAULT_PREFETCH);
     this.settler = new Settler(session, this.number, this.isAutomatic);
     this.items = new PendingItems(
@@ -79,7 +85,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
     const most = this.session.welcome.limits?.maxCredit ?? this.credit;
     // What still waits from the last connection takes its part of the credit.
     const credit = Math.max(this.isAutomatic ? 1 : 0, Math.min(this.credit, most) - this.items.length);
-    const queue = { credit, automaticAck: this.isAutomatic };
+    const queue = { credit, automaticAck: this.isAutomatic, ...this.consuming };
     const subscribe = { subscription: this.number, from: this.queue, queue };
     this.opening.follow(this.session.requests.request({ subscribe }, 'subscribed'), (error) => this.ended(error));
   }

@@ -26,10 +26,10 @@ export type Welcome = WireKind<'welcome'>;
 
 /** Whoever has to do something when connections come and go: producers and subscriptions. */
 export interface Participant {
-  /** A session is open; frames may be sent. */
-  opened(): void;
-  /** The connection is gone; another will be made. */
-  lost(error: ClientError): void;
+  /** A session is open; frames may be sent. `isResumed`: it is the one before, with its subscriptions and what they hold. */
+  opened(isResumed: boolean): void;
+  /** The connection is gone; another will be made. `isResumable`: perhaps it goes on with the same session. */
+  lost(error: ClientError, isResumable: boolean): void;
   /** No connection will be made any more. */
   closed(error: ClientError): void;
   /** Ends in good order, while the connection lasts. */
@@ -130,7 +130,7 @@ export class Session implements FrameSink {
   join(participant: Participant): void {
     if (this.phase.name === 'closed') throw this.phase.error;
     this.participants.add(participant);
-    if (this.isOpen) participant.opened();
+    if (this.isOpen) participant.opened(false);
   }
 
   leave(participant: Participant): void {
@@ -191,8 +191,8 @@ export class Session implements FrameSink {
   }
 
   private hello(transport: Transport | undefined): void {
-    const { clientName, user, password, token } = this.options;
-    const hello = { version: PROTOCOL_VERSION, clientName, clientVersion: '0.1.0', user, password, token };
+    const { clientName, user, password, token, vhost } = this.options;
+    const hello = { version: PROTOCOL_VERSION, clientName, clientVersion: '0.1.0', user, password, token, vhost };
     transport?.send(encodeFrame({ id: this.nextId(), hello }));
   }
 
@@ -206,8 +206,8 @@ export class Session implements FrameSink {
     }
   }
 
-  confirm(id: number, baseOffset: number, reached: number, duplicate: boolean): void {
-    this.window.confirm(id, baseOffset, reached, duplicate);
+  confirm(id: number, baseOffset: number, reached: number, duplicate: boolean, isUnroutable: boolean): void {
+    this.window.confirm(id, baseOffset, reached, duplicate, isUnroutable);
     this.window.feed();
   }
 
@@ -250,7 +250,7 @@ export class Session implements FrameSink {
     this.window.opened(limits?.maxInflightPublishes ?? 1, limits?.maxInflightBytes ?? 0);
     this.startKeepAlive();
     this.setState({ state: 'open' });
-    for (const participant of [...this.participants]) if (this.isOpen) participant.opened();
+    for (const participant of [...this.participants]) if (this.isOpen) participant.opened(false);
     this.requests.opened();
     this.window.feed();
   }
@@ -319,7 +319,7 @@ export class Session implements FrameSink {
   private tellLost(error: ClientError): void {
     this.window.lost();
     this.channels.clear();
-    for (const participant of [...this.participants]) participant.lost(error);
+    for (const participant of [...this.participants]) participant.lost(error, false);
     this.requests.lost(error);
   }
 

@@ -2,7 +2,7 @@ import './configure.js';
 import type { duolog as types } from './gen/client.js';
 import { duolog } from './gen/client-wire.js';
 
-const { Deliver, Frame, Properties, Routed } = duolog.client.v1;
+const { Deliver, Delivery, Frame, Properties, Routed } = duolog.client.v1;
 
 /** What the generated code of this form has of each message, whatever the shared declarations say. */
 type BinaryForms = {
@@ -37,6 +37,11 @@ export function decodeDeliver(bytes: Uint8Array): WireKind<'deliver'> {
 /** A Routed without anything around it, in bytes that nobody else holds. */
 export function encodeRouted(routed: types.client.v1.Routed.$Properties): Uint8Array {
   return Routed.encode(routed).finish();
+}
+
+/** A Delivery without anything around it, in bytes that nobody else holds. */
+export function encodeDelivery(delivery: types.client.v1.Delivery.$Properties): Uint8Array {
+  return Delivery.encode(delivery).finish();
 }
 
 /** Reads a Routed without anything around it; byte fields are views. Throws as `decodeFrame` does. */

@@ -1,6 +1,6 @@
 /** Rules for single values of a request, whichever form it came in. Each throws BrokerError `invalid-request` or `too-large`. */
 import { BrokerError } from '../../broker/errors.js';
-import { DEFAULT_VHOST, INTERNAL_VHOST } from '../../broker/model.js';
+import { INTERNAL_VHOST } from '../../broker/model.js';
 import { DurabilityLevel, type PartitionPosition, type ProducerStamp, SettleOutcome } from '../../broker/ports.js';
 import type { duolog } from '../../proto/client.js';
 import type { StartPoint } from './commands.js';
@@ -29,9 +29,9 @@ export function checkedName(name: string | null | undefined, what = 'topic or qu
   return name;
 }
 
-/** A virtual host: the default one when none is named. */
-export function checkedVhost(vhost: string | null | undefined): string {
-  const name = checkedLongText('The name of the virtual host', vhost, limits.MAX_SHORT_TEXT) || DEFAULT_VHOST;
+/** A virtual host: the session's own when none is named. */
+export function checkedVhost(vhost: string | null | undefined, own: string): string {
+  const name = checkedLongText('The name of the virtual host', vhost, limits.MAX_SHORT_TEXT) || own;
   if (name === INTERNAL_VHOST) throw new BrokerError('access-refused', `Nobody can enter virtual host "${name}"`);
   return name;
 }

@@ -26,6 +26,10 @@ export interface HelloCommand {
   readonly user: string;
   readonly password: string;
   readonly token: string;
+  /** Of requests that name none. */
+  readonly vhost: string;
+  /** The session to go on with, if that is wanted; a view into the frame. */
+  readonly resumeSession: Uint8Array | undefined;
 }
 
 /** Stores messages, or one finished batch. */

@@ -1,12 +1,13 @@
 /** Frames of both forms to commands, and answers to frames. What comes often outwards is written by frame-writer.ts instead. */
 import { ByteReader } from '../../base/bytes.js';
 import { DecodeError } from '../../base/errors.js';
+import { DEFAULT_VHOST } from '../../broker/model.js';
 import { messages } from '../../proto/client-wire.js';
 import type { Command } from './commands.js';
 import { type Envelope, newEnvelope, type RequestKind, readEnvelope, requestKinds } from './envelope.js';
 import { ProtocolError } from './errors.js';
 import { decodePublish, decodeSettle, NameMemory } from './hot-frames.js';
-import { MAX_CONTROL_FRAME_BYTES, type SessionLimits } from './limits.js';
+import { MAX_CONTROL_FRAME_BYTES, type RequestScope, type SessionLimits } from './limits.js';
 import { readRequest, requestOf } from './requests.js';
 import { decodePublishRouted } from './routed-frames.js';
 import { parseTextFrame } from './text-form.js';
@@ -49,14 +50,19 @@ const decoders: Decoders = {
 
 /** Reads incoming frames, first `open`, then `command`: what is asked can be wrong where the frame itself is not. */
 export class FrameReader {
-  private readonly limits: SessionLimits;
+  private limits: RequestScope;
   private readonly reader = new ByteReader(new Uint8Array(0));
   private readonly envelope: Envelope = newEnvelope();
   private readonly names = new NameMemory();
   private text: WireFrame | undefined;
 
   constructor(limits: SessionLimits) {
-    this.limits = limits;
+    this.limits = { ...limits, vhost: DEFAULT_VHOST };
+  }
+
+  /** The virtual host of requests that name none, from now on. */
+  set vhost(vhost: string) {
+    this.limits = { ...this.limits, vhost };
   }
 
   /** The id of the frame that was opened last. */
@@ -108,8 +114,8 @@ export class FrameReader {
     const { reader, envelope } = this;
     reader.at = envelope.start;
     reader.end = reader.bytes.length;
-    if (kind === 'publish') return decodePublish(reader, envelope.end, this.names, this.limits.maxMessageBytes);
-    if (kind === 'publishRouted') return decodePublishRouted(reader, envelope.end, this.limits.maxMessageBytes);
+    if (kind === 'publish') return decodePublish(reader, envelope.end, this.names, this.limits);
+    if (kind === 'publishRouted') return decodePublishRouted(reader, envelope.end, this.limits);
     if (kind === 'settle') return decodeSettle(reader, envelope.end);
     return readRequest(kind, this.decodeControl(kind), this.limits);
   }

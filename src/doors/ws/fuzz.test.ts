@@ -6,6 +6,7 @@ import { request } from './fixtures/arbitraries.js';
 import { FakeBroker } from './fixtures/fake-broker.js';
 import { Harness } from './fixtures/harness.js';
 import { decodePublish, NameMemory } from './hot-frames.js';
+import { sessionLimits } from './limits.js';
 
 const { Frame } = duolog.client.v1;
 const allowed = new Set([1002, 1007, 1008, 1009, 1013, 4001]);
@@ -120,7 +121,10 @@ describe('whatever a peer sends', () => {
     const headers = Uint8Array.of(0x1a, 17, ...names, 0x12, 1, 1, ...names, 0x12, 0);
     const message = Uint8Array.of(0x1a, 29, 0x0a, 1, 1, 0x0a, 0, 0x12, 1, 1, 0x12, 0, ...headers);
     const publish = Uint8Array.of(...names, 0x22, 1, 1, ...names, 0x22, 0, ...message);
-    const command = decodePublish(reader.reset(publish), publish.length, new NameMemory(), 1000);
+    const command = decodePublish(reader.reset(publish), publish.length, new NameMemory(), {
+      ...sessionLimits({ maxMessageBytes: 1000 }),
+      vhost: '/',
+    });
     expect(command).toMatchObject({ to: 'u', batch: undefined });
     expect(command.messages).toMatchObject([{ key: new Uint8Array(0), value: new Uint8Array(0) }]);
     expect(command.messages[0]?.headers).toEqual([['u', new Uint8Array(0)]]);

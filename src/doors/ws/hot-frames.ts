@@ -100,7 +100,7 @@ export function decodePublish(
   reader: ByteReader,
   end: number,
   names: NameMemory,
-  maxMessageBytes: number,
+  session: limits.RequestScope,
 ): PublishCommand {
   const frameEnd = reader.end;
   reader.end = end;
@@ -118,7 +118,7 @@ export function decodePublish(
     if (tag === PUBLISH_MESSAGES) {
       messages ??= [];
       if (messages.length === limits.MAX_MESSAGES_PER_PUBLISH) throw tooMany('messages', messages.length);
-      messages.push(decodeMessage(reader, headers, maxMessageBytes));
+      messages.push(decodeMessage(reader, headers, session.maxMessageBytes));
     } else if (tag === PUBLISH_TO) toAt = passField(reader);
     else if (tag === PUBLISH_VHOST) vhostAt = passField(reader);
     else if (tag === PUBLISH_BATCH) batchAt = passField(reader);
@@ -135,7 +135,7 @@ export function decodePublish(
   return {
     kind: 'publish',
     to: checkedName(to),
-    vhost: checkedVhost(vhost),
+    vhost: checkedVhost(vhost, session.vhost),
     partition,
     messages: messages ?? NO_MESSAGES,
     batch: batch?.length === 0 ? undefined : batch,

@@ -26,6 +26,11 @@ export interface SessionLimits {
   readonly backlogMarkBytes: number;
 }
 
+/** What requests are read by: the limits, and the virtual host of those that name none. */
+export interface RequestScope extends SessionLimits {
+  readonly vhost: string;
+}
+
 /** Room for everything in a publish frame that is not the message itself. */
 export const FRAME_OVERHEAD_BYTES = 64 * 1024;
 /** Longest frame that is not a publish, in bytes: this bounds the objects that decoding one can make. */

@@ -1,5 +1,6 @@
 /** From the generated types to commands: one reader per kind of request, in the order of proto/client.proto. */
 import { BrokerError } from '../../broker/errors.js';
+import { DEFAULT_VHOST } from '../../broker/model.js';
 import type { OutgoingMessage, TopicSettings } from '../../broker/ports.js';
 import * as check from './checks.js';
 import type * as commands from './commands.js';
@@ -14,6 +15,7 @@ import { queueModel } from './routing-requests.js';
 import type { WireFrame, WireKind, WireMessage } from './wire-types.js';
 
 function hello(request: WireKind<'hello'>): commands.HelloCommand {
+  check.checkMost('The length of the session to resume', request.resumeSession?.length ?? 0, limits.MAX_PING_BYTES);
   return {
     kind: 'hello',
     version: request.version ?? 0,
@@ -22,10 +24,12 @@ function hello(request: WireKind<'hello'>): commands.HelloCommand {
     user: check.checkedLabel('The user', request.user),
     password: check.checkedLabel('The password', request.password),
     token: request.token ?? '',
+    vhost: check.checkedVhost(request.vhost, DEFAULT_VHOST),
+    resumeSession: request.resumeSession?.length ? request.resumeSession : undefined,
   };
 }
 
-function outgoing(message: WireMessage, session: limits.SessionLimits): OutgoingMessage {
+function outgoing(message: WireMessage, session: limits.RequestScope): OutgoingMessage {
   const headers = message.headers ?? [];
   check.checkCount('headers', headers.length, limits.MAX_HEADERS_PER_MESSAGE);
   const read: OutgoingMessage = {
@@ -39,14 +43,14 @@ function outgoing(message: WireMessage, session: limits.SessionLimits): Outgoing
   return read;
 }
 
-function publish(request: WireKind<'publish'>, session: limits.SessionLimits): commands.PublishCommand {
+function publish(request: WireKind<'publish'>, session: limits.RequestScope): commands.PublishCommand {
   const messages = request.messages ?? [];
   check.checkCount('messages', messages.length, limits.MAX_MESSAGES_PER_PUBLISH);
   const producer = request.producer;
   return {
     kind: 'publish',
     to: check.checkedName(request.to),
-    vhost: check.checkedVhost(request.vhost),
+    vhost: check.checkedVhost(request.vhost, session.vhost),
     partition: request.partition ?? undefined,
     messages: messages.map((message) => outgoing(message, session)),
     batch: request.batch?.length ? request.batch : undefined,
@@ -61,10 +65,10 @@ function publish(request: WireKind<'publish'>, session: limits.SessionLimits): c
   };
 }
 
-function subscribe(request: WireKind<'subscribe'>, session: limits.SessionLimits): commands.Command {
+function subscribe(request: WireKind<'subscribe'>, session: limits.RequestScope): commands.Command {
   const subscription = check.checkedSubscription(request.subscription);
   const from = check.checkedName(request.from);
-  const vhost = check.checkedVhost(request.vhost);
+  const vhost = check.checkedVhost(request.vhost, session.vhost);
   const { queue, topic, broadcast } = request;
   if (queue) {
     return {
@@ -102,7 +106,7 @@ function subscribe(request: WireKind<'subscribe'>, session: limits.SessionLimits
   return { kind: 'subscribe-broadcast', subscription, from, vhost, slow, decoded: broadcast.decoded ?? false };
 }
 
-function credit(request: WireKind<'credit'>, session: limits.SessionLimits): commands.CreditCommand {
+function credit(request: WireKind<'credit'>, session: limits.RequestScope): commands.CreditCommand {
   const subscription = check.checkedSubscription(request.subscription);
   const isPrefetch = request.prefetch !== undefined && request.prefetch !== null;
   const count = isPrefetch ? request.prefetch : request.add;
@@ -128,14 +132,14 @@ function seek(request: WireKind<'seek'>): commands.SeekCommand {
   return { kind: 'seek', subscription: check.checkedSubscription(request.subscription), starts, start };
 }
 
-function fetch(request: WireKind<'fetch'>, session: limits.SessionLimits): commands.FetchCommand {
+function fetch(request: WireKind<'fetch'>, session: limits.RequestScope): commands.FetchCommand {
   const positions = check.positions(request.partitions);
   if (positions.length === 0) throw invalidRequest('The fetch names no partitions');
   const maxBytes = request.maxBytes || Math.min(limits.DEFAULT_FETCH_BYTES, session.maxFetchBytes);
   return {
     kind: 'fetch',
     from: check.checkedName(request.from),
-    vhost: check.checkedVhost(request.vhost),
+    vhost: check.checkedVhost(request.vhost, session.vhost),
     positions,
     maxBytes: check.checkMost('max_bytes', maxBytes, session.maxFetchBytes),
     maxWaitMs: check.checkMost('max_wait_ms', request.maxWaitMs ?? 0, limits.MAX_FETCH_WAIT_MS),
@@ -149,19 +153,22 @@ function partitionList(partitions: readonly number[] | null | undefined): readon
   return partitions ?? [];
 }
 
-function listOffsets(request: WireKind<'listOffsets'>): commands.ListOffsetsCommand {
+function listOffsets(request: WireKind<'listOffsets'>, session: limits.RequestScope): commands.ListOffsetsCommand {
   const at = check.startPoint(request.at, { at: 'end' as const });
   if (at.at === 'committed') throw invalidRequest('FetchOffsets tells what was committed, not ListOffsets');
   return {
     kind: 'list-offsets',
     from: check.checkedName(request.from),
-    vhost: check.checkedVhost(request.vhost),
+    vhost: check.checkedVhost(request.vhost, session.vhost),
     partitions: partitionList(request.partitions),
     at,
   };
 }
 
-function commitOffsets(request: WireKind<'commitOffsets'>): commands.CommitOffsetsCommand {
+function commitOffsets(
+  request: WireKind<'commitOffsets'>,
+  session: limits.RequestScope,
+): commands.CommitOffsetsCommand {
   const offsets = request.offsets ?? [];
   check.checkCount('offsets', offsets.length, limits.MAX_PARTITIONS_PER_REQUEST);
   if (offsets.length === 0) throw invalidRequest('The commit names no offsets');
@@ -169,7 +176,7 @@ function commitOffsets(request: WireKind<'commitOffsets'>): commands.CommitOffse
     kind: 'commit-offsets',
     group: check.checkedGroup(request.group),
     from: check.checkedName(request.from),
-    vhost: check.checkedVhost(request.vhost),
+    vhost: check.checkedVhost(request.vhost, session.vhost),
     offsets: offsets.map((item) => {
       check.checkMost('The length of the metadata', item.metadata?.length ?? 0, limits.MAX_METADATA_BYTES);
       return {
@@ -182,12 +189,12 @@ function commitOffsets(request: WireKind<'commitOffsets'>): commands.CommitOffse
   };
 }
 
-function fetchOffsets(request: WireKind<'fetchOffsets'>): commands.FetchOffsetsCommand {
+function fetchOffsets(request: WireKind<'fetchOffsets'>, session: limits.RequestScope): commands.FetchOffsetsCommand {
   return {
     kind: 'fetch-offsets',
     group: check.checkedGroup(request.group),
     from: check.checkedName(request.from),
-    vhost: check.checkedVhost(request.vhost),
+    vhost: check.checkedVhost(request.vhost, session.vhost),
     partitions: partitionList(request.partitions),
   };
 }
@@ -202,7 +209,7 @@ function limitSetting<Key extends keyof TopicSettings>(
   return { [key]: value };
 }
 
-function declare(request: WireKind<'declare'>): DeclareCommand {
+function declare(request: WireKind<'declare'>, session: limits.RequestScope): DeclareCommand {
   const { topic, queue } = request;
   const settings = topic ?? queue;
   if (!settings) throw invalidRequest('The declaration has no settings: topic or queue');
@@ -212,7 +219,7 @@ function declare(request: WireKind<'declare'>): DeclareCommand {
   const model = queue?.model ? queueModel(queue.model) : undefined;
   const declaration: DeclareCommand['declaration'] = {
     name: model !== undefined && !settings.name ? '' : check.checkedName(settings.name),
-    vhost: check.checkedVhost(settings.vhost),
+    vhost: check.checkedVhost(settings.vhost, session.vhost),
     partitions: check.checkMost('The number of partitions', settings.partitions ?? 0, limits.MAX_PARTITIONS_PER_TOPIC),
     settings: {
       kind: topic ? 'topic' : 'queue',
@@ -229,7 +236,7 @@ function declare(request: WireKind<'declare'>): DeclareCommand {
   return { kind: 'declare', declaration, model };
 }
 
-function list(request: WireKind<'list'>): commands.ListCommand {
+function list(request: WireKind<'list'>, session: limits.RequestScope): commands.ListCommand {
   const only = request.kind === 1 ? 'topic' : request.kind === 2 ? 'queue' : undefined;
   const withState = request.withState ?? false;
   const most = withState ? limits.MAX_LISTING_ENTRIES_WITH_STATE : limits.MAX_LISTING_ENTRIES;
@@ -240,22 +247,23 @@ function list(request: WireKind<'list'>): commands.ListCommand {
     after: request.after ?? '',
     limit: Math.min(request.limit || most, most),
     withState,
-    vhost: check.checkedVhost(request.vhost),
+    vhost: check.checkedVhost(request.vhost, session.vhost),
   };
 }
 
 function named<Kind extends 'describe' | 'purge'>(
   kind: Kind,
   request: { readonly name?: string | null; readonly vhost?: string | null },
+  session: limits.RequestScope,
 ): commands.NameCommand {
-  return { kind, name: check.checkedName(request.name), vhost: check.checkedVhost(request.vhost) };
+  return { kind, name: check.checkedName(request.name), vhost: check.checkedVhost(request.vhost, session.vhost) };
 }
 
-function remove(request: WireKind<'delete'>): commands.DeleteCommand {
+function remove(request: WireKind<'delete'>, session: limits.RequestScope): commands.DeleteCommand {
   return {
     kind: 'delete',
     name: check.checkedName(request.name),
-    vhost: check.checkedVhost(request.vhost),
+    vhost: check.checkedVhost(request.vhost, session.vhost),
     ifUnused: request.ifUnused ?? false,
     ifEmpty: request.ifEmpty ?? false,
   };
@@ -268,7 +276,7 @@ function ping(request: WireKind<'ping'>): commands.PingCommand {
 }
 
 type Readers = {
-  readonly [Kind in RequestKind]: (request: WireKind<Kind>, session: limits.SessionLimits) => commands.Command;
+  readonly [Kind in RequestKind]: (request: WireKind<Kind>, session: limits.RequestScope) => commands.Command;
 };
 
 const readers: Readers = {
@@ -285,10 +293,10 @@ const readers: Readers = {
   fetchOffsets,
   initProducer: (request) => ({ kind: 'init-producer', producerId: request.producerId ?? 0 }),
   declare,
-  describe: (request) => named('describe', request),
+  describe: (request, session) => named('describe', request, session),
   list,
   delete: remove,
-  purge: (request) => named('purge', request),
+  purge: (request, session) => named('purge', request, session),
   ping,
   status: () => ({ kind: 'status' }),
   publishRouted,
@@ -305,13 +313,13 @@ const readers: Readers = {
 export function readRequest<Kind extends RequestKind>(
   kind: Kind,
   request: WireKind<Kind>,
-  session: limits.SessionLimits,
+  session: limits.RequestScope,
 ): commands.Command {
   return readers[kind](request, session);
 }
 
 /** The one request that a text frame holds, or undefined when it holds none. @throws as `readRequest`. */
-export function requestOf(frame: WireFrame, kind: RequestKind, session: limits.SessionLimits): commands.Command {
+export function requestOf(frame: WireFrame, kind: RequestKind, session: limits.RequestScope): commands.Command {
   const request = frame[kind];
   if (!request) throw invalidRequest(`The frame's ${kind} is empty`);
   // The key and the value belong together; the compiler cannot follow that through a union of keys.

@@ -42,7 +42,11 @@ type Place = readonly [start: number, end: number];
  * @throws DecodeError on bytes that are no PublishRouted.
  * @throws BrokerError `invalid-request` or `too-large` on one that breaks a rule.
  */
-export function decodePublishRouted(reader: ByteReader, end: number, maxMessageBytes: number): PublishRoutedCommand {
+export function decodePublishRouted(
+  reader: ByteReader,
+  end: number,
+  session: limits.RequestScope,
+): PublishRoutedCommand {
   const frameEnd = reader.end;
   reader.end = end;
   let exchange = '';
@@ -63,11 +67,11 @@ export function decodePublishRouted(reader: ByteReader, end: number, maxMessageB
     else if (tag === PUBLISH_MANDATORY) mandatory = reader.uvarint() !== 0;
     else skipField(reader, tag);
   }
-  const head = checkedHead(exchange, vhost, durability, mandatory);
+  const head = checkedHead(exchange, checkedVhost(vhost, session.vhost), durability, mandatory);
   // The level may come behind the messages, which need it.
   const parts = places.map(([start, stop]) => {
     reader.at = start;
-    return checkedPart(decodeDraft(reader, stop), head.persistent, maxMessageBytes);
+    return checkedPart(decodeDraft(reader, stop), head.persistent, session.maxMessageBytes);
   });
   reader.at = end;
   reader.end = frameEnd;
@@ -109,11 +113,11 @@ function propertiesOf(bytes: Uint8Array): WireProperties {
 }
 
 /** Reads a publish of a text frame. @throws BrokerError as `decodePublishRouted`. */
-export function publishRouted(request: WireKind<'publishRouted'>, session: limits.SessionLimits): PublishRoutedCommand {
+export function publishRouted(request: WireKind<'publishRouted'>, session: limits.RequestScope): PublishRoutedCommand {
   const messages = request.messages ?? [];
   if (messages.length > limits.MAX_MESSAGES_PER_PUBLISH) throw tooMany();
   const { exchange, vhost, durability, mandatory } = request;
-  const head = checkedHead(exchange ?? '', vhost ?? '', durability ?? 0, mandatory ?? false);
+  const head = checkedHead(exchange ?? '', checkedVhost(vhost, session.vhost), durability ?? 0, mandatory ?? false);
   const parts = messages.map((message) => {
     const draft: Draft = {
       routingKey: message.routingKey ?? '',
@@ -139,7 +143,7 @@ function checkedHead(
   }
   checkedLongText('The name of the exchange', exchange, limits.MAX_SHORT_TEXT);
   const persistent = level === DurabilityLevel.disk;
-  return { kind: 'publish-routed', exchange, vhost: checkedVhost(vhost), persistent, mandatory };
+  return { kind: 'publish-routed', exchange, vhost, persistent, mandatory };
 }
 
 function checkedPart(draft: Draft, persistent: boolean, maxMessageBytes: number): RoutedPart {

@@ -87,7 +87,10 @@ export function queueModel(model: WireQueueModel): commands.QueueModelSettings {
 }
 
 /** A declaration of an exchange. */
-export function declareExchange(request: WireKind<'declareExchange'>): commands.DeclareExchangeCommand {
+export function declareExchange(
+  request: WireKind<'declareExchange'>,
+  session: limits.RequestScope,
+): commands.DeclareExchangeCommand {
   const exchange = request.exchange ?? {};
   const passive = request.passive ?? false;
   const type = exchange.type || 'direct';
@@ -99,7 +102,7 @@ export function declareExchange(request: WireKind<'declareExchange'>): commands.
   return {
     kind: 'declare-exchange',
     declaration: {
-      vhost: check.checkedVhost(exchange.vhost),
+      vhost: check.checkedVhost(exchange.vhost, session.vhost),
       name: check.checkedName(exchange.name, 'exchange'),
       // The set above holds nothing but exchange types; a passive declaration does not look at it.
       type: type as ExchangeType,
@@ -113,10 +116,13 @@ export function declareExchange(request: WireKind<'declareExchange'>): commands.
 }
 
 /** The deletion of an exchange. */
-export function deleteExchange(request: WireKind<'deleteExchange'>): commands.DeleteExchangeCommand {
+export function deleteExchange(
+  request: WireKind<'deleteExchange'>,
+  session: limits.RequestScope,
+): commands.DeleteExchangeCommand {
   return {
     kind: 'delete-exchange',
-    vhost: check.checkedVhost(request.vhost),
+    vhost: check.checkedVhost(request.vhost, session.vhost),
     name: check.checkedName(request.name, 'exchange'),
     ifUnused: request.ifUnused ?? false,
   };
@@ -135,20 +141,23 @@ function binding(wire: WireBinding | null | undefined): Binding {
 }
 
 /** A new binding. */
-export function bind(request: WireKind<'bind'>): commands.BindCommand {
-  return { kind: 'bind', vhost: check.checkedVhost(request.vhost), binding: binding(request.binding) };
+export function bind(request: WireKind<'bind'>, session: limits.RequestScope): commands.BindCommand {
+  return { kind: 'bind', vhost: check.checkedVhost(request.vhost, session.vhost), binding: binding(request.binding) };
 }
 
 /** The end of a binding. */
-export function unbind(request: WireKind<'unbind'>): commands.BindCommand {
-  return { kind: 'unbind', vhost: check.checkedVhost(request.vhost), binding: binding(request.binding) };
+export function unbind(request: WireKind<'unbind'>, session: limits.RequestScope): commands.BindCommand {
+  return { kind: 'unbind', vhost: check.checkedVhost(request.vhost, session.vhost), binding: binding(request.binding) };
 }
 
 /** A page of exchanges. */
-export function listExchanges(request: WireKind<'listExchanges'>): commands.ListExchangesCommand {
+export function listExchanges(
+  request: WireKind<'listExchanges'>,
+  session: limits.RequestScope,
+): commands.ListExchangesCommand {
   return {
     kind: 'list-exchanges',
-    vhost: check.checkedVhost(request.vhost),
+    vhost: check.checkedVhost(request.vhost, session.vhost),
     namePrefix: request.namePrefix ?? '',
     after: request.after ?? '',
     limit: Math.min(request.limit || limits.MAX_LISTING_ENTRIES, limits.MAX_LISTING_ENTRIES),
@@ -156,11 +165,14 @@ export function listExchanges(request: WireKind<'listExchanges'>): commands.List
 }
 
 /** A page of bindings. */
-export function listBindings(request: WireKind<'listBindings'>): commands.ListBindingsCommand {
+export function listBindings(
+  request: WireKind<'listBindings'>,
+  session: limits.RequestScope,
+): commands.ListBindingsCommand {
   const { source, destination } = request;
   return {
     kind: 'list-bindings',
-    vhost: check.checkedVhost(request.vhost),
+    vhost: check.checkedVhost(request.vhost, session.vhost),
     filter: {
       ...(source === undefined || source === null ? {} : { source }),
       ...(destination === undefined || destination === null ? {} : { destination }),
@@ -171,12 +183,12 @@ export function listBindings(request: WireKind<'listBindings'>): commands.ListBi
 }
 
 /** A request for one message. */
-export function get(request: WireKind<'get'>): commands.GetCommand {
+export function get(request: WireKind<'get'>, session: limits.RequestScope): commands.GetCommand {
   return {
     kind: 'get',
     subscription: check.checkedSubscription(request.subscription),
     from: check.checkedName(request.from),
-    vhost: check.checkedVhost(request.vhost),
+    vhost: check.checkedVhost(request.vhost, session.vhost),
     automaticAck: request.automaticAck ?? false,
   };
 }

@@ -153,6 +153,10 @@ export class Session implements TurnEnd {
       throw new ProtocolError('version', message);
     }
     this.outbox.form = isText ? 'text' : 'binary';
+    if (!this.context.ports.broker.hasVhost(hello.vhost)) {
+      throw new ProtocolError('unauthenticated', `There is no virtual host ${JSON.stringify(hello.vhost)}`);
+    }
+    this.reader.vhost = hello.vhost;
     const verdict = this.context.ports.authorizer.authenticate(hello, this.remoteAddress);
     if (!(verdict instanceof Promise)) {
       this.judge(id, verdict);

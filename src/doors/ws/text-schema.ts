@@ -44,6 +44,7 @@ export const requestSchema = {
     password: 'string',
     token: 'string',
     resumeSession: 'bytes',
+    vhost: 'string',
   },
   Publish: {
     to: 'string',
