@@ -5,7 +5,7 @@
  * Every log gets the messages in the order in which they came: a log is in one open batch at most, so a message for a group one of whose logs is in the
  * open batch of another group closes that batch first.
  */
-import { BatchBuilder, type BatchOptions, maxRecordSize } from '../record/batch-builder.js';
+import { BatchBuilder, type BatchOptions, maxEncodedRecordSize, maxRecordSize } from '../record/batch-builder.js';
 import { KEPT_BUILDER_BYTES, MAX_SPARE_BUILDERS } from './limits.js';
 import { DurabilityLevel, type OutgoingMessage, type ProducerStamp, type PublishListener } from './ports.js';
 import type { LogGroup } from './route-groups.js';
@@ -60,8 +60,13 @@ export class MessageBatcher {
     listener: PublishListener,
   ): void {
     const gathering = this.gatheringFor(group, level, message, token, listener);
-    const { key, value, headers } = message;
-    const index = gathering.builder.append(key, value, message.timestampMs || this.nowMs(), headers);
+    const { key, value, headers, encodedHeaders } = message;
+    const timestampMs = message.timestampMs || this.nowMs();
+    const { builder } = gathering;
+    const index =
+      encodedHeaders === undefined
+        ? builder.append(key, value, timestampMs, headers)
+        : builder.appendEncoded(key, value, timestampMs, encodedHeaders);
     gathering.outcome.add(index, token, listener);
   }
 
@@ -165,7 +170,14 @@ export class MessageBatcher {
   }
 }
 
-function fits({ sizeBytes }: BatchBuilder, { key, value, headers }: OutgoingMessage, maxBytes: number): boolean {
+function fits({ sizeBytes }: BatchBuilder, message: OutgoingMessage, maxBytes: number): boolean {
   if (sizeBytes > maxBytes) return false;
-  return sizeBytes + maxRecordSize(key?.length ?? -1, value?.length ?? -1, headers) <= maxBytes;
+  const { key, value, headers, encodedHeaders } = message;
+  const keyLength = key?.length ?? -1;
+  const valueLength = value?.length ?? -1;
+  const recordBytes =
+    encodedHeaders === undefined
+      ? maxRecordSize(keyLength, valueLength, headers)
+      : maxEncodedRecordSize(keyLength, valueLength, encodedHeaders.length);
+  return sizeBytes + recordBytes <= maxBytes;
 }

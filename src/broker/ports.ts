@@ -66,6 +66,8 @@ export interface OutgoingMessage {
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
   readonly headers: readonly (readonly [name: string, value: Uint8Array | null])[];
+  /** Instead of `headers`: as the record has them, their count before them. */
+  readonly encodedHeaders?: Uint8Array;
   /** Milliseconds since 1970; 0 = set by the node. */
   readonly timestampMs: number;
 }

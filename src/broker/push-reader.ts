@@ -26,9 +26,56 @@ export interface StoredRecord extends RecordView {
   readonly sizeBytes: number;
 }
 
+/** The record that a cursor stands on. There is one object for all of a walk's; views of its parts are made when they are asked for. */
+class PlacedRecord implements StoredRecord {
+  offset = -1;
+  timestampMs = -1;
+  sizeBytes = 0;
+  private bytes: Uint8Array = new Uint8Array(0);
+  private keyStart = 0;
+  private keyEnd = -1;
+  private valueStart = 0;
+  private valueEnd = -1;
+  private recordEnd = 0;
+  /** Both the queue's rules and the door look at them. */
+  private headersView: Uint8Array | undefined;
+
+  place(records: RecordCursor): this {
+    this.offset = records.offset;
+    this.timestampMs = records.timestamp;
+    this.bytes = records.bytes;
+    this.keyStart = records.keyStart;
+    this.keyEnd = records.keyEnd;
+    this.valueStart = records.valueStart;
+    this.valueEnd = records.valueEnd;
+    this.recordEnd = records.recordEnd;
+    this.sizeBytes = records.recordEnd - afterVarint(records.bytes, records.offsetDeltaStart);
+    this.headersView = undefined;
+    return this;
+  }
+
+  get key(): Uint8Array | null {
+    return this.keyEnd < 0 ? null : this.bytes.subarray(this.keyStart, this.keyEnd);
+  }
+
+  get value(): Uint8Array | null {
+    return this.valueEnd < 0 ? null : this.bytes.subarray(this.valueStart, this.valueEnd);
+  }
+
+  get headers(): Uint8Array {
+    this.headersView ??= this.bytes.subarray(Math.max(this.valueStart, this.valueEnd), this.recordEnd);
+    return this.headersView;
+  }
+
+  get stored(): Uint8Array {
+    return this.bytes.subarray(this.recordEnd - this.sizeBytes, this.recordEnd);
+  }
+}
+
 /** A walk through one chunk of a log. */
 class ChunkWalk {
   private readonly records = new RecordCursor();
+  private readonly record = new PlacedRecord();
   private chunk: Uint8Array = new Uint8Array(0);
   /** Where the next batch begins. */
   private batchAt = 0;
@@ -76,18 +123,7 @@ class ChunkWalk {
 
   /** The record that `seek` moved to. */
   take(): StoredRecord {
-    const { records } = this;
-    const { bytes, recordEnd } = records;
-    const stored = bytes.subarray(afterVarint(bytes, records.offsetDeltaStart), recordEnd);
-    return {
-      offset: records.offset,
-      timestampMs: records.timestamp,
-      key: records.keyEnd < 0 ? null : bytes.subarray(records.keyStart, records.keyEnd),
-      value: records.valueEnd < 0 ? null : bytes.subarray(records.valueStart, records.valueEnd),
-      headers: bytes.subarray(Math.max(records.valueStart, records.valueEnd), recordEnd),
-      stored,
-      sizeBytes: stored.length,
-    };
+    return this.record.place(this.records);
   }
 
   /** Opens the next batch that can hold `offset`; older ones and control batches are passed over. */

@@ -3,10 +3,11 @@
  */
 import { EncodeError } from '../base/errors.js';
 import { encodeUtf8 } from '../base/utf8.js';
-import { EnvelopeWriter, type MessageOrigin } from '../record/amqp/envelope.js';
-import { maxRecordSize } from '../record/batch-builder.js';
+import type { MessageOrigin } from '../record/amqp/envelope.js';
+import { HeaderBlocks } from '../record/amqp/header-blocks.js';
+import { maxEncodedRecordSize } from '../record/batch-builder.js';
 import { MAX_BATCH_BYTES } from '../record/limits.js';
-import type { RecordHeader } from '../record/records.js';
+import { NO_HEADERS, type RecordHeader } from '../record/records.js';
 import type { MessageHolder } from './delay/message-holder.js';
 import { BrokerError } from './errors.js';
 import { MAX_REMEMBERED_KEYS } from './limits.js';
@@ -30,18 +31,21 @@ export interface RoutedPublisherParts {
   readonly holder?: MessageHolder;
 }
 
+const NONE = new Uint8Array(0);
+
 /** See the top of this file. One per shard. */
 export class RoutedPublisher implements DeadLetterPublisher {
   private readonly parts: RoutedPublisherParts;
-  private readonly envelopes = new EnvelopeWriter();
+  private readonly blocks = new HeaderBlocks(withoutBcc);
   private readonly keys = new Map<string, Uint8Array>();
   /** Filled anew for each message: the batcher copies. */
   private readonly record: {
     key: Uint8Array | null;
     value: Uint8Array | null;
-    headers: readonly RecordHeader[];
+    readonly headers: readonly RecordHeader[];
+    encodedHeaders: Uint8Array;
     timestampMs: number;
-  } = { key: null, value: null, headers: [], timestampMs: 0 };
+  } = { key: null, value: null, headers: NO_HEADERS, encodedHeaders: NONE, timestampMs: 0 };
 
   constructor(parts: RoutedPublisherParts) {
     this.parts = parts;
@@ -112,9 +116,9 @@ export class RoutedPublisher implements DeadLetterPublisher {
     const { record } = this;
     record.key = exchange === '' ? null : this.keyBytes(routingKey);
     record.value = body;
-    record.headers = this.headers(exchange, routingKey, properties, origin);
+    record.encodedHeaders = this.headers(exchange, routingKey, properties, origin);
     record.timestampMs = this.parts.nowMs();
-    const bytes = maxRecordSize(record.key?.length ?? -1, body.length, record.headers);
+    const bytes = maxEncodedRecordSize(record.key?.length ?? -1, body.length, record.encodedHeaders.length);
     if (bytes > MAX_BATCH_BYTES / 2) {
       // Before anything is stored anywhere: a builder would refuse it in the midst of its destinations.
       throw new BrokerError(
@@ -129,9 +133,10 @@ export class RoutedPublisher implements DeadLetterPublisher {
     routingKey: string,
     properties: Uint8Array,
     origin: MessageOrigin | undefined,
-  ): readonly RecordHeader[] {
+  ): Uint8Array {
     try {
-      return this.envelopes.headers(exchange, routingKey, withoutBcc(properties), origin);
+      if (origin === undefined) return this.blocks.headersFor(exchange, routingKey, properties);
+      return this.blocks.encode(exchange, routingKey, properties, origin);
     } catch (error) {
       if (!(error instanceof EncodeError)) throw error;
       const text = `Cannot publish to exchange "${exchange}": its properties take ${properties.length} bytes, and ${error.message}`;

@@ -99,6 +99,17 @@ export class BatchBuilder {
   }
 
   /**
+   * Appends a record whose headers are given as `encodeHeaders` makes them, count included: for many records that have the same ones.
+   * @throws RecordError `batch-too-large`, with the batch as it was.
+   */
+  appendEncoded(key: Uint8Array | null, value: Uint8Array | null, timestamp: number, headers: Uint8Array): number {
+    const at = this.place(key, value === null ? -1 : value.length, timestamp, headers.length);
+    if (value !== null) copyBytes(value, this.bytes, at);
+    copyBytes(headers, this.bytes, this.end - headers.length);
+    return this.records - 1;
+  }
+
+  /**
    * Appends a record whose value of `valueLength` bytes (-1 for null) the caller writes into `bytes` at the returned position before the
    * next call: for values that arrive in pieces.
    * @throws RecordError `batch-too-large`, with the batch as it was.
@@ -109,9 +120,17 @@ export class BatchBuilder {
     timestamp: number,
     headers: readonly RecordHeader[] = NO_HEADERS,
   ): number {
+    const headersBytes = headers.length === 0 ? 1 : headersSize(headers);
+    const valueAt = this.place(key, valueLength, timestamp, headersBytes);
+    if (headersBytes === 1) this.bytes[this.end - 1] = 0;
+    else writeHeaders(this.bytes, this.end - headersBytes, headers);
+    return valueAt;
+  }
+
+  /** Adds a record but for the bytes of its value and of its headers, which are the record's last; returns where the value goes. */
+  private place(key: Uint8Array | null, valueLength: number, timestamp: number, headersBytes: number): number {
     const timestampDelta = this.records === 0 ? 0 : timestamp - this.baseTimestamp;
     const keyLength = key === null ? -1 : key.length;
-    const headersBytes = headers.length === 0 ? 1 : headersSize(headers);
     const bodyBytes =
       1 +
       varlongSize(timestampDelta) +
@@ -129,13 +148,9 @@ export class BatchBuilder {
     at = writeVarint(bytes, at, keyLength);
     if (key !== null) at = copyBytes(key, bytes, at);
     at = writeVarint(bytes, at, valueLength);
-    const valueAt = at;
-    if (valueLength > 0) at += valueLength;
-    if (headersBytes === 1) bytes[at++] = 0;
-    else at = writeHeaders(bytes, at, headers);
-    this.end = at;
+    this.end = at + Math.max(valueLength, 0) + headersBytes;
     this.records++;
-    return valueAt;
+    return at;
   }
 
   /** Completes the batch and returns it as a view. At least one record must have been appended. */
@@ -195,7 +210,19 @@ export function maxRecordSize(
   valueLength: number,
   headers: readonly RecordHeader[] = NO_HEADERS,
 ): number {
-  return RECORD_OVERHEAD_BYTES + Math.max(keyLength, 0) + Math.max(valueLength, 0) + headersSize(headers);
+  return maxEncodedRecordSize(keyLength, valueLength, headersSize(headers));
+}
+
+/** As maxRecordSize, for headers that are encoded, their count included. */
+export function maxEncodedRecordSize(keyLength: number, valueLength: number, headersBytes: number): number {
+  return RECORD_OVERHEAD_BYTES + Math.max(keyLength, 0) + Math.max(valueLength, 0) + headersBytes;
+}
+
+/** Headers as a record has them, their count before them. */
+export function encodeHeaders(headers: readonly RecordHeader[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(headersSize(headers));
+  writeHeaders(bytes, 0, headers);
+  return bytes;
 }
 
 function attributesOf(options: BatchOptions): number {

@@ -4,18 +4,30 @@ import type { BrokerError } from '../../broker/errors.js';
 import type { ConsumerHandle, QueueConsumer, RecordView, TopicEntry } from '../../broker/ports.js';
 import { SettleOutcome } from '../../broker/ports.js';
 import type { TimerHandle } from '../../io/ports.js';
+import { EnvelopeCursor } from '../../record/amqp/envelope.js';
 import { decodeTable, type FieldTable, integerOf, textOf } from '../../record/amqp/field-table.js';
 import type { ConsumeCommand } from './commands.js';
 import { CreditSlice, nextPrefetch } from './credit.js';
 import { AmqpError, asAmqpError, resourceText } from './errors.js';
-import { beginMethod, endFrame, writeContent, writeDeliver, writeShort } from './frame-writer.js';
-import { PREFETCH_DEAL_MS } from './limits.js';
+import {
+  beginMethod,
+  endFrame,
+  writeContent,
+  writeContentFrom,
+  writeDeliver,
+  writeDeliverFrom,
+  writeShort,
+} from './frame-writer.js';
+import { MAX_SHORT_STRING_BYTES, PREFETCH_DEAL_MS } from './limits.js';
 import { messageOf, withHeader } from './messages.js';
 import { Method } from './methods.js';
 import type { ChannelScope } from './scope.js';
 import type { DeliverySource } from './settlements.js';
 import { StreamConsumers } from './stream-consumers.js';
 import { readsByOffset } from './stream-terms.js';
+
+const EMPTY = new Uint8Array(0);
+const envelope = new EnvelopeCursor();
 
 /** Holds the place of a handle until the broker has given one. */
 const NO_HANDLE: ConsumerHandle = { setPrefetch: () => {}, addCredit: () => {}, settle: () => {}, cancel: () => {} };
@@ -78,19 +90,43 @@ class Consumer implements QueueConsumer {
       return;
     }
     const { scope } = this;
+    const tag = scope.takeTag();
+    const isCounted = this.countsDeliveries && deliveryCount > 0;
+    if (isCounted || !this.writeInPlace(record, tag, redelivered)) {
+      this.writeDecoded(record, tag, redelivered, isCounted ? deliveryCount : 0);
+    }
+    scope.context.counters.deliveries++;
+    if (this.noAck) this.granted--;
+    else scope.settlements.add(tag, this.source, partition, record.offset);
+  }
+
+  /** Nearly all messages came through this door: their names and properties are copied as they lie there. False: this one is not like that. */
+  private writeInPlace(record: RecordView, tag: number, redelivered: boolean): boolean {
+    if (!envelope.open(record.headers)) return false;
+    if (envelope.exchangeEnd - envelope.exchangeStart > MAX_SHORT_STRING_BYTES) return false;
+    if (envelope.routingKeyEnd - envelope.routingKeyStart > MAX_SHORT_STRING_BYTES) return false;
+    const { scope } = this;
+    const { bytes, propertiesStart, propertiesEnd } = envelope;
+    const body = record.value ?? EMPTY;
+    const writer = scope.outbox.open();
+    writeDeliverFrom(writer, scope.id, this.tagBytes, tag, redelivered, envelope);
+    writeContentFrom(writer, scope.id, bytes, propertiesStart, propertiesEnd, body, scope.session.frameMaxBytes);
+    this.slice.count(body.length);
+    return true;
+  }
+
+  /** `deliveryCount`: told in a header unless it is 0. */
+  private writeDecoded(record: RecordView, tag: number, redelivered: boolean, deliveryCount: number): void {
+    const { scope } = this;
     const message = messageOf(record, this.queue.name);
-    if (this.countsDeliveries && deliveryCount > 0) {
+    if (deliveryCount > 0) {
       const count = { type: 'int64', value: BigInt(deliveryCount) } as const;
       message.properties = withHeader(message.properties, 'x-delivery-count', count);
     }
-    const tag = scope.takeTag();
     const writer = scope.outbox.open();
     writeDeliver(writer, scope.id, this.tagBytes, tag, redelivered, message.exchange, message.routingKey);
     writeContent(writer, scope.id, message.properties, message.body, scope.session.frameMaxBytes);
-    scope.context.counters.deliveries++;
     this.slice.count(message.body.length);
-    if (this.noAck) this.granted--;
-    else scope.settlements.add(tag, this.source, partition, record.offset);
   }
 
   flush(): void {

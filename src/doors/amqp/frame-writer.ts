@@ -1,6 +1,7 @@
 /** Writes frames into a growing buffer; many frames of one turn lie behind each other in it. */
 import type { ByteWriter } from '../../base/bytes.js';
 import { writeU16, writeU32 } from '../../base/integers.js';
+import type { EnvelopeCursor } from '../../record/amqp/envelope.js';
 import { FRAME_OVERHEAD_BYTES, MAX_SHORT_STRING_BYTES } from './limits.js';
 import { BASIC_CLASS, FRAME_END, FrameType, Method, type MethodId } from './methods.js';
 
@@ -56,30 +57,47 @@ export function writeContent(
   body: Uint8Array,
   frameMaxBytes: number,
 ): void {
-  const headerEnd = writeContentHeader(writer, channel, properties, body.length);
+  writeContentFrom(writer, channel, properties, 0, properties.length, body, frameMaxBytes);
+}
+
+/** As writeContent, with properties that lie in `source` from `at` to `end`. */
+export function writeContentFrom(
+  writer: ByteWriter,
+  channel: number,
+  source: Uint8Array,
+  at: number,
+  end: number,
+  body: Uint8Array,
+  frameMaxBytes: number,
+): void {
+  writeContentHeader(writer, channel, source, at, end - at, body.length);
   if (body.length === 0) return;
   const maxPayload = frameMaxBytes === 0 ? body.length : frameMaxBytes - FRAME_OVERHEAD_BYTES;
-  writer.at = headerEnd;
-  for (let at = 0; at < body.length; at += maxPayload) {
-    const size = Math.min(maxPayload, body.length - at);
-    writeBodyFrame(writer, channel, body, at, size);
+  for (let from = 0; from < body.length; from += maxPayload) {
+    writeBodyFrame(writer, channel, body, from, Math.min(maxPayload, body.length - from));
   }
 }
 
-function writeContentHeader(writer: ByteWriter, channel: number, properties: Uint8Array, bodyBytes: number): number {
-  const start = writer.reserve(CONTENT_HEADER_BYTES + properties.length);
+function writeContentHeader(
+  writer: ByteWriter,
+  channel: number,
+  source: Uint8Array,
+  at: number,
+  size: number,
+  bodyBytes: number,
+): void {
+  const start = writer.reserve(CONTENT_HEADER_BYTES + size);
   const { bytes } = writer;
   bytes[start] = FrameType.header;
   writeU16(bytes, start + 1, channel);
-  writeU32(bytes, start + 3, 12 + properties.length);
+  writeU32(bytes, start + 3, 12 + size);
   writeU16(bytes, start + 7, BASIC_CLASS);
   writeU16(bytes, start + 9, 0);
   writeU32(bytes, start + 11, Math.floor(bodyBytes / TWO_TO_32));
   writeU32(bytes, start + 15, bodyBytes);
-  const end = copyInto(bytes, start + 19, properties, 0, properties.length);
+  const end = copyInto(bytes, start + 19, source, at, size);
   bytes[end] = FRAME_END;
   writer.at = end + 1;
-  return writer.at;
 }
 
 function writeBodyFrame(writer: ByteWriter, channel: number, body: Uint8Array, at: number, size: number): void {
@@ -139,7 +157,46 @@ export function writeDeliver(
   exchange: string,
   routingKey: string,
 ): void {
-  const start = writer.reserve(HEADER_BYTES + 4 + consumerTag.length + 9);
+  const start = beginDeliver(writer, channel, consumerTag, tag, redelivered, 0);
+  writeShort(writer, exchange);
+  writeShort(writer, routingKey);
+  endFrame(writer, start);
+}
+
+/** The method frame of basic.deliver for a message whose names lie in its envelope, where each has at most 255 bytes. */
+export function writeDeliverFrom(
+  writer: ByteWriter,
+  channel: number,
+  consumerTag: Uint8Array,
+  tag: number,
+  redelivered: boolean,
+  envelope: EnvelopeCursor,
+): void {
+  const { exchangeStart, exchangeEnd, routingKeyStart, routingKeyEnd } = envelope;
+  const exchangeBytes = exchangeEnd - exchangeStart;
+  const keyBytes = routingKeyEnd - routingKeyStart;
+  const start = beginDeliver(writer, channel, consumerTag, tag, redelivered, exchangeBytes + keyBytes + 3);
+  const { bytes } = writer;
+  const { at } = writer;
+  bytes[at] = exchangeBytes;
+  const keyAt = copyInto(bytes, at + 1, envelope.bytes, exchangeStart, exchangeBytes);
+  bytes[keyAt] = keyBytes;
+  const end = copyInto(bytes, keyAt + 1, envelope.bytes, routingKeyStart, keyBytes);
+  writeU32(bytes, start + 3, end - start - HEADER_BYTES);
+  bytes[end] = FRAME_END;
+  writer.at = end + 1;
+}
+
+/** Everything before the names, with room for `more` bytes behind; returns where the frame begins. */
+function beginDeliver(
+  writer: ByteWriter,
+  channel: number,
+  consumerTag: Uint8Array,
+  tag: number,
+  redelivered: boolean,
+  more: number,
+): number {
+  const start = writer.reserve(HEADER_BYTES + 4 + consumerTag.length + 9 + more);
   const { bytes } = writer;
   bytes[start] = FrameType.method;
   writeU16(bytes, start + 1, channel);
@@ -149,7 +206,5 @@ export function writeDeliver(
   writeU32(bytes, at + 4, tag);
   bytes[at + 8] = redelivered ? 1 : 0;
   writer.at = at + 9;
-  writeShort(writer, exchange);
-  writeShort(writer, routingKey);
-  endFrame(writer, start);
+  return start;
 }

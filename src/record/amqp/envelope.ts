@@ -7,7 +7,7 @@ import { encodeUtf8, utf8Size } from '../../base/utf8.js';
 import { isReservedHeaderName, RESERVED_HEADER_NAME } from '../message.js';
 import type { RecordHeader } from '../records.js';
 import { decodeValueAt, type FieldValue } from './field-table.js';
-import { MAX_ENVELOPE_BYTES, TABLE_INITIAL_BYTES, WRITER_KEEP_BYTES } from './limits.js';
+import { KEPT_VERIFIED_BYTES, MAX_ENVELOPE_BYTES, TABLE_INITIAL_BYTES, WRITER_KEEP_BYTES } from './limits.js';
 import { headersOf, verifyProperties } from './properties.js';
 import { FieldTag, TableCursor } from './table-cursor.js';
 
@@ -124,38 +124,100 @@ function scalarText(field: FieldValue): string {
 
 const reader = new ByteReader(new Uint8Array(0));
 
+/** Finds the parts of an envelope in place: nothing is made per record. One cursor is meant to be opened again and again. */
+export class EnvelopeCursor {
+  /** What positions count in: the headers that were opened. */
+  bytes: Uint8Array = new Uint8Array(0);
+  exchangeStart = 0;
+  exchangeEnd = 0;
+  routingKeyStart = 0;
+  routingKeyEnd = 0;
+  /** Verified property flags and list. */
+  propertiesStart = 0;
+  propertiesEnd = 0;
+  /** Behind the last section. */
+  end = 0;
+  /** Properties that were found good last: messages of one publisher mostly have the same. */
+  private verified: Uint8Array = new Uint8Array(0);
+
+  /** Takes a record's headers in Kafka's encoding. False when they hold no envelope, as readEnvelope says. */
+  open(headers: Uint8Array): boolean {
+    // Most records of other doors have no headers: that is one zero byte.
+    if (headers.length < 2) return false;
+    try {
+      return this.tryOpen(headers);
+    } catch (error) {
+      if (error instanceof DecodeError) return false;
+      throw error;
+    }
+  }
+
+  private tryOpen(headers: Uint8Array): boolean {
+    reader.reset(headers);
+    if (reader.varint() < 1) return false;
+    const nameStart = reader.skip(reader.varint());
+    if (!isReservedHeaderName(headers, nameStart, reader.at)) return false;
+    const length = reader.varint();
+    reader.end = reader.skip(length) + length;
+    reader.at -= length;
+    if (reader.u8() !== VERSION || reader.u8() !== NO_FLAGS) return false;
+    this.bytes = headers;
+    this.exchangeStart = reader.skip(reader.uvarint());
+    this.exchangeEnd = reader.at;
+    this.routingKeyStart = reader.skip(reader.uvarint());
+    this.routingKeyEnd = reader.at;
+    this.propertiesStart = reader.skip(reader.uvarint());
+    this.propertiesEnd = reader.at;
+    this.end = reader.end;
+    // A Kafka producer may forge an envelope: what it calls properties must not break the framing of those who get them.
+    if (!this.isKnown()) this.verify();
+    return true;
+  }
+
+  private isKnown(): boolean {
+    const { verified, bytes, propertiesStart } = this;
+    const { length } = verified;
+    if (length === 0 || this.propertiesEnd - propertiesStart !== length) return false;
+    let same = 0;
+    while (same < length && verified[same] === bytes[propertiesStart + same]) same++;
+    return same === length;
+  }
+
+  private verify(): void {
+    const properties = this.bytes.subarray(this.propertiesStart, this.propertiesEnd);
+    verifyProperties(properties);
+    if (properties.length <= KEPT_VERIFIED_BYTES) this.verified = properties.slice();
+  }
+}
+
+const found = new EnvelopeCursor();
+
 /**
  * The envelope of a record, whose headers are given in Kafka's encoding; undefined for records of other doors, and for what a Kafka producer
  * wrote under the reserved name unless it is an envelope. The properties are a view, and verified.
  */
 export function readEnvelope(headers: Uint8Array): Envelope | undefined {
-  // Most records of other doors have no headers: that is one zero byte.
-  if (headers.length < 2) return undefined;
+  if (!found.open(headers)) return undefined;
   try {
-    return tryRead(headers);
+    return readFound(headers);
   } catch (error) {
     if (error instanceof DecodeError) return undefined;
     throw error;
   }
 }
 
-function tryRead(headers: Uint8Array): Envelope | undefined {
-  reader.reset(headers);
-  if (reader.varint() < 1) return undefined;
-  const nameStart = reader.skip(reader.varint());
-  if (!isReservedHeaderName(headers, nameStart, reader.at)) return undefined;
-  const length = reader.varint();
-  reader.end = reader.skip(length) + length;
-  reader.at -= length;
-  if (reader.u8() !== VERSION || reader.u8() !== NO_FLAGS) return undefined;
-  const exchange = readText();
-  const routingKey = readText();
-  const properties = reader.view(reader.uvarint());
-  // A Kafka producer may forge an envelope: what it calls properties must not break the framing of those who get them.
-  verifyProperties(properties);
-  if (reader.remaining === 0) return { exchange, routingKey, properties };
+function readFound(headers: Uint8Array): Envelope {
+  const exchange = textBetween(headers, found.exchangeStart, found.exchangeEnd);
+  const routingKey = textBetween(headers, found.routingKeyStart, found.routingKeyEnd);
+  const properties = headers.subarray(found.propertiesStart, found.propertiesEnd);
+  if (found.propertiesEnd === found.end) return { exchange, routingKey, properties };
+  reader.reset(headers, found.propertiesEnd, found.end);
   const origin = readSections();
   return origin === undefined ? { exchange, routingKey, properties } : { exchange, routingKey, properties, origin };
+}
+
+function textBetween(bytes: Uint8Array, start: number, end: number): string {
+  return reader.reset(bytes, start, end).utf8(end - start);
 }
 
 function readText(): string {

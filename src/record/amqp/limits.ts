@@ -32,3 +32,9 @@ export const WRITER_KEEP_BYTES = 64 * 1024;
 
 assert(MAX_TABLE_BYTES <= 0x7fff_ffff, 'Positions in a table must be small integers');
 assert(TABLE_INITIAL_BYTES <= WRITER_KEEP_BYTES, 'A new writer must not exceed what is kept');
+
+/** Encoded headers that a shard remembers, a power of two, and the largest properties that they are remembered for. */
+export const HEADER_BLOCK_SLOTS = 256;
+export const KEPT_BLOCK_PROPERTIES_BYTES = 256;
+/** The largest properties whose check is remembered. */
+export const KEPT_VERIFIED_BYTES = 256;

@@ -1,0 +1,64 @@
+/** The encoded headers of the records that publishers make of their messages: most messages have the same ones as the last of their publisher. */
+import { encodeHeaders } from '../batch-builder.js';
+import { EnvelopeWriter, type MessageOrigin } from './envelope.js';
+import { HEADER_BLOCK_SLOTS, KEPT_BLOCK_PROPERTIES_BYTES } from './limits.js';
+
+interface Block {
+  readonly exchange: string;
+  readonly routingKey: string;
+  /** Bytes of its own. */
+  readonly properties: Uint8Array;
+  readonly headers: Uint8Array;
+}
+
+/** Remembers one block per hash; the newest wins. Memory: a block of small properties, and the two names, per slot. */
+export class HeaderBlocks {
+  private readonly writer = new EnvelopeWriter();
+  private readonly slots = new Array<Block | undefined>(HEADER_BLOCK_SLOTS).fill(undefined);
+  private readonly prepare: (properties: Uint8Array) => Uint8Array;
+
+  /** `prepare` says which properties are stored for those that were published. */
+  constructor(prepare: (properties: Uint8Array) => Uint8Array) {
+    this.prepare = prepare;
+  }
+
+  /** The headers that EnvelopeWriter gives, encoded with their count; not to be changed. @throws EncodeError `too-large`. */
+  headersFor(exchange: string, routingKey: string, properties: Uint8Array): Uint8Array {
+    if (properties.length > KEPT_BLOCK_PROPERTIES_BYTES) return this.encode(exchange, routingKey, properties);
+    const slot = slotOf(routingKey, properties);
+    const known = this.slots[slot];
+    if (
+      known !== undefined &&
+      known.routingKey === routingKey &&
+      known.exchange === exchange &&
+      areSame(known.properties, properties)
+    ) {
+      return known.headers;
+    }
+    const headers = this.encode(exchange, routingKey, properties);
+    this.slots[slot] = { exchange, routingKey, properties: properties.slice(), headers };
+    return headers;
+  }
+
+  /** As headersFor, for a dead letter: nothing is remembered. */
+  encode(exchange: string, routingKey: string, properties: Uint8Array, origin?: MessageOrigin): Uint8Array {
+    return encodeHeaders(this.writer.headers(exchange, routingKey, this.prepare(properties), origin));
+  }
+}
+
+/** Publishers differ in their keys, mostly in the end of them, and in their properties. */
+function slotOf(routingKey: string, properties: Uint8Array): number {
+  const { length } = routingKey;
+  let hash = length * 31 + properties.length;
+  if (length > 0) hash = Math.imul(hash, 31) + routingKey.charCodeAt(length - 1);
+  if (length > 1) hash = Math.imul(hash, 31) + routingKey.charCodeAt(length - 2);
+  return (hash ^ (hash >>> 8)) & (HEADER_BLOCK_SLOTS - 1);
+}
+
+function areSame(left: Uint8Array, right: Uint8Array): boolean {
+  const { length } = left;
+  if (right.length !== length) return false;
+  let index = 0;
+  while (index < length && left[index] === right[index]) index++;
+  return index === length;
+}
