@@ -1,6 +1,6 @@
 import type { Channel, Message } from 'amqplib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually, Inbox, refusalOf, TestNode, textOf, unique } from './fixtures/node.js';
+import { eventually, Inbox, pause, refusalOf, TestNode, textOf, unique } from './fixtures/node.js';
 
 let node: TestNode;
 
@@ -135,7 +135,12 @@ test('a queue that nobody uses expires', async () => {
   const channel = await node.channel();
   const queue = unique('unused');
   await channel.assertQueue(queue, { expires: 100 });
-  await eventually(async () => (await refusalOf((await node.channel()).checkQueue(queue))) === 404);
+  // To ask for it is to use it, so there is time between two questions.
+  const isGone = async (): Promise<boolean> => {
+    await pause(300);
+    return (await refusalOf((await node.channel()).checkQueue(queue))) === 404;
+  };
+  await eventually(isGone);
 });
 
 test('what is declared again must be the same', async () => {
