@@ -3,13 +3,31 @@ import { BrokerError } from '../../broker/errors.js';
 import { SettleOutcome } from '../../broker/ports.js';
 import { encodeProperties, readProperties } from '../../record/amqp/properties.js';
 import {
+  ACK,
+  ack,
+  bind,
+  cancel,
+  confirmSelect,
+  confirmsOf,
+  consume,
+  DELIVER,
+  declare,
+  deliveries,
+  exchangeDeclare,
+  get,
+  NACK,
+  publishAll,
+  qos,
+  RETURN,
+  withQueue,
+} from './fixtures/channel-frames.js';
+import {
   Arguments,
   header,
   joined,
   long,
   method,
   publish,
-  type SentFrame,
   short,
   table,
   u8,
@@ -17,72 +35,7 @@ import {
   u32,
   u64,
 } from './fixtures/client-frames.js';
-import { Harness, type HarnessOptions, openChannel } from './fixtures/harness.js';
-import type { AmqpTransaction } from './transaction-port.js';
-
-const ACK = 0x3c_0050;
-const NACK = 0x3c_0078;
-const DELIVER = 0x3c_003c;
-const RETURN = 0x3c_0032;
-
-const confirmSelect = method(1, 0x55_000a, u8(0));
-const declare = (queue: string, bits = 0, channel = 1) =>
-  method(channel, 0x32_000a, u16(0), short(queue), u8(bits), table());
-const bind = (queue: string, exchange: string, key: string) =>
-  method(1, 0x32_0014, u16(0), short(queue), short(exchange), short(key), u8(0), table());
-const consume = (queue: string, tag: string, bits = 0, channel = 1, args = {}) =>
-  method(channel, 0x3c_0014, u16(0), short(queue), short(tag), u8(bits), table(args));
-const qos = (count: number, isGlobal = false) => method(1, 0x3c_000a, u32(0), u16(count), u8(isGlobal ? 1 : 0));
-const ack = (tag: number, multiple = false) => method(1, ACK, u64(tag), u8(multiple ? 1 : 0));
-const get = (queue: string, noAck = false) => method(1, 0x3c_0046, u16(0), short(queue), u8(noAck ? 1 : 0));
-const cancel = (tag: string, bits = 0) => method(1, 0x3c_001e, short(tag), u8(bits));
-const exchangeDeclare = (name: string, type: string, bits = 0) =>
-  method(1, 0x28_000a, u16(0), short(name), short(type), u8(bits), table());
-
-interface Delivery {
-  readonly consumerTag: string;
-  readonly tag: number;
-  readonly redelivered: boolean;
-  readonly exchange: string;
-  readonly key: string;
-  readonly body: string;
-  readonly properties: Uint8Array;
-}
-
-function deliveries(frames: readonly SentFrame[]): Delivery[] {
-  const found: Delivery[] = [];
-  for (const [index, frame] of frames.entries()) {
-    if (frame.method !== DELIVER) continue;
-    const read = new Arguments(frame);
-    const [consumerTag, tag, redelivered] = [read.short(), read.u64(), read.u8() === 1];
-    const [exchange, key] = [read.short(), read.short()];
-    const bodies: string[] = [];
-    for (let next = index + 2; frames[next]?.type === 3; next++)
-      bodies.push(new TextDecoder().decode(frames[next]!.payload));
-    const properties = frames[index + 1]!.payload.slice(12);
-    found.push({ consumerTag, tag, redelivered, exchange, key, body: bodies.join(''), properties });
-  }
-  return found;
-}
-
-function confirmsOf(frames: readonly SentFrame[]): [string, number, boolean][] {
-  return frames
-    .filter(({ method: id }) => id === ACK || id === NACK)
-    .map((frame) => {
-      const read = new Arguments(frame);
-      return [frame.method === ACK ? 'ack' : 'nack', read.u64(), read.u8() === 1];
-    });
-}
-
-async function withQueue(options: HarnessOptions = {}): Promise<Harness> {
-  const harness = await Harness.open(options);
-  harness.broker.addQueue('q');
-  return harness;
-}
-
-async function publishAll(harness: Harness, count: number): Promise<void> {
-  await harness.send(...Array.from({ length: count }, (_, index) => publish(1, `m${index + 1}`, { key: 'q' })));
-}
+import { Harness, openChannel } from './fixtures/harness.js';
 
 describe('declarations', () => {
   it('declares, binds, unbinds, purges and deletes', async () => {
@@ -659,98 +612,6 @@ describe('consuming', () => {
     const headers = deliveries(harness.take()).map(({ properties }) => readProperties(properties).headers);
     expect(headers[0]?.get('x-delivery-count')).toBeUndefined();
     expect(headers[1]?.get('x-delivery-count')).toEqual({ type: 'int64', value: 1n });
-  });
-});
-
-describe('direct reply-to', () => {
-  it('carries a request and its reply', async () => {
-    const client = await withQueue();
-    const server = await client.another();
-    await server.send(consume('q', 'server', 0b0010));
-    server.take();
-    const properties = encodeProperties({ replyTo: 'amq.rabbitmq.reply-to', correlationId: '1' });
-    await client.send(consume('amq.rabbitmq.reply-to', 'replies', 0b0010), publish(1, 'ask', { key: 'q', properties }));
-    expect(client.methods()).toEqual([0x3c_0015]);
-    const [request] = deliveries(server.take());
-    const { replyTo, correlationId } = readProperties(request!.properties);
-    expect(replyTo).toMatch(/^amq\.rabbitmq\.reply-to\.0\./);
-    expect(correlationId).toBe('1');
-    const declared = await server.ask(declare(replyTo!, 1));
-    expect([declared.short(), declared.u32(), declared.u32()]).toEqual([replyTo, 0, 1]);
-    await server.send(confirmSelect, publish(1, 'answer', { key: replyTo!, mandatory: true }));
-    expect(confirmsOf(server.take())).toEqual([['ack', 1, false]]);
-    expect(deliveries(client.take())).toMatchObject([{ consumerTag: 'replies', tag: 1, body: 'answer', key: replyTo }]);
-    await client.send(cancel('replies'));
-    expect(client.methods()).toEqual([0x3c_001f]);
-    await server.send(publish(1, 'late', { key: replyTo!, mandatory: true }));
-    expect(server.methods()).toEqual([RETURN, ACK]);
-  });
-
-  it('goes to other shards by its port', async () => {
-    const sent: unknown[] = [];
-    const sendReply = (shard: number, address: string, _properties: Uint8Array, body: Uint8Array) =>
-      sent.push([shard, address, body.length]);
-    const harness = await withQueue({ ports: { replies: { sendReply } } });
-    await harness.send(publish(1, 'answer', { key: 'amq.rabbitmq.reply-to.3.secret', mandatory: true }));
-    expect(sent).toEqual([[3, 'amq.rabbitmq.reply-to.3.secret', 6]]);
-    expect(harness.take()).toEqual([]);
-  });
-});
-
-describe('transactions', () => {
-  const select = method(1, 0x5a_000a);
-  const commit = method(1, 0x5a_0014);
-  const rollback = method(1, 0x5a_001e);
-
-  async function transactional(unroutable: number[] = [], limits = {}) {
-    const committed: AmqpTransaction[] = [];
-    const harness = await withQueue({
-      limits,
-      ports: {
-        transactions: {
-          commit: (transaction, done) => {
-            committed.push(transaction);
-            harness.clock.setImmediate(() => done(undefined, unroutable));
-          },
-        },
-      },
-    });
-    return { harness, committed };
-  }
-
-  it('gathers publishes and settlements, and hands them over as one', async () => {
-    const { harness, committed } = await transactional([1]);
-    await publishAll(harness, 2);
-    await harness.send(consume('q', 'c'));
-    await harness.send(select, publish(1, 'a', { key: 'q' }), publish(1, 'b', { key: 'no', mandatory: true }), ack(1));
-    harness.take();
-    expect(harness.broker.published.length).toBe(2);
-    expect(harness.broker.settles).toEqual([]);
-    await harness.send(commit);
-    expect(harness.methods()).toEqual([RETURN, 0x5a_0015]);
-    expect(committed).toMatchObject([
-      { vhost: '/', publishes: [{ routingKey: 'q' }, { routingKey: 'no' }], settles: [{ partition: 0, offsets: [0] }] },
-    ]);
-    expect(new TextDecoder().decode(committed[0]!.publishes[0]!.body)).toBe('a');
-  });
-
-  it('rolls back to what was unacknowledged', async () => {
-    const { harness, committed } = await transactional();
-    await publishAll(harness, 3);
-    await harness.send(consume('q', 'c'));
-    await harness.send(select, publish(1, 'a', { key: 'q' }), ack(2, true), rollback);
-    harness.take();
-    await harness.send(commit, method(1, 0x3c_006e, u8(1)));
-    expect(committed).toMatchObject([{ publishes: [], settles: [] }]);
-    expect(deliveries(harness.take()).map(({ body }) => body)).toEqual(['m1', 'm2', 'm3']);
-  });
-
-  it('bounds what a transaction holds', async () => {
-    const { harness } = await transactional([], { transactionMaxItems: 3 });
-    await harness.send(select);
-    harness.take();
-    const parts = Array.from({ length: 4 }, () => publish(1, 'x', { key: 'q' }));
-    expect(await harness.refused(...parts)).toMatchObject({ scope: 'channel', code: 406 });
   });
 });
 
