@@ -415,6 +415,8 @@ export class Workload {
     const entry = topic && this.entryOf(topic);
     if (topic === undefined || entry === undefined) return;
     this.world.note(`purge ${topic.name}`);
+    // A purge takes the messages of its turn, too.
+    this.node.broker.owner.finishWrites();
     const purged = topic.logs.map((log) => {
       const records = readLog(this.node, log.entry.logId, log.entry.slot);
       return log.queue?.purge(records) ?? [];
