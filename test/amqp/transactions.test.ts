@@ -1,6 +1,6 @@
 /** Transactions over the wire: amqplib knows none, so a small client speaks here. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestNode, unique } from './fixtures/node.js';
+import { Inbox, TestNode, unique } from './fixtures/node.js';
 import { RawConnection } from './fixtures/raw-connection.js';
 
 let node: TestNode;
@@ -83,7 +83,16 @@ describe('transactions', () => {
     await raw.commit();
     expect(await raw.bodyText()).toBe('second');
     expect(await counts([stream, other])).toEqual([2, 1]);
+    for (const text of ['last but one', 'last']) raw.publish(stream, text);
+    await raw.commit();
+    raw.publish(stream, 'never');
+    await raw.rollback();
     raw.close();
+    // The ends of transactions take offsets, and are no messages.
+    await channel.prefetch(10);
+    const inbox = await Inbox.open(channel, stream, { arguments: { 'x-stream-offset': 'last' } });
+    expect((await inbox.one()).content.toString()).toBe('last but one');
+    expect((await inbox.one()).content.toString()).toBe('last');
   });
 
   test('committed is on the disk after a restart', async () => {

@@ -54,6 +54,22 @@ describe('StreamChunk', () => {
     });
   });
 
+  it('begins with the last batch before an end', () => {
+    const batches = joined([batch(0, 2), batch(2, 3), batch(5, 1), batch(6, 1)]);
+    for (const [end, first] of [
+      [7, 6],
+      [6, 5],
+      [5, 2],
+      [2, 0],
+    ] as const) {
+      const chunk = new StreamChunk();
+      chunk.startAt(0, 4);
+      chunk.open(fetched(batches, 7));
+      chunk.skipToLastBatch(end);
+      expect(takeAll(chunk)[0]).toBe(`${first}`);
+    }
+  });
+
   it('passes over control batches', () => {
     const chunk = new StreamChunk();
     chunk.open(fetched(joined([batch(0, 1), batch(1, 1, true), batch(2, 1)]), 3));

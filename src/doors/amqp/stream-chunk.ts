@@ -1,7 +1,7 @@
 import { copyOf } from '../../base/copy.js';
 import { BrokerError } from '../../broker/errors.js';
 import type { FetchedBatches, RecordView } from '../../broker/ports.js';
-import { batchIsControl, batchLastOffset, nextBatch } from '../../record/batch-header.js';
+import { batchBaseOffset, batchIsControl, batchLastOffset, nextBatch } from '../../record/batch-header.js';
 import { RecordError } from '../../record/errors.js';
 import { RecordCursor } from '../../record/record-reader.js';
 import { verifyBatch } from '../../record/verify.js';
@@ -36,6 +36,17 @@ export class StreamChunk {
   /** Where reading begins in a partition. */
   startAt(partition: number, offset: number): void {
     this.positions.set(partition, offset);
+  }
+
+  /** Passes over all batches before the last one that begins below `end`. */
+  skipToLastBatch(end: number): void {
+    this.from = 0;
+    for (let at = 0; ; ) {
+      const next = nextBatch(this.bytes, at, this.bytes.length);
+      if (next === -1 || batchBaseOffset(this.bytes, at) >= end) return;
+      this.from = batchBaseOffset(this.bytes, at);
+      at = next;
+    }
   }
 
   /** Moves to the next record; false at the chunk's end, when its bytes are let go. @throws BrokerError `corrupt-batch` */

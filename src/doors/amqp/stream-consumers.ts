@@ -6,6 +6,7 @@ import { encodeUtf8 } from '../../base/utf8.js';
 import { BrokerError } from '../../broker/errors.js';
 import type {
   BatchFollower,
+  Broker,
   ConsumerHandle,
   FetchedBatches,
   FollowHandle,
@@ -43,8 +44,8 @@ interface StreamSetting {
   /** Deliveries that may be unsettled at once. */
   readonly prefetch: number;
   readonly filter: StreamFilter | undefined;
-  /** Partitions that begin with the whole batch that holds their first position. */
-  readonly fromBatch: Set<number>;
+  /** Partitions that begin with their last batch, and where they ended when the consumer came. */
+  readonly lastEnds: Map<number, number>;
 }
 
 /** One consumer that reads by offset. */
@@ -80,7 +81,10 @@ class StreamConsumer implements BatchFollower {
       return true;
     }
     this.chunk.open(fetched);
-    if (this.setting.fromBatch.delete(fetched.partition)) this.chunk.from = 0;
+    const { lastEnds } = this.setting;
+    const end = lastEnds.get(fetched.partition);
+    if (end !== undefined) this.chunk.skipToLastBatch(end);
+    lastEnds.delete(fetched.partition);
     if (!this.deliverChunk()) this.chunk.keep();
     this.isPaused = !this.hasRoom();
     this.scope.outbox.flush();
@@ -180,7 +184,7 @@ export class StreamConsumers {
       queue,
       prefetch: limits.consumer,
       filter: streamFilter(command.table),
-      fromBatch: new Set(start.at === 'last' ? queue.partitions.map(({ partition }) => partition) : []),
+      lastEnds: new Map(start.at === 'last' ? endsOf(broker, queue) : []),
     };
     const consumer = new StreamConsumer(this, scope, setting);
     try {
@@ -229,6 +233,10 @@ export class StreamConsumers {
   close(): void {
     for (const consumer of [...this.byTag.values()]) this.forget(consumer);
   }
+}
+
+function endsOf(broker: Broker, queue: TopicEntry): [partition: number, end: number][] {
+  return queue.partitions.map(({ partition }) => [partition, broker.bounds(queue, partition).end]);
 }
 
 /** What lies in memory alone cannot be read by offset: that ends the channel, not the connection. */

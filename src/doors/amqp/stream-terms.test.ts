@@ -55,6 +55,7 @@ describe('where reading begins', () => {
   const partitions = [0, 1].map((partition) => ({ partition, logId: partition, slot: partition }));
   // Of a topic and a broker, what is asked for.
   const topic = { name: 't', partitions } as unknown as TopicEntry;
+  // As above.
   const broker = {
     bounds: (_topic: TopicEntry, partition: number) =>
       [
@@ -66,7 +67,7 @@ describe('where reading begins', () => {
 
   it.each<[StreamStart, number[]]>([
     [{ at: 'first' }, [10, 0]],
-    [{ at: 'last' }, [19, 0]],
+    [{ at: 'last' }, [16, 0]],
     [{ at: 'next' }, [20, 0]],
     [{ at: 'offset', offset: 12 }, [12, 0]],
     [{ at: 'offset', offset: 3 }, [10, 0]],

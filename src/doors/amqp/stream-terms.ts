@@ -13,6 +13,8 @@ const FILTER_ARGUMENT = 'x-stream-filter';
 const UNFILTERED_ARGUMENT = 'x-stream-match-unfiltered';
 const FILTER_HEADER = 'x-stream-filter-value';
 const SECOND_MS = 1000;
+/** So far before the end the last message lies at most: the markers of transactions take offsets, and nobody is shown them. */
+const LAST_LOOK_BACK = 4;
 
 /** Where a reader begins. `last`: with the last batch that was written, as RabbitMQ begins with its last chunk. Times are milliseconds since 1970. */
 export type StreamStart =
@@ -80,7 +82,8 @@ function startOffset(broker: Broker, topic: TopicEntry, partition: number, start
     case 'first':
       return logStart;
     case 'last':
-      return Math.max(logStart, end - 1);
+      // The reader passes over what lies before the last batch.
+      return Math.max(logStart, end - LAST_LOOK_BACK);
     case 'next':
       return end;
     case 'offset':
