@@ -20,3 +20,6 @@ export const TIMEOUT_LOOKS = 8;
 export const CONSUMER_TIMEOUT_MS = 30 * 60 * 1000;
 
 assert(DEAD_LETTER_CREDIT <= DROPS_PER_TURN, 'A turn can use up the credit of dead letters');
+
+/** The largest properties that are remembered to be compared with the next message's. */
+export const KEPT_PROPERTIES_BYTES = 128;

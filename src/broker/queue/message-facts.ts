@@ -2,15 +2,17 @@
  * What the rules of a queue ask about a message, read in place: nothing is decoded and nothing allocated but a view of its properties.
  */
 
+import { copyOf } from '../../base/copy.js';
 import { EMPTY_PROPERTIES, expirationMsOf, priorityOf } from '../../record/amqp/properties.js';
 import { RESERVED_HEADER_NAME } from '../../record/message.js';
 import { RecordCursor } from '../../record/record-reader.js';
+import { KEPT_PROPERTIES_BYTES } from './limits.js';
 
 const NAME_BYTES = RESERVED_HEADER_NAME.length;
 const VERSION = 1;
 
 /**
- * The AMQP properties of a record, as a view; EMPTY_PROPERTIES for a record of another door. `at` is where the record's headers begin, with their
+ * The AMQP properties of a record, as a view or a copy; EMPTY_PROPERTIES for a record of another door. `at` is where the record's headers begin, with their
  * count, in Kafka's encoding; they have been verified. Bytes that only look like an envelope are taken for none.
  */
 export function propertiesAt(bytes: Uint8Array, at: number, end: number): Uint8Array {
@@ -27,7 +29,22 @@ export function propertiesAt(bytes: Uint8Array, at: number, end: number): Uint8A
   skipCounted(bytes, walk);
   skipCounted(bytes, walk);
   const size = unsigned(bytes, walk);
-  return size < 2 || walk.at + size > end ? EMPTY_PROPERTIES : bytes.subarray(walk.at, walk.at + size);
+  return size < 2 || walk.at + size > end ? EMPTY_PROPERTIES : kept(bytes, walk.at, size);
+}
+
+/** What was looked at last: messages of one publisher mostly have the same properties, and a comparison costs less than a view. */
+let last: Uint8Array = EMPTY_PROPERTIES;
+
+function kept(bytes: Uint8Array, at: number, size: number): Uint8Array {
+  if (size > KEPT_PROPERTIES_BYTES) return bytes.subarray(at, at + size);
+  if (last.length === size) {
+    let same = 0;
+    while (same < size && last[same] === bytes[at + same]) same++;
+    if (same === size) return last;
+  }
+  // Never written to again: whoever still holds the old one keeps it as it was.
+  last = copyOf(bytes.subarray(at, at + size));
+  return last;
 }
 
 function skipCounted(bytes: Uint8Array, walk: { at: number }): void {
