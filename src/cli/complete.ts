@@ -1,7 +1,7 @@
 import type { Command, Option } from 'commander';
 
 /** Names that only a node knows. */
-export type NameKind = 'topics' | 'queues' | 'all';
+export type NameKind = 'topics' | 'queues' | 'all' | 'exchanges';
 
 /** A word that could stand at the cursor. */
 export interface Candidate {
@@ -23,6 +23,9 @@ const ARGUMENT_KINDS: Readonly<Record<string, Completion>> = {
   topic: { candidates: [], names: 'topics' },
   queue: { candidates: [], names: 'queues' },
   to: { candidates: [], names: 'all' },
+  from: { candidates: [], names: 'queues' },
+  destination: { candidates: [], names: 'all' },
+  exchange: { candidates: [], names: 'exchanges' },
   files: { candidates: [], files: true },
 };
 

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { createEmptyProgram, tieTo } from './command-line.js';
 import { addBench } from './commands/bench.js';
+import { addBinding } from './commands/binding.js';
 import { addCompletion } from './commands/completion.js';
+import { addExchange } from './commands/exchange.js';
 import { addPublish } from './commands/publish.js';
 import { addQueue } from './commands/queue.js';
 import { addStart } from './commands/start.js';
@@ -15,6 +17,8 @@ export function createProgram(terminal: Terminal, version: string): Command {
   addStart(program, terminal, version);
   addTopic(program, terminal);
   addQueue(program, terminal);
+  addExchange(program, terminal);
+  addBinding(program, terminal);
   addPublish(program, terminal);
   addStatus(program, terminal);
   addBench(program, terminal);

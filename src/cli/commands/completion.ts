@@ -15,7 +15,9 @@ export function addCompletion(program: Command, terminal: Terminal): void {
   const completion = program
     .command('completion')
     .summary('print a completion script for a shell')
-    .description('Print a script that teaches a shell to complete duolog commands, options, topics and queues.');
+    .description(
+      'Print a script that teaches a shell to complete duolog commands, options, topics, queues and exchanges.',
+    );
   const loading: Record<Shell, string> = {
     bash: 'source <(duolog completion bash)',
     zsh: 'source <(duolog completion zsh)',
@@ -43,12 +45,16 @@ async function printCandidates(program: Command, words: readonly string[], termi
   await writeTo(terminal.stdout, lines.map((line) => `${line}\n`).join(''));
 }
 
-/** Names of topics or queues that the node has; none where it does not answer. */
+/** Names of topics, queues or exchanges that the node has; none where it does not answer. */
 async function namesAt(program: Command, kind: NameKind, prefix: string, terminal: Terminal): Promise<string[]> {
   const { url } = program.opts<ConnectionOptions>();
-  const filter = kind === 'all' ? {} : { kind };
   try {
     return await withClient({ url, timeout: NAMES_TIMEOUT_MS }, terminal, async (client) => {
+      if (kind === 'exchanges') {
+        const { exchanges } = await client.listExchanges({ prefix, limit: NAMES_SHOWN });
+        return exchanges.filter(({ name }) => name !== '').map(({ name, type }) => `${printable(name)}\t${type}`);
+      }
+      const filter = kind === 'all' ? {} : { kind };
       const { entries } = await client.list({ ...filter, prefix, limit: NAMES_SHOWN });
       return entries.map((entry) => `${printable(entry.name)}\t${entry.kind}`);
     });

@@ -1,19 +1,19 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Description, DurabilityName, QueueSettings, StartPoint } from '../../client/index.js';
-import { byteSize, duration, startPosition, wholeNumber } from '../arguments.js';
+import type { Command } from 'commander';
+import type { Description, QueueSettings } from '../../client/index.js';
 import { type NodeSession, nodeAction } from '../connection.js';
-import { existsAlready } from '../declaring.js';
 import { bytesIn, deleteAll, listAll, partitionColumns, wrongKind } from '../log-commands.js';
 import type { CellColumn } from '../output.js';
 import { formatBytes, formatCount, formatDuration, plural } from '../quantities.js';
 import type { Terminal } from '../terminal.js';
 import { addQueueConsume } from './queue-consume.js';
+import { addDeclare } from './queue-declare.js';
+import { addMessageCommands } from './queue-messages.js';
 
 /** `duolog queue`: everything about queues. */
 export function addQueue(program: Command, terminal: Terminal): void {
   const queue = program
     .command('queue')
-    .summary('declare, list, work off and purge queues')
+    .summary('declare, list, work off, look into and purge queues')
     .description('Queues: each message goes to one consumer, which acknowledges it.');
   addDeclare(queue, terminal);
   queue
@@ -30,6 +30,7 @@ export function addQueue(program: Command, terminal: Terminal): void {
     .argument('<queue>')
     .action(nodeAction(terminal, describeQueue));
   addQueueConsume(queue, terminal);
+  addMessageCommands(queue, terminal);
   queue
     .command('purge')
     .summary('remove what waits in a queue')
@@ -45,68 +46,6 @@ export function addQueue(program: Command, terminal: Terminal): void {
     .action(
       nodeAction(terminal, (session: NodeSession<unknown>, names: string[]) => deleteAll(session, 'queue', names)),
     );
-}
-
-interface DeclareOptions {
-  readonly partitions?: number;
-  readonly durability?: DurabilityName;
-  readonly segmentSize?: number;
-  readonly linger?: number;
-  readonly start?: StartPoint;
-}
-
-function addDeclare(queue: Command, terminal: Terminal): void {
-  queue
-    .command('declare')
-    .alias('create')
-    .summary('declare a queue')
-    .description(
-      'Declare a queue, or give an existing topic a cursor. One that exists with the same settings is fine;\nwith others it is a conflict (exit code 4).',
-    )
-    .argument('<new-queue>', 'name of the queue')
-    .addOption(new Option('-p, --partitions <count>', 'partitions (default: 1)').argParser(wholeNumber(1, 10_000)))
-    .addOption(
-      new Option('-d, --durability <level>', 'of messages whose publisher chooses none (default: disk)').choices([
-        'memory',
-        'disk',
-        'quorum',
-      ]),
-    )
-    .addOption(new Option('--segment-size <size>', 'size of a segment file').argParser(byteSize))
-    .addOption(
-      new Option('--linger <duration>', 'how long acknowledged messages stay readable by offset').argParser(duration),
-    )
-    .addOption(
-      new Option(
-        '--start <position>',
-        'where the queue starts in a topic that exists: beginning, end (default), or @ and a time',
-      ).argParser(queueStart),
-    )
-    .action(nodeAction(terminal, declareQueue));
-}
-
-function queueStart(text: string): StartPoint {
-  const position = startPosition(text);
-  if (position.at === 'beginning' || position.at === 'end') return position.at;
-  if (position.at === 'timestamp') return { timestamp: position.timestampMs };
-  throw new InvalidArgumentError('It must be beginning, end, @1h for an hour ago, or @ and a date.');
-}
-
-async function declareQueue(
-  { client, output, options, interrupted }: NodeSession<DeclareOptions>,
-  name: string,
-): Promise<void> {
-  const { partitions, durability, segmentSize, linger, start } = options;
-  const settings: QueueSettings = {
-    ...(partitions === undefined ? {} : { partitions }),
-    ...(durability === undefined ? {} : { durability }),
-    ...(segmentSize === undefined ? {} : { segmentBytes: segmentSize }),
-    ...(linger === undefined ? {} : { lingerMs: linger }),
-    ...(start === undefined ? {} : { start }),
-  };
-  const existed = await existsAlready(client, name);
-  await client.declareQueue(name, settings, { signal: interrupted });
-  output.note(existed ? `${name} existed already; it is a queue with these settings` : `Declared queue ${name}`);
 }
 
 const listColumns: readonly CellColumn<Description>[] = [
