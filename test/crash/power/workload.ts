@@ -415,13 +415,13 @@ export class Workload {
     const entry = topic && this.entryOf(topic);
     if (topic === undefined || entry === undefined) return;
     this.world.note(`purge ${topic.name}`);
-    // A purge takes the messages of its turn, too.
-    this.node.broker.owner.finishWrites();
+    const purging = this.node.broker.purge(topic.name);
+    // It takes the messages of its turn, too, and with one shard it takes them at once: what is there now is what it took.
     const purged = topic.logs.map((log) => {
       const records = readLog(this.node, log.entry.logId, log.entry.slot);
       return log.queue?.purge(records) ?? [];
     });
-    this.node.broker.purge(topic.name).then(
+    purging.then(
       () => {
         if (this.isDead()) return;
         for (const [index, records] of purged.entries()) {
