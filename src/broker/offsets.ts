@@ -15,6 +15,8 @@ import {
 const VERSION = 1;
 const FORGET = 0;
 const COMMIT = 1;
+/** What is written is copied before anybody else writes, so that thousands of logs need no buffer each. */
+const sharedWriter = new ByteWriter(256);
 
 /** What a group committed for one log. */
 export interface NamedOffset {
@@ -30,7 +32,7 @@ export class NamedOffsets {
   private readonly groups = new Map<string, NamedOffset>();
   /** Groups that changed since the last change was taken. */
   private readonly changed = new Set<string>();
-  private readonly writer = new ByteWriter(256);
+  private readonly writer = sharedWriter;
 
   /** Number of groups. */
   get size(): number {

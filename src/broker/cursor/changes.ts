@@ -33,6 +33,9 @@ export interface ChangeTarget {
   lease(upTo: number): void;
 }
 
+/** What is written is copied before anybody else writes, so that thousands of queues need no buffer each. */
+const sharedWriter = new ByteWriter(256);
+
 /** Gathers what happened since the last change was taken. */
 export class PendingChanges {
   /** The number that the next change gets. */
@@ -46,7 +49,7 @@ export class PendingChanges {
   private truncateMessages = 0;
   private sealed: TakenChange[] = [];
   private sealedTaken = 0;
-  private readonly writer = new ByteWriter(256);
+  private readonly writer = sharedWriter;
 
   private get unsealed(): boolean {
     return (

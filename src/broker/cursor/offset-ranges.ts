@@ -1,3 +1,8 @@
+/** Ranges that the first growth makes room for. */
+const FIRST_RANGES = 16;
+/** What nothing was added to has no arrays of its own: most of many thousand queues do nothing. */
+const NO_RANGES = new Float64Array(0);
+
 /**
  * Ranges of offsets gathered over one turn and sorted when they are taken. Typed arrays that grow and stay: adding costs no object.
  *
@@ -5,8 +10,8 @@
  * starts up to it less the number of ends up to it, whichever end belongs to whichever start.
  */
 export class OffsetRanges {
-  starts = new Float64Array(16);
-  ends = new Float64Array(16);
+  starts: Float64Array = NO_RANGES;
+  ends: Float64Array = NO_RANGES;
   private count = 0;
   private sorted = true;
 
@@ -67,8 +72,9 @@ export class OffsetRanges {
   }
 
   private grow(): void {
-    const starts = new Float64Array(this.starts.length * 2);
-    const ends = new Float64Array(this.starts.length * 2);
+    const room = Math.max(FIRST_RANGES, this.starts.length * 2);
+    const starts = new Float64Array(room);
+    const ends = new Float64Array(room);
     starts.set(this.starts);
     ends.set(this.ends);
     this.starts = starts;
