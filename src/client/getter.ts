@@ -18,6 +18,7 @@ export class Getter implements Participant, SubscriptionSink {
   private readonly queue: string;
   private readonly isAutomatic: boolean;
   private readonly number: number;
+  receivedTag = 0;
   private settler: Settler;
 
   constructor(session: Session, queue: string, isAutomatic: boolean) {
@@ -38,14 +39,21 @@ export class Getter implements Participant, SubscriptionSink {
       if (!answer.delivery) return;
       const bytes = encodeDelivery(answer.delivery);
       got = new Delivery(this.settler, new ByteReader(bytes), bytes.length);
+      this.receivedTag = got.tag;
     };
     await this.session.requests.request({ get }, 'got', { ...options, answered });
     return got;
   }
 
-  opened(isResumed: boolean): void {
+  opened(): void {
     this.session.subscriptions.set(this.number, this);
-    if (!isResumed) this.settler = new Settler(this.session, this.number, this.isAutomatic);
+    if (this.session.isResumed(this.number)) {
+      this.settler.flush();
+      return;
+    }
+    this.settler.retire();
+    this.settler = new Settler(this.session, this.number, this.isAutomatic);
+    this.receivedTag = 0;
   }
 
   lost(_error: ClientError, isResumable: boolean): void {

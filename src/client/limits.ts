@@ -22,6 +22,9 @@ export const RECONNECT_MAX_DELAY_MS = 5_000;
 /** Part of a wait that is random, so that many clients do not come back at the same moment. */
 export const RECONNECT_JITTER = 0.5;
 
+/** Connections in a row that may lead to another shard than the one where the session is; then the client begins a new session. */
+export const MAX_ELSEWHERE = 100;
+
 /** Requests that may wait for room or for a connection. */
 export const MAX_WAITING_REQUESTS = 10_000;
 /** Room in a frame for everything that is not the message or batch itself, in bytes; the node allows as much. */

@@ -35,6 +35,11 @@ export interface ConnectOptions {
   /** Silence after which the node is pinged, and after as much again given up, in milliseconds. */
   readonly keepAliveMs?: number;
   readonly reconnect?: ReconnectOptions;
+  /**
+   * How long the node keeps what this client's queue subscriptions hold when the connection breaks, in milliseconds: a client that is back in time goes on
+   * with it. Until then nobody else gets it, also when this program has died. At most what the node allows (30,000). Default 0: it goes back at once.
+   */
+  readonly resumeWindowMs?: number;
   /** Makes WebSockets, for environments with one of their own or to set headers. */
   readonly webSocket?: WebSocketFactory;
   /** Replaces WebSockets altogether: for tests, and for programs with the node in the same process. */
@@ -56,6 +61,7 @@ export interface ResolvedOptions {
   readonly closeTimeoutMs: number;
   readonly keepAliveMs: number;
   readonly reconnect: Required<ReconnectOptions>;
+  readonly resumeWindowMs: number;
   readonly transport: OpenTransport;
   readonly signal: AbortSignal | undefined;
 }
@@ -83,6 +89,7 @@ export function resolveOptions(url: string | readonly string[], options: Connect
       maxAttempts: options.reconnect?.maxAttempts ?? Number.POSITIVE_INFINITY,
       first: options.reconnect?.first ?? false,
     },
+    resumeWindowMs: options.resumeWindowMs ?? 0,
     transport: options.transport ?? webSocketTransport(options.webSocket ?? defaultWebSocket),
     signal: options.signal,
   };

@@ -38,6 +38,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   private readonly isAutomatic: boolean;
   private readonly opening: Opening;
   private readonly items: PendingItems<Delivery>;
+  receivedTag = 0;
   private settler: Settler;
   private readonly consuming: { readonly exclusive: boolean; readonly priority: number };
   private credit: number;
@@ -79,6 +80,21 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   }
 
   opened(): void {
+    if (this.session.isResumed(this.number)) this.goOn();
+    else this.openAnew();
+  }
+
+  /** The session has another connection: what came before is still ours. */
+  private goOn(): void {
+    this.settler.flush();
+    if (this.isAutomatic) this.giveCredit();
+    else this.session.send({ credit: { subscription: this.number, prefetch: this.credit } });
+  }
+
+  private openAnew(): void {
+    this.settler.retire();
+    if (!this.isAutomatic) this.items.clear();
+    this.receivedTag = 0;
     this.settler = new Settler(this.session, this.number, this.isAutomatic);
     this.consumed = 0;
     this.session.subscriptions.set(this.number, this);
@@ -90,7 +106,8 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
     this.opening.follow(this.session.requests.request({ subscribe }, 'subscribed'), (error) => this.ended(error));
   }
 
-  lost(): void {
+  lost(_error: ClientError, isResumable: boolean): void {
+    if (isResumable) return;
     this.session.subscriptions.delete(this.number);
     this.settler.retire();
     // With automatic acknowledgement nobody delivers again what has come already.
@@ -124,6 +141,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
       const tag = reader.uvarint();
       if (tag === DELIVER_DELIVERIES) {
         const delivery = new Delivery(this.settler, reader, fieldEnd(reader));
+        this.receivedTag = delivery.tag;
         this.items.push(delivery);
       } else skipField(reader, tag);
     }
@@ -132,7 +150,12 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   private taken(): void {
     if (!this.isAutomatic) return;
     this.consumed++;
-    if (this.consumed * 2 < this.credit) return;
+    if (this.consumed * 2 >= this.credit) this.giveCredit();
+  }
+
+  private giveCredit(): void {
+    // Without a connection it waits for the next one.
+    if (this.consumed === 0 || !this.session.isOpen) return;
     this.session.send({ credit: { subscription: this.number, add: this.consumed } });
     this.consumed = 0;
   }
@@ -157,6 +180,8 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
     this.items.clear();
     this.items.end();
     const { number } = this;
+    // A session that goes on without this subscription gives it up.
+    if (!this.session.isOpen) this.session.subscriptions.delete(number);
     if (this.session.isOpen) {
       await this.session.requests.request({ unsubscribe: { subscription: number } }, 'done').catch(() => undefined);
     }

@@ -17,6 +17,8 @@ export interface RequestOptions {
 export interface InnerRequestOptions<Kind extends AnswerKind> extends RequestOptions {
   /** Whether it may be sent again over the next connection when this one breaks before the answer. Default false. */
   readonly resend?: boolean;
+  /** Set for what means something to this subscription of the session only: sent again if the subscription goes on, else it fails with `stale-delivery`. */
+  readonly subscription?: number;
   /** Called while the answer's frame is handled, before any later frame is. */
   readonly answered?: (content: WireKind<Kind>) => void;
 }
@@ -38,6 +40,7 @@ interface Entry {
   readonly frame: WireFrame;
   readonly kind: AnswerKind;
   readonly resend: boolean;
+  readonly subscription: number | undefined;
   readonly finish: (outcome: WireFrame | ClientError) => void;
   timer: ReturnType<typeof setTimeout> | undefined;
   isSent: boolean;
@@ -91,7 +94,8 @@ export class Requests {
         id,
         frame: { ...frame, id },
         kind,
-        resend: options.resend ?? false,
+        resend: options.resend ?? options.subscription !== undefined,
+        subscription: options.subscription,
         finish,
         timer: this.startTimer(id, kind, options.timeoutMs ?? this.defaultTimeoutMs),
         isSent: false,
@@ -141,6 +145,14 @@ export class Requests {
     entry.finish(outcome);
     this.pump();
     return true;
+  }
+
+  /** A new connection begins, with these subscriptions of the one before: what belongs to others fails. */
+  begin(resumed: ReadonlySet<number>): void {
+    for (const { id, subscription } of [...this.entries.values()]) {
+      if (subscription === undefined || resumed.has(subscription)) continue;
+      this.give(id, new ClientError('stale-delivery', 'The session with the delivery is gone'));
+    }
   }
 
   /** There is a new connection. */

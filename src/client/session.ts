@@ -1,7 +1,7 @@
 import { encodeFrame, type WireFrame, type WireKind } from '../proto/client-wire.js';
 import { ClientError, errorOfNode } from './errors.js';
 import { type FrameSink, readFrame } from './incoming.js';
-import { PROTOCOL_VERSION } from './limits.js';
+import { MAX_ELSEWHERE, PROTOCOL_VERSION } from './limits.js';
 import { type ResolvedOptions, reconnectDelayMs } from './options.js';
 import { PublishWindow } from './publish-window.js';
 import { Requests } from './requests.js';
@@ -38,6 +38,8 @@ export interface Participant {
 
 /** Whoever takes what the node pushes under one subscription number. */
 export interface SubscriptionSink {
+  /** The last tag that came, for subscriptions that outlive their connection. */
+  readonly receivedTag?: number;
   /** Deliveries; the Deliver message lies between `start` and `end`. */
   deliver(bytes: Uint8Array, start: number, end: number): void;
   missed(missed: WireKind<'missed'>): void;
@@ -58,6 +60,8 @@ type Phase =
 const NORMAL_CLOSURE = 1000;
 const MAX_ID = 0xffff_ffff;
 /** Close codes that trying again does not help: breach of protocol, version, credentials. */
+/** The session that was to go on is on another shard: the next connection may lead there. */
+const CLOSED_ELSEWHERE = 4004;
 const finalCloses = new Map([
   [4002, 'unsupported'],
   [4003, 'unauthenticated'],
@@ -84,6 +88,11 @@ export class Session implements FrameSink {
   private isPinged = false;
   private keepAlive: ReturnType<typeof setInterval> | undefined;
   private lastWelcome: Welcome | undefined;
+  /** The session that the next connection may go on with. */
+  private resumeSession: Uint8Array | undefined;
+  /** Subscriptions that came over from the connection before. */
+  private resumed: ReadonlySet<number> = new Set();
+  private elsewhere = 0;
 
   constructor(options: ResolvedOptions, notify: (change: StateChange) => void) {
     this.options = options;
@@ -192,8 +201,30 @@ export class Session implements FrameSink {
 
   private hello(transport: Transport | undefined): void {
     const { clientName, user, password, token, vhost } = this.options;
-    const hello = { version: PROTOCOL_VERSION, clientName, clientVersion: '0.1.0', user, password, token, vhost };
+    const greeting = { version: PROTOCOL_VERSION, clientName, clientVersion: '0.1.0', user, password, token, vhost };
+    const hello = { ...greeting, ...this.resumption() };
     transport?.send(encodeFrame({ id: this.nextId(), hello }));
+  }
+
+  /** Which session this connection wants to go on with, and what of it has arrived. */
+  private resumption(): Partial<NonNullable<WireFrame['hello']>> {
+    const { resumeWindowMs } = this.options;
+    if (resumeWindowMs === 0) return {};
+    if (this.resumeSession === undefined) return { resumeWindowMs };
+    const received = [...this.subscriptions].flatMap(([subscription, { receivedTag }]) =>
+      receivedTag === undefined ? [] : [{ subscription, tag: receivedTag }],
+    );
+    return { resumeWindowMs, resumeSession: this.resumeSession, received };
+  }
+
+  /** Whether the session may go on over another connection. */
+  get isResumable(): boolean {
+    return this.resumeSession !== undefined;
+  }
+
+  /** Whether this subscription has come over from the connection before. */
+  isResumed(subscription: number): boolean {
+    return this.resumed.has(subscription);
   }
 
   private receive(bytes: Uint8Array): void {
@@ -246,11 +277,16 @@ export class Session implements FrameSink {
     this.phase = { name: 'open', transport: phase.transport, welcome: frame.welcome };
     this.generation++;
     this.failures = 0;
+    this.elsewhere = 0;
+    const isResumed = frame.welcome.resumed ?? false;
+    this.resumed = new Set(frame.welcome.subscriptions ?? []);
+    this.resumeSession = frame.welcome.resumeWindowMs ? frame.welcome.sessionId?.slice() : undefined;
+    this.requests.begin(this.resumed);
     const { limits } = frame.welcome;
     this.window.opened(limits?.maxInflightPublishes ?? 1, limits?.maxInflightBytes ?? 0);
     this.startKeepAlive();
     this.setState({ state: 'open' });
-    for (const participant of [...this.participants]) if (this.isOpen) participant.opened(false);
+    for (const participant of [...this.participants]) if (this.isOpen) participant.opened(isResumed);
     this.requests.opened();
     this.window.feed();
   }
@@ -276,11 +312,24 @@ export class Session implements FrameSink {
   }
 
   private closedByPeer(code: number, reason: string): void {
+    if (code === CLOSED_ELSEWHERE && this.phase.name === 'connecting') {
+      this.tryElsewhere();
+      return;
+    }
     const final = finalCloses.get(code as 4002 | 4003);
     const isConnecting = this.phase.name === 'connecting';
     const what = `${isConnecting ? 'Cannot connect' : 'The connection is lost'}: closed with ${code}`;
     const text = reason === '' ? what : `${what}, ${reason}`;
     this.connectionOver(new ClientError(final ?? (isConnecting ? 'connect-failed' : 'connection-lost'), text));
+  }
+
+  /** Another connection, at once, to the same node; after too many a new session. */
+  private tryElsewhere(): void {
+    this.dropConnection();
+    this.elsewhere++;
+    if (this.elsewhere >= MAX_ELSEWHERE) this.resumeSession = undefined;
+    this.nextUrl--;
+    this.start();
   }
 
   /** Ends the connection on an error, and waits for the next one if there is to be one. */
@@ -319,7 +368,7 @@ export class Session implements FrameSink {
   private tellLost(error: ClientError): void {
     this.window.lost();
     this.channels.clear();
-    for (const participant of [...this.participants]) participant.lost(error, false);
+    for (const participant of [...this.participants]) participant.lost(error, this.resumeSession !== undefined);
     this.requests.lost(error);
   }
 

@@ -1,4 +1,4 @@
-import { Outcome } from '../proto/client-wire.js';
+import { Outcome, type WireKind } from '../proto/client-wire.js';
 import { ClientError } from './errors.js';
 import { MAX_TAG_RANGES } from './limits.js';
 import type { Session } from './session.js';
@@ -110,7 +110,7 @@ export class Settler {
     if (delivery.tag <= this.settledUpTo) return true;
     this.settledUpTo = delivery.tag;
     const { subscription } = this;
-    this.session.send({ settle: { subscription, outcome: Outcome.OUTCOME_ACKNOWLEDGE, upToTag: delivery.tag } });
+    this.post({ subscription, outcome: Outcome.OUTCOME_ACKNOWLEDGE, upToTag: delivery.tag });
     return true;
   }
 
@@ -123,7 +123,8 @@ export class Settler {
   /** Sends what was settled in this turn. */
   flush(): void {
     this.isScheduled = false;
-    if (this.isStale) return;
+    // Between two connections of a session it gathers here, joined, until there is the next one.
+    if (this.isStale || (this.session.isResumable && !this.session.isOpen)) return;
     const { waiters } = this;
     const answers: Promise<unknown>[] = [];
     if (waiters.length > 0) this.waiters = [];
@@ -151,9 +152,23 @@ export class Settler {
     for (let at = 0; at < ranges.length; at += MAX_TAG_RANGES) {
       const tags = ranges.slice(at, at + MAX_TAG_RANGES);
       const settle = { subscription, outcome, tags };
-      if (answers === undefined) this.session.send({ settle });
-      else answers.push(this.session.requests.request({ settle }, 'done'));
+      if (answers === undefined) this.post(settle);
+      else answers.push(this.request(settle));
     }
+  }
+
+  /** In a session that may go on, each settling is kept until the node has answered, and sent again over the next connection. */
+  private post(settle: WireKind<'settle'>): void {
+    if (this.session.isResumable) this.request(settle).catch(() => undefined);
+    else this.session.send({ settle });
+  }
+
+  private request(settle: WireKind<'settle'>): Promise<unknown> {
+    const { requests, isResumable } = this.session;
+    if (!isResumable) return requests.request({ settle }, 'done');
+    const { subscription } = this;
+    const options = { subscription, timeoutMs: Number.POSITIVE_INFINITY };
+    return requests.request({ settle: { ...settle, skipSettled: true } }, 'done', options);
   }
 
   /** The connection is gone: nothing of it can be settled any more. */

@@ -18,11 +18,11 @@ export interface TestNode {
   remove(): Promise<void>;
 }
 
-/** Starts a node in this thread. */
-export async function startTestNode(): Promise<TestNode> {
+/** Starts a node, by default in this thread. */
+export async function startTestNode(shards = 0): Promise<TestNode> {
   const data = mkdtempSync(join(tmpdir(), 'duolog-client-'));
   const start = (port: number): Promise<RunningNode> =>
-    startNode({ data, port, shards: 0, logLevel: 'warn', ...engineSettings() });
+    startNode({ data, port, shards, logLevel: 'warn', ...engineSettings() });
   let node = await start(0);
   const port = node.port!;
   return {

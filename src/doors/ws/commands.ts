@@ -28,8 +28,12 @@ export interface HelloCommand {
   readonly token: string;
   /** Of requests that name none. */
   readonly vhost: string;
-  /** The session to go on with, if that is wanted; a view into the frame. */
+  /** The session to go on with, if that is wanted. */
   readonly resumeSession: Uint8Array | undefined;
+  /** How long the session is to outlive its connection; 0 = not at all. */
+  readonly resumeWindowMs: number;
+  /** The last tag that has arrived, by subscription. */
+  readonly received: ReadonlyMap<number, number>;
 }
 
 /** Stores messages, or one finished batch. */
@@ -176,6 +180,8 @@ export interface SettleCommand {
   readonly ranges: readonly number[];
   /** 0 when ranges are given. */
   readonly upToTag: number;
+  /** Tags that are not unsettled are passed over. */
+  readonly skipSettled: boolean;
 }
 
 /** Moves a topic subscription. */

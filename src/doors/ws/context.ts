@@ -4,6 +4,7 @@ import type { Authorizer } from './authorizer.js';
 import { BroadcastHub } from './broadcast-hub.js';
 import { type DoorCounters, newDoorCounters } from './counters.js';
 import type { SessionLimits } from './limits.js';
+import { ResumableSessions } from './resumable-sessions.js';
 import type { WireKind } from './wire-types.js';
 import { WriterPool } from './writer-pool.js';
 
@@ -42,6 +43,7 @@ export class DoorContext {
   readonly counters: DoorCounters = newDoorCounters();
   readonly writers = new WriterPool();
   readonly hub: BroadcastHub;
+  readonly resumable: ResumableSessions;
   private marked: TurnEnd[] = [];
   private readonly runMarked = (): void => {
     const { marked } = this;
@@ -51,6 +53,7 @@ export class DoorContext {
 
   constructor(ports: DoorPorts) {
     this.ports = ports;
+    this.resumable = new ResumableSessions(ports.broker, ports.timers);
     this.hub = new BroadcastHub(ports.broker, this.writers);
   }
 

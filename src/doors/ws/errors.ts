@@ -26,6 +26,8 @@ export const closeCodes = {
   version: 4002,
   /** The credentials were not accepted. */
   unauthenticated: 4003,
+  /** The session to resume is on another shard: another connection may lead there. */
+  elsewhere: 4004,
 } as const;
 
 /** One of Duolog's close codes, by name. */

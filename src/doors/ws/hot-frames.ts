@@ -53,6 +53,7 @@ const SETTLE_SUBSCRIPTION = wireTag(1, WIRE_VARINT);
 const SETTLE_OUTCOME = wireTag(2, WIRE_VARINT);
 const SETTLE_TAGS = wireTag(3, WIRE_LENGTH);
 const SETTLE_UP_TO = wireTag(4, WIRE_VARINT);
+const SETTLE_SKIP = wireTag(5, WIRE_VARINT);
 const RANGE_FIRST = wireTag(1, WIRE_VARINT);
 const RANGE_LAST = wireTag(2, WIRE_VARINT);
 
@@ -252,6 +253,7 @@ export function decodeSettle(reader: ByteReader, end: number): SettleCommand {
   let subscription = 0;
   let outcome = 0;
   let upToTag = 0;
+  let skipSettled = false;
   let ranges: number[] | undefined;
   while (reader.at < end) {
     const tag = reader.uvarint();
@@ -262,11 +264,19 @@ export function decodeSettle(reader: ByteReader, end: number): SettleCommand {
     } else if (tag === SETTLE_SUBSCRIPTION) subscription = reader.uvarint();
     else if (tag === SETTLE_UP_TO) upToTag = reader.uvarlong();
     else if (tag === SETTLE_OUTCOME) outcome = reader.uvarint();
+    else if (tag === SETTLE_SKIP) skipSettled = reader.uvarint() !== 0;
     else skipField(reader, tag);
   }
   reader.end = frameEnd;
   checkedRanges(ranges ?? NO_RANGES, upToTag);
-  return { kind: 'settle', subscription, outcome: checkedOutcome(outcome), ranges: ranges ?? NO_RANGES, upToTag };
+  return {
+    kind: 'settle',
+    subscription,
+    outcome: checkedOutcome(outcome),
+    ranges: ranges ?? NO_RANGES,
+    upToTag,
+    skipSettled,
+  };
 }
 
 function tooManyRanges(): BrokerError {

@@ -24,6 +24,8 @@ export interface SessionLimits {
   readonly helloTimeoutMs: number;
   /** Backlog of the socket from which on nothing but answers is added to it, in bytes. */
   readonly backlogMarkBytes: number;
+  /** How long a session may outlive its connection; clients may ask for less. */
+  readonly maxResumeWindowMs: number;
 }
 
 /** What requests are read by: the limits, and the virtual host of those that name none. */
@@ -99,7 +101,11 @@ export const MAX_TEXT_DELIVERIES = 1024;
 export const MAX_CREDIT_SLICE = 1024;
 /** The version of the protocol that Hello and Welcome carry. */
 export const HELLO_VERSION = 1;
-/** Length of a session's id. */
+/** Sessions of one shard that may wait for their clients. */
+export const MAX_PARKED_SESSIONS = 10_000;
+/** Deliveries that those hold back, in bytes. */
+export const MAX_PARKED_BYTES = 64 * 1024 * 1024;
+/** Length of the secret of a session's id. */
 export const SESSION_ID_BYTES = 16;
 /** Bytes of requests that may wait for the session's own earlier ones, publishes not counted: those have their window. */
 export const MAX_WAITING_BYTES = 1024 * 1024;
@@ -121,6 +127,7 @@ const defaults: SessionLimits = {
   helloTimeoutMs: 5_000,
   // With one Deliver frame on top, a slow consumer's backlog stays within 1 MiB.
   backlogMarkBytes: 1024 * 1024 - DELIVER_FRAME_BYTES,
+  maxResumeWindowMs: 30_000,
 };
 
 /** The defaults with `changes`; `maxFrameBytes` follows from `maxMessageBytes` unless it is given. */

@@ -78,10 +78,10 @@ export class NativeDoor {
     return {
       message: (bytes, isText) => session.receive(bytes, isText),
       drain: () => session.drained(),
-      close: () => {
+      close: (code) => {
         this.sessions.delete(session);
         this.counters.connections--;
-        session.closed();
+        session.closed(code);
       },
     };
   }

@@ -14,6 +14,25 @@ export type SessionSocket = Pick<
   'send' | 'sendOwned' | 'sendPrepared' | 'bufferedBytes' | 'end' | 'pause' | 'resume'
 >;
 
+/** A socket that takes nothing and is never empty. */
+const noSocket: SessionSocket = {
+  send: () => 'closed',
+  sendOwned: () => 'closed',
+  sendPrepared: () => 'closed',
+  bufferedBytes: () => 1,
+  end: () => undefined,
+  pause: () => false,
+  resume: () => undefined,
+};
+
+/** The outgoing side of a session that has no connection: deliveries wait before it, answers have nobody to go to. */
+export function parkedOutbox(form: Form, limits: SessionLimits, counters: DoorCounters): Outbox {
+  const outbox = new Outbox(noSocket, limits, counters, () => undefined);
+  outbox.form = form;
+  outbox.isClogged = true;
+  return outbox;
+}
+
 /**
  * The outgoing side of one session. `isClogged` turns true when the socket's backlog passes the mark and stays so until it is empty; nothing
  * but answers to requests should be sent meanwhile. A backlog beyond the hard limit ends the session.

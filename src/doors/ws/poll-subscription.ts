@@ -17,6 +17,8 @@ export class PollSubscription implements Subscription, QueueConsumer {
   private readonly asked: boolean[] = [];
   private got: WireDelivery | undefined;
   private isOver = false;
+  /** Counts connections: what was asked over an older one is answered to nobody. */
+  private connections = 0;
 
   /** @throws BrokerError when the queue cannot be asked. */
   constructor(
@@ -41,10 +43,15 @@ export class PollSubscription implements Subscription, QueueConsumer {
       throw new BrokerError('limit-exceeded', `${MAX_WAITING_GETS} gets of subscription ${this.number} wait already`);
     }
     this.asked.push(command.automaticAck);
+    const { connections } = this;
     this.handle.get(command.automaticAck, (left, error) => {
       this.asked.shift();
       const { got } = this;
       this.got = undefined;
+      if (connections !== this.connections) {
+        if (got?.tag) this.tagged.returnLost(got.tag - 1, got.tag, this.handle);
+        return;
+      }
       answered(got, Math.max(0, left), error);
     });
   }
@@ -82,6 +89,14 @@ export class PollSubscription implements Subscription, QueueConsumer {
 
   drained(): void {
     // Answers are sent whatever the backlog, as those of other requests are.
+  }
+
+  park(): void {
+    this.connections++;
+  }
+
+  resume(received: number): void {
+    this.tagged.returnLost(received, this.tagged.last, this.handle);
   }
 
   cancel(): void {

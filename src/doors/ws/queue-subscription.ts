@@ -19,6 +19,14 @@ const BASE64_GROWTH = 4 / 3;
 /** About what the names of a delivery's fields and its numbers take in a text frame. */
 const TEXT_DELIVERY_BYTES = 128;
 
+/** A frame that waits for the socket. */
+interface HeldFrame {
+  readonly frame: Uint8Array | TextFrame;
+  readonly sizeBytes: number;
+  /** The last one in it. */
+  readonly lastTag: number;
+}
+
 /** Deliveries of a text session, and how long their frame will be, in bytes. */
 interface TextFrame {
   readonly deliveries: WireDelivery[];
@@ -42,7 +50,12 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   private writer: ByteWriter | undefined;
   private text: TextFrame = { deliveries: [], sizeBytes: 0 };
   /** Frames that came after the socket had clogged, in their order: no more than the broker still had credit for. */
-  private readonly held = new Deque<Uint8Array | TextFrame>();
+  private readonly held = new Deque<HeldFrame>();
+  /** Bytes of those, about. */
+  heldBytes = 0;
+  /** The last tag that was written into a frame, and the last one that was given to a socket. */
+  private lastWritten = 0;
+  private lastSent = 0;
   private isOver = false;
   private isWithheld = false;
   /** Manual acknowledgement: what the client asked for. */
@@ -105,6 +118,7 @@ export class QueueSubscription implements Subscription, QueueConsumer {
       beginFrame(writer);
     }
     addDelivery(writer, tag, partition, record, redelivered, count);
+    this.lastWritten = tag;
     if (frameContentBytes(writer) >= DELIVER_FRAME_BYTES) this.send();
   }
 
@@ -121,6 +135,7 @@ export class QueueSubscription implements Subscription, QueueConsumer {
     const { text } = this;
     text.deliveries.push(wireDelivery(tag, partition, record, redelivered, count));
     text.sizeBytes += sizeBytes;
+    this.lastWritten = tag;
     if (text.sizeBytes >= DELIVER_FRAME_BYTES || text.deliveries.length >= MAX_TEXT_DELIVERIES) this.send();
   }
 
@@ -135,8 +150,8 @@ export class QueueSubscription implements Subscription, QueueConsumer {
     if (this.text.deliveries.length > 0) {
       const { text } = this;
       this.text = { deliveries: [], sizeBytes: 0 };
-      if (this.mustHold(text.sizeBytes)) this.held.pushBack(text);
-      else this.sendText(text);
+      if (this.mustHold(text.sizeBytes)) this.hold(text, text.sizeBytes);
+      else this.sendText(text, this.lastWritten);
     }
     if (writer !== undefined) {
       this.writer = undefined;
@@ -152,11 +167,21 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   }
 
   private sendFrame(frame: Uint8Array): void {
-    if (this.mustHold(frame.length)) this.held.pushBack(copyOf(frame));
-    else this.setting.outbox.sendBytes(frame);
+    if (this.mustHold(frame.length)) {
+      this.hold(copyOf(frame), frame.length);
+      return;
+    }
+    this.lastSent = this.lastWritten;
+    this.setting.outbox.sendBytes(frame);
   }
 
-  private sendText({ deliveries }: TextFrame): void {
+  private hold(frame: Uint8Array | TextFrame, sizeBytes: number): void {
+    this.held.pushBack({ frame, sizeBytes, lastTag: this.lastWritten });
+    this.heldBytes += sizeBytes;
+  }
+
+  private sendText({ deliveries }: TextFrame, lastTag: number): void {
+    this.lastSent = lastTag;
     this.setting.outbox.answer(0, { deliver: { subscription: this.number, deliveries } });
   }
 
@@ -166,10 +191,13 @@ export class QueueSubscription implements Subscription, QueueConsumer {
     for (;;) {
       const first = this.held.peekFront();
       if (first === undefined) return;
-      if (!outbox.hasRoomFor(first instanceof Uint8Array ? first.length : first.sizeBytes)) return;
+      const { frame, sizeBytes, lastTag } = first;
+      if (!outbox.hasRoomFor(sizeBytes)) return;
       this.held.popFront();
-      if (first instanceof Uint8Array) outbox.sendBytes(first);
-      else this.sendText(first);
+      this.heldBytes -= sizeBytes;
+      this.lastSent = lastTag;
+      if (frame instanceof Uint8Array) outbox.sendBytes(frame);
+      else this.sendText(frame, lastTag);
     }
   }
 
@@ -227,6 +255,18 @@ export class QueueSubscription implements Subscription, QueueConsumer {
     this.balance();
   }
 
+  park(): void {
+    this.send();
+    this.withhold();
+  }
+
+  resume(received: number): void {
+    if (this.automatic === undefined) this.tags.returnLost(received, this.lastSent, this.handle);
+    // What was settled by being sent, and did not arrive, is lost; the credit that it took is not.
+    else this.automatic.add(Math.max(0, this.lastSent - received));
+    this.drained();
+  }
+
   closed(error: BrokerError): void {
     if (this.isOver) return;
     this.send();
@@ -253,7 +293,8 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   private stop(): void {
     this.isOver = true;
     this.text = { deliveries: [], sizeBytes: 0 };
-    while (this.held.popFront());
+    this.held.clear();
+    this.heldBytes = 0;
     if (this.writer !== undefined) this.setting.writers.give(this.writer);
     this.writer = undefined;
   }

@@ -15,6 +15,8 @@ import { queueModel } from './routing-requests.js';
 import type { WireFrame, WireKind, WireMessage } from './wire-types.js';
 
 function hello(request: WireKind<'hello'>): commands.HelloCommand {
+  const received = request.received ?? [];
+  check.checkCount('subscriptions', received.length, limits.MAX_PARTITIONS_PER_REQUEST);
   check.checkMost('The length of the session to resume', request.resumeSession?.length ?? 0, limits.MAX_PING_BYTES);
   return {
     kind: 'hello',
@@ -25,7 +27,9 @@ function hello(request: WireKind<'hello'>): commands.HelloCommand {
     password: check.checkedLabel('The password', request.password),
     token: request.token ?? '',
     vhost: check.checkedVhost(request.vhost, DEFAULT_VHOST),
-    resumeSession: request.resumeSession?.length ? request.resumeSession : undefined,
+    resumeSession: request.resumeSession?.length ? request.resumeSession.slice() : undefined,
+    resumeWindowMs: request.resumeWindowMs ?? 0,
+    received: new Map(received.map(({ subscription, tag }) => [subscription ?? 0, tag ?? 0])),
   };
 }
 
@@ -122,7 +126,14 @@ function settle(request: WireKind<'settle'>): commands.SettleCommand {
   const upToTag = request.upToTag ?? 0;
   check.checkedRanges(ranges, upToTag);
   const subscription = check.checkedSubscription(request.subscription);
-  return { kind: 'settle', subscription, outcome: check.checkedOutcome(request.outcome), ranges, upToTag };
+  return {
+    kind: 'settle',
+    subscription,
+    outcome: check.checkedOutcome(request.outcome),
+    ranges,
+    upToTag,
+    skipSettled: request.skipSettled ?? false,
+  };
 }
 
 function seek(request: WireKind<'seek'>): commands.SeekCommand {

@@ -22,7 +22,7 @@ describe('the handshake', () => {
     expect(answer?.id).toBe(5);
     expect(answer?.welcome?.version).toBe(1);
     expect(answer?.welcome?.limits?.maxInflightPublishes).toBe(8192);
-    expect(answer?.welcome?.sessionId).toHaveLength(16);
+    expect(answer?.welcome?.sessionId).toHaveLength(18);
   });
 
   it('closes with 4001 when something else comes first, or a second Hello', () => {

@@ -2,6 +2,7 @@ import { unreachable } from '../../base/assert.js';
 import { copyOf } from '../../base/copy.js';
 import { DecodeError } from '../../base/errors.js';
 import { BrokerError } from '../../broker/errors.js';
+import { DEFAULT_VHOST } from '../../broker/model.js';
 import type { TimerHandle } from '../../io/ports.js';
 import * as administration from './administration.js';
 import type { Verdict } from './authorizer.js';
@@ -11,13 +12,15 @@ import { countUp } from './counters.js';
 import { asBrokerError, type CloseName, closeCodes, invalidRequest, ProtocolError } from './errors.js';
 import { Fetches } from './fetches.js';
 import { FrameReader } from './frames.js';
-import { HELLO_VERSION, MAX_WAITING_BYTES, QUEUE_NAME_BYTES, SESSION_ID_BYTES } from './limits.js';
+import { HELLO_VERSION, MAX_WAITING_BYTES, QUEUE_NAME_BYTES } from './limits.js';
 import { OrderGate } from './order-gate.js';
 import { orderKeys, ROUTES_KEY, topicKey } from './order-keys.js';
 import { Outbox, type SessionSocket } from './outbox.js';
 import type { PendingPublish } from './publish-window.js';
 import { Publisher } from './publisher.js';
+import type { LiveSession } from './resumable-sessions.js';
 import * as routing from './routing-administration.js';
+import { newSessionId, shardOfSession } from './session-ids.js';
 import { Subscriptions } from './subscriptions.js';
 import type { WireAnswer } from './wire-types.js';
 
@@ -27,6 +30,8 @@ interface EarlyFrame {
   readonly isText: boolean;
 }
 
+const NORMAL_CLOSURE = 1000;
+const NO_CLOSE_FRAME = 1006;
 const DONE: WireAnswer = { done: {} };
 
 type AnyPublish = PublishCommand | PublishRoutedCommand;
@@ -51,19 +56,23 @@ type State =
  * One native connection: frames in, frames out, no socket inside. `receive` never throws on anything that a peer can send; an exception from it
  * is a defect of the node. docs/protocols/native.md describes the conversation.
  */
-export class Session implements TurnEnd {
+export class Session implements TurnEnd, LiveSession {
   private readonly context: DoorContext;
   private readonly socket: SessionSocket;
   private readonly remoteAddress: string;
   private readonly reader: FrameReader;
   private readonly outbox: Outbox;
   private readonly publisher: Publisher;
-  private readonly subscriptions: Subscriptions;
+  private subscriptions: Subscriptions;
   private readonly fetches: Fetches;
   private readonly gate = new OrderGate();
-  private readonly id: Uint8Array;
+  private id: Uint8Array;
   /** The session's name to the broker, for what is its own alone. */
-  private readonly connection: string;
+  private connection: string;
+  /** How long what the session holds outlives its connection, in milliseconds. */
+  private resumeWindowMs = 0;
+  private user = '';
+  private vhost = DEFAULT_VHOST;
   private ownsQueues = false;
   private state: State;
   private requests = 0;
@@ -81,7 +90,7 @@ export class Session implements TurnEnd {
     this.reader = new FrameReader(limits);
     this.outbox = new Outbox(socket, limits, counters, () => this.overrun());
     const setting = { broker, limits, counters, writers, markTurn: () => this.markTurn() };
-    this.id = random.bytes(SESSION_ID_BYTES);
+    this.id = newSessionId(random, broker.shard);
     this.connection = `native:${Buffer.from(this.id).toString('hex')}`;
     this.publisher = new Publisher(setting, this.outbox);
     this.subscriptions = new Subscriptions(context, this.outbox, this.connection);
@@ -157,22 +166,23 @@ export class Session implements TurnEnd {
       throw new ProtocolError('unauthenticated', `There is no virtual host ${JSON.stringify(hello.vhost)}`);
     }
     this.reader.vhost = hello.vhost;
+    this.vhost = hello.vhost;
     const verdict = this.context.ports.authorizer.authenticate(hello, this.remoteAddress);
     if (!(verdict instanceof Promise)) {
-      this.judge(id, verdict);
+      this.judge(id, verdict, hello);
       return;
     }
     this.setState({ name: 'authenticating', early: [], earlyBytes: 0 });
     verdict.then(
-      (decided) => this.judgeLate(id, decided),
-      () => this.judgeLate(id, { accepted: false, reason: 'The credentials could not be checked' }),
+      (decided) => this.judgeLate(id, decided, hello),
+      () => this.judgeLate(id, { accepted: false, reason: 'The credentials could not be checked' }, hello),
     );
   }
 
-  private judgeLate(id: number, verdict: Verdict): void {
+  private judgeLate(id: number, verdict: Verdict, hello: HelloCommand): void {
     const { state } = this;
     if (state.name !== 'authenticating') return;
-    this.judge(id, verdict);
+    this.judge(id, verdict, hello);
     for (const { bytes, isText } of state.early) {
       // A frame of these may end the session.
       if (this.isOpen()) this.handle(bytes, isText);
@@ -183,13 +193,37 @@ export class Session implements TurnEnd {
     return this.state.name === 'open';
   }
 
-  private judge(id: number, verdict: Verdict): void {
+  private judge(id: number, verdict: Verdict, hello: HelloCommand): void {
     if (!verdict.accepted) {
       this.close('unauthenticated', verdict.reason);
       return;
     }
+    const { resumeSession } = hello;
+    const shard = resumeSession && shardOfSession(resumeSession);
+    if (shard !== undefined && shard !== this.context.ports.broker.shard) {
+      this.close('elsewhere', `The session is on shard ${shard}: connect again`);
+      return;
+    }
+    this.user = verdict.identity.user;
+    this.resumeWindowMs = Math.min(hello.resumeWindowMs, this.context.ports.limits.maxResumeWindowMs);
     this.setState({ name: 'open' });
-    this.outbox.answer(id, { welcome: this.welcome() });
+    const subscriptions = resumeSession === undefined ? undefined : this.adopt(resumeSession, hello.received);
+    if (this.resumeWindowMs > 0) this.context.resumable.opened(this.id, this);
+    const resumed = subscriptions === undefined ? {} : { resumed: true, subscriptions };
+    const window = this.resumeWindowMs === 0 ? {} : { resumeWindowMs: this.resumeWindowMs };
+    this.outbox.answer(id, { welcome: { ...this.welcome(), ...resumed, ...window } });
+    if (subscriptions !== undefined) this.subscriptions.resume(this.outbox, hello.received);
+  }
+
+  /** Goes on with an earlier session's subscriptions. Returns the numbers of those, or undefined when there is no such session. */
+  private adopt(id: Uint8Array, received: ReadonlyMap<number, number>): number[] | undefined {
+    const content = this.context.resumable.take(id, this.user, this.vhost, this.outbox.form);
+    if (content === undefined) return undefined;
+    this.id = content.id;
+    this.connection = content.connection;
+    this.ownsQueues = content.ownsQueues;
+    this.subscriptions = content.subscriptions;
+    return content.subscriptions.keep(received);
   }
 
   private welcome(): NonNullable<WireAnswer['welcome']> {
@@ -481,22 +515,34 @@ export class Session implements TurnEnd {
   private close(code: CloseName, reason: string): void {
     if (this.state.name === 'closed') return;
     countUp(this.context.counters.closes, closeCodes[code]);
-    this.release();
+    this.release(false);
     this.socket.end(closeCodes[code], reason);
   }
 
-  private release(): void {
+  /** Ends the session, or with `isParking` only its connection. */
+  private release(isParking: boolean): void {
+    const { resumable } = this.context;
+    const { id, connection, user, vhost, ownsQueues, subscriptions } = this;
     this.setState({ name: 'closed' });
     this.gate.clear();
     this.fetches.cancelAll();
-    this.subscriptions.cancelAll();
-    // Nobody waits for that: what fails is done by the node's next start, which knows no volatile queues.
-    if (this.ownsQueues) this.context.ports.broker.connectionClosed(this.connection).catch(() => undefined);
+    if (this.resumeWindowMs > 0) resumable.closed(id);
+    const content = { id, connection, user, vhost, form: this.outbox.form, ownsQueues, subscriptions };
+    if (isParking) resumable.park(content, this.resumeWindowMs);
+    else resumable.release(content);
   }
 
-  /** The socket is gone. */
-  closed(): void {
-    if (this.state.name !== 'closed') this.release();
+  /** The socket is gone, with this close code: 1000 is how a client says that it will not come back. */
+  closed(code = NO_CLOSE_FRAME): void {
+    const { name } = this.state;
+    if (name !== 'closed') this.release(name === 'open' && this.resumeWindowMs > 0 && code !== NORMAL_CLOSURE);
+  }
+
+  /** The client has come back over another connection before the end of this one was noticed. */
+  surrender(): void {
+    if (this.state.name !== 'open') return;
+    this.release(true);
+    this.socket.end(NORMAL_CLOSURE, 'The session goes on over another connection');
   }
 
   /** The node is about to stop: the client is told, and new publishes are refused. Confirms of earlier ones still go out. */

@@ -12,6 +12,7 @@ export interface SubscriptionSetting {
   readonly limits: SessionLimits;
   readonly counters: DoorCounters;
   readonly writers: WriterPool;
+  /** Another one with every connection of the session. */
   readonly outbox: Outbox;
   /** The subscription ended by itself: the session forgets it and tells the client why. */
   ended(subscription: number, reason: BrokerError): void;
@@ -26,6 +27,12 @@ export interface Subscription {
   seek(positions: readonly PartitionPosition[]): void;
   /** The socket is empty again. */
   drained(): void;
+  /** The connection broke, but the session may go on: nothing arrives any more. Undefined for kinds that begin anew with each connection. */
+  park?(): void;
+  /** The session has another connection; `received`: the last tag that came over the one before. */
+  resume?(received: number): void;
+  /** Deliveries that wait for the connection, in bytes. */
+  readonly heldBytes?: number;
   /** Ends it; nothing is sent afterwards. */
   cancel(): void;
 }

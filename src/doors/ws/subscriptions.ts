@@ -13,7 +13,7 @@ import type {
 } from './commands.js';
 import type { DoorContext } from './context.js';
 import { asBrokerError, invalidRequest, wireError } from './errors.js';
-import type { Outbox } from './outbox.js';
+import { type Outbox, parkedOutbox } from './outbox.js';
 import { PollSubscription } from './poll-subscription.js';
 import { QueueSubscription } from './queue-subscription.js';
 import type { Subscription, SubscriptionSetting } from './subscription.js';
@@ -32,9 +32,8 @@ interface Entry {
 /** All subscriptions of one session. */
 export class Subscriptions {
   private readonly context: DoorContext;
-  private readonly outbox: Outbox;
   private readonly connection: string;
-  private readonly setting: SubscriptionSetting;
+  private readonly setting: SubscriptionSetting & { outbox: Outbox };
   private readonly entries = new Map<number, Entry>();
   /** Numbers whose Subscribe waits for committed offsets. */
   private readonly reserved = new Set<number>();
@@ -44,7 +43,6 @@ export class Subscriptions {
   constructor(context: DoorContext, outbox: Outbox, connection: string) {
     this.context = context;
     this.connection = connection;
-    this.outbox = outbox;
     this.setting = {
       limits: context.ports.limits,
       counters: context.counters,
@@ -92,7 +90,7 @@ export class Subscriptions {
     const subscription = new QueueSubscription(this.setting, command, this.connection);
     this.add(subscription, queue);
     const partitions = wireBounds(broker, queue, () => 0);
-    this.outbox.answer(id, { subscribed: { subscription: command.subscription, partitions } });
+    this.setting.outbox.answer(id, { subscribed: { subscription: command.subscription, partitions } });
     this.begin(command.subscription, () => subscription.start(broker, queue));
   }
 
@@ -108,7 +106,7 @@ export class Subscriptions {
   private subscribeBroadcast(id: number, command: SubscribeBroadcastCommand): void {
     const { broker } = this.context.ports;
     const topic = requiredTopic(broker, command.from, command.vhost);
-    const form = this.outbox.form === 'text' ? 'text' : command.decoded ? 'decoded' : 'batches';
+    const form = this.setting.outbox.form === 'text' ? 'text' : command.decoded ? 'decoded' : 'batches';
     const channel = this.context.hub.channel(topic, form);
     for (const { subscription } of this.entries.values()) {
       if (subscription instanceof BroadcastSubscription && subscription.channel === channel) {
@@ -122,7 +120,7 @@ export class Subscriptions {
     const subscription = new BroadcastSubscription(this.setting, command, channel);
     this.add(subscription, topic);
     const partitions = wireBounds(broker, topic, (partition) => channel.position(partition));
-    this.outbox.answer(id, {
+    this.setting.outbox.answer(id, {
       subscribed: { subscription: command.subscription, partitions, channel: channel.number },
     });
     channel.add(subscription);
@@ -158,7 +156,7 @@ export class Subscriptions {
     this.add(subscription, topic, command.group);
     const offsets = new Map(positions.map(({ partition, offset }) => [partition, offset]));
     const partitions = wireBounds(broker, topic, (partition) => offsets.get(partition) ?? 0);
-    this.outbox.answer(id, { subscribed: { subscription: command.subscription, partitions } });
+    this.setting.outbox.answer(id, { subscribed: { subscription: command.subscription, partitions } });
     this.begin(command.subscription, () => subscription.start(broker, topic, positions));
   }
 
@@ -210,7 +208,7 @@ export class Subscriptions {
     const move = (found: readonly PartitionPosition[]): void => {
       if (this.entries.get(command.subscription)?.subscription !== subscription) return;
       subscription.seek(found);
-      if (id !== 0) this.outbox.answer(id, { done: {} });
+      if (id !== 0) this.setting.outbox.answer(id, { done: {} });
     };
     if (positions instanceof Promise) return positions.then(move);
     move(positions);
@@ -222,8 +220,8 @@ export class Subscriptions {
     this.poll(command).get(command, (delivery, left, error) => {
       finished();
       if (this.isOver) return;
-      if (error !== undefined) this.outbox.error(id, error);
-      else this.outbox.answer(id, { got: delivery === undefined ? { left } : { delivery, left } });
+      if (error !== undefined) this.setting.outbox.error(id, error);
+      else this.setting.outbox.answer(id, { got: delivery === undefined ? { left } : { delivery, left } });
     });
   }
 
@@ -266,13 +264,49 @@ export class Subscriptions {
 
   private ended(number: number, reason: BrokerError): void {
     if (!this.forget(number)) return;
-    this.outbox.answer(0, { subscriptionClosed: { subscription: number, reason: wireError(reason) } });
+    this.setting.outbox.answer(0, { subscriptionClosed: { subscription: number, reason: wireError(reason) } });
   }
 
   private forget(number: number): boolean {
     if (!this.entries.delete(number)) return false;
     this.context.counters.subscriptions--;
     return true;
+  }
+
+  /** Deliveries that wait for a connection, in bytes, about. */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const { subscription } of this.entries.values()) bytes += subscription.heldBytes ?? 0;
+    return bytes;
+  }
+
+  /** The connection broke, but the session may go on with another one: what reads by offset ends, consumers of queues keep what they hold. */
+  park(): void {
+    const { limits, counters } = this.setting;
+    this.setting.outbox = parkedOutbox(this.setting.outbox.form, limits, counters);
+    for (const [number, { subscription }] of [...this.entries]) {
+      if (subscription.park === undefined) this.cancel(number, subscription);
+      else subscription.park();
+    }
+  }
+
+  private cancel(number: number, subscription: Subscription): void {
+    this.forget(number);
+    subscription.cancel();
+  }
+
+  /** Which of `received` go on; all others end. */
+  keep(received: ReadonlyMap<number, number>): number[] {
+    for (const [number, { subscription }] of [...this.entries]) {
+      if (!received.has(number)) this.cancel(number, subscription);
+    }
+    return [...this.entries.keys()];
+  }
+
+  /** The session has another connection, and its client has been told which subscriptions go on. */
+  resume(outbox: Outbox, received: ReadonlyMap<number, number>): void {
+    this.setting.outbox = outbox;
+    for (const [number, { subscription }] of [...this.entries]) subscription.resume?.(received.get(number) ?? 0);
   }
 
   /** The socket is empty again. */

@@ -1,5 +1,5 @@
 import { BrokerError } from '../../broker/errors.js';
-import type { ConsumerHandle, SettleOutcome } from '../../broker/ports.js';
+import { type ConsumerHandle, SettleOutcome } from '../../broker/ports.js';
 import type { SettleCommand } from './commands.js';
 import { TagTable } from './tag-table.js';
 
@@ -36,7 +36,7 @@ export class TaggedOffsets {
     done: ((error?: BrokerError) => void) | undefined,
   ): void {
     const { ranges, upToTag } = command;
-    this.check(ranges, upToTag);
+    if (!command.skipSettled) this.check(ranges, upToTag);
     const settled = new Map<number, number[]>();
     const note = (partition: number, offset: number): void => {
       const offsets = settled.get(partition);
@@ -46,6 +46,23 @@ export class TaggedOffsets {
     if (upToTag > 0) this.tags.take(1, upToTag, note);
     for (let index = 0; index < ranges.length; index += 2) this.tags.take(ranges[index]!, ranges[index + 1]!, note);
     settleAll(settled, command.outcome, handle, done);
+  }
+
+  /** Returns to the queue what was sent behind `received`, up to `sent`: it did not arrive. */
+  returnLost(received: number, sent: number, handle: Pick<ConsumerHandle, 'settle'> | undefined): void {
+    if (sent <= received) return;
+    const lost = new Map<number, number[]>();
+    this.tags.take(received + 1, sent, (partition, offset) => {
+      const offsets = lost.get(partition);
+      if (offsets === undefined) lost.set(partition, [offset]);
+      else offsets.push(offset);
+    });
+    settleAll(lost, SettleOutcome.requeue, handle, undefined);
+  }
+
+  /** The tag that was given last; 0 = none yet. */
+  get last(): number {
+    return this.tags.next - 1;
   }
 
   private check(ranges: readonly number[], upToTag: number): void {

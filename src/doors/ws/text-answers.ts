@@ -42,6 +42,9 @@ export const answerSchema = {
     nodeVersion: 'string',
     sessionId: 'bytes',
     limits: 'Limits',
+    resumed: 'bool',
+    subscriptions: 'repeated uint32',
+    resumeWindowMs: 'uint32',
   },
   Limits: {
     maxMessageBytes: 'uint32',

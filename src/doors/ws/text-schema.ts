@@ -45,7 +45,10 @@ export const requestSchema = {
     token: 'string',
     resumeSession: 'bytes',
     vhost: 'string',
+    resumeWindowMs: 'uint32',
+    received: 'repeated ReceivedTag',
   },
+  ReceivedTag: { subscription: 'uint32', tag: 'uint64' },
   Publish: {
     to: 'string',
     partition: 'uint32',
@@ -123,7 +126,13 @@ export const requestSchema = {
   BroadcastMode: { start: 'StartAt', slow: 'SlowReader', decoded: 'bool' },
   Unsubscribe: { subscription: 'uint32' },
   Credit: { subscription: 'uint32', add: 'uint32 in change', prefetch: 'uint32 in change' },
-  Settle: { subscription: 'uint32', outcome: 'Outcome', tags: 'repeated TagRange', upToTag: 'uint64' },
+  Settle: {
+    subscription: 'uint32',
+    outcome: 'Outcome',
+    tags: 'repeated TagRange',
+    upToTag: 'uint64',
+    skipSettled: 'bool',
+  },
   TagRange: { first: 'uint64', last: 'uint64' },
   Seek: { subscription: 'uint32', starts: 'repeated PartitionStart', start: 'StartAt' },
   Fetch: {
