@@ -475,9 +475,12 @@ export class LogRecovery {
       const size = file.size();
       if (size < last.sizeBytes)
         this.damage.push(`"${file.path}" has ${size} bytes, of ${last.sizeBytes} that were synced`);
-      if (size <= last.sizeBytes) return;
-      file.truncate(last.sizeBytes);
-      file.syncNow();
+      if (size > last.sizeBytes) {
+        file.truncate(last.sizeBytes);
+        file.syncNow();
+      }
+      // The index may have got through where the batches did not.
+      if (!writeIndex(last, host.files)) this.unlink(last.path('index'));
     } finally {
       last.drop(host.files);
     }
