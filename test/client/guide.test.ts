@@ -14,7 +14,9 @@ function program(url: string): { source: string; examples: number } {
   const blocks = [...guide.matchAll(/```js\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');
   const body = blocks.join('\n').replaceAll(/^import .*$/gm, '');
   const client = pathToFileURL(join(root, 'dist/client/index.js')).href;
-  const source = `import { ClientError, connect } from '${client}';\nconst console = { log() {} };\n${body}`;
+  const named = [...blocks.join('\n').matchAll(/^import \{ (.*) \} from 'duolog\/client';$/gm)];
+  const names = new Set(named.flatMap((match) => (match[1] ?? '').split(', ')));
+  const source = `import { ${[...names].join(', ')} } from '${client}';\nconst console = { log() {} };\n${body}`;
   return { source: source.replace('ws://127.0.0.1:7700/ws', url), examples: blocks.length };
 }
 

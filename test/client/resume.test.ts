@@ -64,7 +64,10 @@ describe.each([0, 2])('with %i shards', (shards) => {
     const observer = await clientAt(urls.direct);
     for (const queue of ['one', 'two']) {
       await observer.declareQueue(queue);
-      await observer.publish(queue, Array.from({ length: IN_FLIGHT }, (_, index) => `${index}`));
+      await observer.publish(
+        queue,
+        Array.from({ length: IN_FLIGHT }, (_, index) => `${index}`),
+      );
     }
     const client = await clientAt(urls.cut, { resumeWindowMs: 30_000 });
     const held = new Map<string, Delivery[]>();
@@ -86,7 +89,9 @@ describe.each([0, 2])('with %i shards', (shards) => {
       if (round % 10 === 0) held.get('one')?.shift()?.ack();
     }
     expect((await observer.describe('two')).messagesReady).toBe(0);
-    const acknowledged = [...(held.get('one') ?? []), ...(held.get('two') ?? [])].map((delivery) => delivery.ackConfirmed());
+    const acknowledged = [...(held.get('one') ?? []), ...(held.get('two') ?? [])].map((delivery) =>
+      delivery.ackConfirmed(),
+    );
     proxy?.cut();
     await Promise.all(acknowledged);
     for (const queue of ['one', 'two']) {
@@ -102,7 +107,10 @@ describe.each([0, 2])('with %i shards', (shards) => {
     const urls = await start(shards);
     const observer = await clientAt(urls.direct);
     await observer.declareQueue('jobs');
-    await observer.publish('jobs', Array.from({ length: IN_FLIGHT }, (_, index) => `${index}`));
+    await observer.publish(
+      'jobs',
+      Array.from({ length: IN_FLIGHT }, (_, index) => `${index}`),
+    );
     const reconnect = { firstDelayMs: 1500, maxDelayMs: 1500, jitter: 0 };
     const client = await clientAt(urls.cut, { resumeWindowMs: 500, reconnect });
     const held = await taken(await client.subscribe('jobs', { prefetch: IN_FLIGHT }), IN_FLIGHT);
