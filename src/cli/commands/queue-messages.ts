@@ -220,7 +220,7 @@ async function* batches(
 ): AsyncGenerator<Delivery[]> {
   for (let left = most; left > 0 && !interrupted.aborted; ) {
     const wanted = Math.min(left, BATCH_MESSAGES);
-    const got = await Promise.all(Array.from({ length: wanted }, () => client.get(queue, { signal: interrupted })));
+    const got = await Promise.all(Array.from({ length: wanted }, () => client.get(queue)));
     const batch = got.filter((delivery) => delivery !== undefined);
     if (batch.length > 0) yield batch;
     if (batch.length < wanted) return;

@@ -68,7 +68,8 @@ async function listQueues({ client, output, interrupted }: NodeSession<unknown>,
 async function describeQueue({ client, output, interrupted }: NodeSession<unknown>, name: string): Promise<void> {
   const queue = await client.describe(name, { signal: interrupted });
   if (queue.kind !== 'queue') throw wrongKind(queue, 'describe');
-  const { lingerMs } = queue.settings as QueueSettings;
+  const settings = queue.settings as QueueSettings;
+  const { lingerMs } = settings;
   await output.one(queue, () => {
     const fields = output.fieldsText([
       ['queue', queue.name],
@@ -78,9 +79,39 @@ async function describeQueue({ client, output, interrupted }: NodeSession<unknow
       ['size', formatBytes(bytesIn(queue))],
       ['durability', queue.durability],
       ...(lingerMs === undefined ? [] : [['acked kept for', formatDuration(lingerMs)] as const]),
+      ...ruleFields(settings),
     ]);
     return `${fields}\n${output.tableText(queue.partitions, partitionColumns('queue'))}`;
   });
+}
+
+/** What the queue was declared with, as far as it says something. */
+function ruleFields(settings: QueueSettings): (readonly [string, string])[] {
+  const time = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : formatDuration(ms));
+  const number = (value: number | undefined): string | undefined => (value ? formatCount(value) : undefined);
+  const yes = (value: boolean | undefined): string | undefined => (value === true ? 'yes' : undefined);
+  const { maxLengthBytes, deadLetterExchange: exchange } = settings;
+  const rules: readonly (readonly [string, string | undefined])[] = [
+    ['type', settings.type],
+    ['transient', settings.durable === false ? 'yes' : undefined],
+    ['exclusive', yes(settings.exclusive)],
+    ['auto-delete', yes(settings.autoDelete)],
+    ['message TTL', time(settings.messageTtlMs)],
+    ['expires after', time(settings.expiresMs)],
+    ['max length', settings.maxLength === undefined ? undefined : formatCount(settings.maxLength)],
+    ['max bytes', maxLengthBytes === undefined ? undefined : formatBytes(maxLengthBytes)],
+    ['overflow', settings.overflow],
+    ['dead letters to', exchange === '' ? 'the default exchange' : exchange],
+    ['with key', settings.deadLetterRoutingKey],
+    ['priorities', number(settings.maxPriority)],
+    ['single active', yes(settings.singleActiveConsumer)],
+    ['delivery limit', settings.deliveryLimit === undefined ? undefined : formatCount(settings.deliveryLimit)],
+    ['consumer timeout', time(settings.consumerTimeoutMs)],
+    ['acked stay', yes(settings.retain)],
+    ['deduplicates', time(settings.deduplicationMs)],
+    ['max age', settings.maxAge],
+  ];
+  return rules.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
 }
 
 async function purgeQueue({ client, output, interrupted }: NodeSession<unknown>, name: string): Promise<void> {
