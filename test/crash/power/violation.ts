@@ -12,6 +12,12 @@ export type PromiseKind =
   | 'offset-commit'
   | 'declaration'
   | 'falsely-damaged'
+  | 'unknown-message'
+  | 'too-early'
+  | 'transaction-torn'
+  | 'confirmed-twice'
+  | 'not-returned'
+  | 'priority-order'
   | 'node-failed';
 
 /** A promise of the broker was broken. */
