@@ -113,6 +113,16 @@ export interface ListBindingsCommand {
   readonly limit: number;
 }
 
+/** Asks where a message would go. */
+export interface ExplainRouteCommand {
+  readonly kind: 'explain-route';
+  readonly vhost: string;
+  readonly exchange: string;
+  readonly routingKey: string;
+  /** AMQP's properties. */
+  readonly properties: Uint8Array;
+}
+
 /** Asks a queue for one message. */
 export interface GetCommand {
   readonly kind: 'get';
@@ -312,6 +322,7 @@ export type Command =
   | BindCommand
   | ListExchangesCommand
   | ListBindingsCommand
+  | ExplainRouteCommand
   | GetCommand
   | ListCommand
   | PingCommand

@@ -34,6 +34,7 @@ export const requestKinds = {
   listExchanges: 26,
   listBindings: 27,
   get: 28,
+  explainRoute: 29,
 } as const;
 
 /** The name of a request, as the protobuf JSON form spells it. */

@@ -46,6 +46,7 @@ const decoders: Decoders = {
   listExchanges: messages.ListExchanges,
   listBindings: messages.ListBindings,
   get: messages.Get,
+  explainRoute: messages.ExplainRoute,
 };
 
 /** Reads incoming frames, first `open`, then `command`: what is asked can be wrong where the frame itself is not. */

@@ -47,6 +47,7 @@ export function orderKeys(command: Command): readonly string[] {
     case 'unbind':
     case 'list-exchanges':
     case 'list-bindings':
+    case 'explain-route':
       return [ROUTES_KEY];
     default:
       return [];

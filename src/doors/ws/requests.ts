@@ -317,6 +317,7 @@ const readers: Readers = {
   unbind: routing.unbind,
   listExchanges: routing.listExchanges,
   listBindings: routing.listBindings,
+  explainRoute: routing.explainRoute,
   get: routing.get,
 };
 

@@ -7,9 +7,11 @@ import type {
   BindCommand,
   DeclareExchangeCommand,
   DeleteExchangeCommand,
+  ExplainRouteCommand,
   ListBindingsCommand,
   ListExchangesCommand,
 } from './commands.js';
+import { MAX_LISTING_ENTRIES } from './limits.js';
 import { wireFields } from './wire-tables.js';
 import type { WireAnswer, WireBinding, WireExchange, WireQueueModel } from './wire-types.js';
 
@@ -80,6 +82,22 @@ export function listBindings(broker: RoutingBroker, command: ListBindingsCommand
     bindings.push(wireBinding(binding));
   }
   return { bindingList: { bindings, more: false } };
+}
+
+/** Where a message would go, and why; as many matches as a listing has entries. @throws BrokerError `not-found` */
+export function explainRoute(broker: RoutingBroker, command: ExplainRouteCommand): WireAnswer {
+  const { vhost, exchange, routingKey, properties } = command;
+  let room = MAX_LISTING_ENTRIES;
+  let more = false;
+  const steps = broker.explainRoute(vhost, exchange, routingKey, properties).map((step) => {
+    const told = step.matches.slice(0, room);
+    room -= told.length;
+    more ||= told.length < step.matches.length;
+    const matches = told.map(({ binding, key, reason }) => ({ binding: wireBinding(binding), key, reason }));
+    const { alternate, ...others } = step;
+    return { ...others, matches, ...(alternate === undefined ? {} : { alternate }) };
+  });
+  return { routeExplanation: { steps, more } };
 }
 
 function wireBinding(binding: Binding): WireBinding {

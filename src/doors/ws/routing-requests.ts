@@ -7,6 +7,7 @@ import * as check from './checks.js';
 import type * as commands from './commands.js';
 import { invalidRequest } from './errors.js';
 import * as limits from './limits.js';
+import { encodedProperties } from './wire-properties.js';
 import { encodedArguments, tableOf } from './wire-tables.js';
 import type { WireBinding, WireKind, WireQueueModel } from './wire-types.js';
 
@@ -179,6 +180,23 @@ export function listBindings(
     },
     skip: request.skip ?? 0,
     limit: Math.min(request.limit || limits.MAX_LISTING_ENTRIES, limits.MAX_LISTING_ENTRIES),
+  };
+}
+
+/** The question where a message would go. */
+export function explainRoute(
+  request: WireKind<'explainRoute'>,
+  session: limits.RequestScope,
+): commands.ExplainRouteCommand {
+  const { exchange, routingKey, headers } = request;
+  check.checkedLongText('The routing key', routingKey, limits.MAX_SHORT_TEXT);
+  return {
+    kind: 'explain-route',
+    vhost: check.checkedVhost(request.vhost, session.vhost),
+    // The default exchange has no name.
+    exchange: exchange ? check.checkedName(exchange, 'exchange') : '',
+    routingKey: routingKey ?? '',
+    properties: encodedProperties({ headers: headers ?? [] }, true),
   };
 }
 

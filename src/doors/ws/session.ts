@@ -376,6 +376,8 @@ export class Session implements TurnEnd, LiveSession {
         return this.reply(id, routing.listExchanges(broker, command));
       case 'list-bindings':
         return this.reply(id, routing.listBindings(broker, command));
+      case 'explain-route':
+        return this.reply(id, routing.explainRoute(broker, command));
       case 'get':
         return this.get(id, command);
       case 'list':

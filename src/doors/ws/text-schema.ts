@@ -35,6 +35,7 @@ export const requestSchema = {
     listExchanges: 'ListExchanges in kind',
     listBindings: 'ListBindings in kind',
     get: 'Get in kind',
+    explainRoute: 'ExplainRoute in kind',
   },
   Hello: {
     version: 'uint32',
@@ -227,6 +228,7 @@ export const requestSchema = {
   Unbind: { vhost: 'string', binding: 'Binding' },
   ListExchanges: { vhost: 'string', namePrefix: 'string', after: 'string', limit: 'uint32' },
   ListBindings: { vhost: 'string', source: 'string', destination: 'string', skip: 'uint32', limit: 'uint32' },
+  ExplainRoute: { vhost: 'string', exchange: 'string', routingKey: 'string', headers: 'repeated Field' },
   Ping: { payload: 'bytes' },
   Status: {},
 } as const;
