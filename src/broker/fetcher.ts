@@ -2,10 +2,10 @@
  * Pull: long polls over any number of partitions, served from the files by the session's own shard.
  */
 
-import { copyOf } from '../base/copy.js';
 import type { TimerHandle, Timers } from '../io/ports.js';
 import { StorageError } from '../storage/errors.js';
 import { fromStorage } from './append-waiters.js';
+import { Assembly } from './assembly.js';
 import { nextBatchOffset } from './batch-walk.js';
 import { BrokerError } from './errors.js';
 import { DEFAULT_FETCH_BYTES, FETCH_LOOK_INTERVAL_MS } from './limits.js';
@@ -49,6 +49,7 @@ export class Fetcher {
   private readonly timers: Timers;
   private readonly watch: SlotWatch;
   private readonly polls = new Set<Poll>();
+  private readonly spareAssemblies: Assembly[] = [];
   private nextFirst = 0;
 
   constructor(table: LogBoundsTable, files: LogFiles, timers: Timers, watch: SlotWatch) {
@@ -131,14 +132,21 @@ export class Fetcher {
   /** Reads, and answers if what was found is to be the answer. */
   private answerIf(poll: Poll, isAnswer: (look: Look) => boolean): boolean {
     if (poll.isOver) return true;
-    const look = this.look(poll);
-    if (!isAnswer(look)) return false;
-    this.stop(poll);
-    poll.done(look.fetched);
-    return true;
+    // Another one where an answer leads to the next fetch at once.
+    const assembly = this.spareAssemblies.pop() ?? new Assembly();
+    try {
+      const look = this.look(poll, assembly);
+      if (!isAnswer(look)) return false;
+      this.stop(poll);
+      poll.done(look.fetched);
+      return true;
+    } finally {
+      assembly.clear();
+      if (this.spareAssemblies.length === 0) this.spareAssemblies.push(assembly);
+    }
   }
 
-  private look(poll: Poll): Look {
+  private look(poll: Poll, assembly: Assembly): Look {
     const { topic, positions, limits } = poll;
     const maxBytes = limits.maxBytes || DEFAULT_FETCH_BYTES;
     const fetched = new Array<FetchedBatches>(positions.length);
@@ -154,8 +162,8 @@ export class Fetcher {
       total += part.batches.length;
       // What one read brings ends at a segment's end, too: there may be more behind it that no waiting would add.
       isFull ||= part.error !== undefined || (part.batches.length > 0 && part.nextOffset < part.end);
-      // The files' view is valid until their next read, so with several partitions each answer needs bytes of its own.
-      fetched[index] = positions.length > 1 ? { ...part, batches: copyOf(part.batches) } : part;
+      // The files' view is valid until their next read.
+      fetched[index] = positions.length > 1 ? { ...part, batches: assembly.add(part.batches) } : part;
     }
     const wanted = Math.max(1, Math.min(limits.minBytes, maxBytes));
     return { fetched, isEnough: isFull || total >= wanted, isAny: total > 0 };

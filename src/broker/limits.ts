@@ -26,6 +26,8 @@ export const PUSH_READ_BYTES = 128 * 1024;
 export const MAX_GATHERED_BATCH_BYTES = 256 * 1024;
 /** How much one follower reads before others get their chance. */
 export const FOLLOW_READ_BYTES = 256 * 1024;
+/** Room for the answers to fetches from several partitions that a shard keeps. */
+export const KEPT_ASSEMBLY_BYTES = 4 * 1024 * 1024;
 /** A fetch that names no size gets this much. */
 export const DEFAULT_FETCH_BYTES = 1024 * 1024;
 /** A long poll that has found less than it wants looks again after this time at the earliest. */
