@@ -1,5 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CONFIRM_MS, CUT_MS, PATIENCE_MS, QUEUE_SLOTS, ROUNDS_MAX, WAIT_MS, WINDOW_MS } from './limits.js';
+import {
+  CONFIRM_MS,
+  CUT_MS,
+  PATIENCE_MS,
+  QUEUE_SLOTS,
+  REPLICATION_MS,
+  ROUNDS_MAX,
+  WAIT_MS,
+  WINDOW_MS,
+} from './limits.js';
 import { type ChannelIndex, isTimed, replaceNames, type Sequence, type Step } from './operations.js';
 import { normalised, shown } from './transcript.js';
 import { type Endpoint, type Incoming, type RawChannel, RawConnection } from './wire/connection.js';
@@ -35,6 +44,8 @@ export class Executor {
   /** Queues that may exist: asking for others would close the channel every time. */
   private readonly known = new Set<string>();
   private readonly events: string[] = [];
+  /** Queues whose counts RabbitMQ tells from what it has gathered seconds ago. */
+  private replicated: ReadonlySet<string> = new Set();
   private prefix = '';
 
   constructor(endpoint: Endpoint) {
@@ -50,6 +61,7 @@ export class Executor {
     this.names.clear();
     this.known.clear();
     this.events.length = 0;
+    this.replicated = new Set(sequence.steps.filter(isReplicated).map(({ fields }) => String(fields?.['queue'])));
     const transcript: string[] = [];
     let windowStart = performance.now();
     const timed = isTimed(sequence);
@@ -104,6 +116,8 @@ export class Executor {
     if (reply.name === 'basic.get-ok' && fields['noAck'] !== true)
       channel.unacked.push(Number(reply.fields['deliveryTag']));
     // RabbitMQ answers the counts of a declaration before messages that came earlier, as its queues rank that question higher.
+    const isCount = reply.name === 'queue.declare-ok' || reply.name === 'queue.delete-ok';
+    if (isCount && this.replicated.has(String(step.fields?.['queue']))) return reply.name;
     if (look === 'end' && reply.name === 'queue.declare-ok') return reply.name;
     return shown(reply);
   }
@@ -256,6 +270,8 @@ export class Executor {
     let stable = 0;
     let last = '';
     for (let round = 0; ; round += 1) {
+      // What a replicated queue does follows its own log.
+      if (this.replicated.size > 0) await sleep(REPLICATION_MS);
       const queues = await this.askQueues();
       this.drain();
       const text = normalised([reply, ...this.events, ...queues], this.replacements());
@@ -291,7 +307,8 @@ export class Executor {
     for (const [index, answer] of answers.entries()) {
       const slot = slots[index]!;
       const { name, fields } = await answer;
-      if (name === 'queue.declare-ok')
+      if (name === 'queue.declare-ok' && this.replicated.has(slot)) lines.push(`${slot}: is there`);
+      else if (name === 'queue.declare-ok')
         lines.push(`${slot}: ${fields['messageCount']} messages, ${fields['consumerCount']} consumers`);
       else {
         lines.push(`${slot}: ${fields['replyCode'] ?? name}`);
@@ -344,4 +361,8 @@ export class Executor {
 
 function isSynchronous(method: string): boolean {
   return !['basic.ack', 'basic.nack', 'basic.reject', 'basic.recover-async', 'basic.publish'].includes(method);
+}
+
+function isReplicated({ method, fields }: Step): boolean {
+  return method === 'queue.declare' && JSON.stringify(fields).includes('"quorum"');
 }

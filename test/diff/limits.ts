@@ -8,6 +8,8 @@ export const WAIT_MS = 3 * SHORT_TTL_MS;
 export const PATIENCE_MS = 700;
 /** Rounds of questions after which the first broker is taken as it looks, even if it still changes. */
 export const ROUNDS_MAX = 40;
+/** How long a replicated queue may take to do something. */
+export const REPLICATION_MS = 20;
 /** How long a cut connection takes to be noticed at the first broker. */
 export const CUT_MS = 60;
 /** How long confirms may take. */

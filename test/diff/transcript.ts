@@ -40,7 +40,8 @@ function isTimestamp(value: Value): boolean {
 export function normalised(lines: readonly string[], replacements: readonly (readonly [string, string])[]): string {
   const [reply = '', ...events] = lines;
   // Within a kind the order on the wire counts; returns, deliveries and confirms of one step may come in any order among each other.
-  const rank = (line: string) => line.replace(/^(channel \d+ \S+).*/s, '$1');
+  // The cancels of a queue that has gone come by tag at one broker and by age at the other.
+  const rank = (line: string) => (/ basic\.cancel /.test(line) ? line : line.replace(/^(channel \d+ \S+).*/s, '$1'));
   const sorted = events.map((line, index) => ({ line, index, rank: rank(line) }));
   sorted.sort((left, right) => (left.rank === right.rank ? left.index - right.index : left.rank < right.rank ? -1 : 1));
   let text = [reply, ...sorted.map(({ line }) => line)].join('\n');

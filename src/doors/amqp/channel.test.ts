@@ -613,6 +613,27 @@ describe('consuming', () => {
     expect(headers[0]?.get('x-delivery-count')).toBeUndefined();
     expect(headers[1]?.get('x-delivery-count')).toEqual({ type: 'int64', value: 1n });
   });
+
+  it('takes nothing from beside the single active consumer of a quorum queue', async () => {
+    const harness = await Harness.open();
+    const declareBoth = ['alone', 'quorum'].map((name) =>
+      method(
+        1,
+        0x32_000a,
+        u16(0),
+        short(name),
+        u8(2),
+        table({ 'x-queue-type': name === 'alone' ? 'classic' : 'quorum', 'x-single-active-consumer': true }),
+      ),
+    );
+    await harness.send(...declareBoth, get('alone'));
+    const refusal = await harness.refused(get('quorum'));
+    expect(refusal).toMatchObject({
+      scope: 'channel',
+      code: 405,
+      text: "RESOURCE_LOCKED - cannot obtain access to locked queue 'quorum' in vhost '/'. basic.get operations are not supported by quorum queues with single active consumer",
+    });
+  });
 });
 
 it('content whose parts wait for a change stays whole', async () => {

@@ -5,7 +5,7 @@ import type { ConsumerHandle, QueueConsumer, RecordView, TopicEntry } from '../.
 import { SettleOutcome } from '../../broker/ports.js';
 import type { TimerHandle } from '../../io/ports.js';
 import { EnvelopeCursor } from '../../record/amqp/envelope.js';
-import { decodeTable, type FieldTable, integerOf, textOf } from '../../record/amqp/field-table.js';
+import { type FieldTable, integerOf } from '../../record/amqp/field-table.js';
 import type { ConsumeCommand } from './commands.js';
 import { CreditSlice, nextPrefetch } from './credit.js';
 import { AmqpError, asAmqpError, resourceText } from './errors.js';
@@ -19,7 +19,7 @@ import {
   writeShort,
 } from './frame-writer.js';
 import { MAX_SHORT_STRING_BYTES, PREFETCH_DEAL_MS } from './limits.js';
-import { messageOf, withHeader } from './messages.js';
+import { isQuorum, messageOf, withDeliveryCount } from './messages.js';
 import { Method } from './methods.js';
 import type { ChannelScope } from './scope.js';
 import type { DeliverySource } from './settlements.js';
@@ -120,8 +120,7 @@ class Consumer implements QueueConsumer {
     const { scope } = this;
     const message = messageOf(record, this.queue.name);
     if (deliveryCount > 0) {
-      const count = { type: 'int64', value: BigInt(deliveryCount) } as const;
-      message.properties = withHeader(message.properties, 'x-delivery-count', count);
+      message.properties = withDeliveryCount(message.properties, deliveryCount);
     }
     const writer = scope.outbox.open();
     writeDeliver(writer, scope.id, this.tagBytes, tag, redelivered, message.exchange, message.routingKey);
@@ -347,10 +346,4 @@ function priorityOf(table: FieldTable, queue: string, vhost: string): number {
   const fault = `"expected integer, got ${erlangType(value)}"`;
   const text = `invalid arg 'x-priority' for ${resourceText('queue', queue, vhost)}: ${fault}`;
   throw new AmqpError('precondition-failed', text, Method.basicConsume);
-}
-
-function isQuorum(queue: TopicEntry): boolean {
-  const settings = queue.settings.queue;
-  if (settings === undefined || settings.arguments.length === 0) return false;
-  return textOf(decodeTable(settings.arguments).get('x-queue-type')) === 'quorum';
 }

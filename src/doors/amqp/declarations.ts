@@ -202,7 +202,8 @@ export async function bindQueue(
   // What does not exist is not bound: RabbitMQ answers ok.
   if (!isBind && !(isExchange && isQueue)) return;
   if (!isExchange) throw notFound('exchange', source, vhost, method);
-  usableQueue(scope, destination, method);
+  // Whether it is another's queue matters to unbind only where there is such a binding: the broker looks.
+  if (isBind) usableQueue(scope, destination, method);
   const binding = { source, destination, destinationKind: 'queue', routingKey, arguments: command.arguments } as const;
   await (isBind ? broker.bind(vhost, binding, connection) : broker.unbind(vhost, binding, connection));
 }

@@ -1,8 +1,8 @@
 /** A record as an AMQP message: from its envelope, or made up for records of other doors. */
 import { readUtf8 } from '../../base/utf8.js';
-import type { RecordView } from '../../broker/ports.js';
+import type { RecordView, TopicEntry } from '../../broker/ports.js';
 import { otherHeaders, readEnvelope } from '../../record/amqp/envelope.js';
-import { decodeTable, encodeTable, type FieldValue } from '../../record/amqp/field-table.js';
+import { decodeTable, encodeTable, type FieldValue, textOf } from '../../record/amqp/field-table.js';
 import { EMPTY_PROPERTIES, encodeProperties, headersOf, replaceHeaders } from '../../record/amqp/properties.js';
 import { cutShort } from './errors.js';
 import { MAX_SHORT_STRING_BYTES } from './limits.js';
@@ -56,10 +56,17 @@ function foreignProperties(headers: Uint8Array): Uint8Array {
   return table.size === 0 ? EMPTY_PROPERTIES : encodeProperties({ headers: table });
 }
 
-/** The properties with one more header, as RabbitMQ adds to deliveries from quorum queues and streams. */
-export function withHeader(properties: Uint8Array, name: string, value: FieldValue): Uint8Array {
+/** The properties with the header that RabbitMQ adds to what quorum queues deliver: how often the message came back. */
+export function withDeliveryCount(properties: Uint8Array, count: number): Uint8Array {
   const headers = headersOf(properties);
   const table = new Map(headers === undefined ? [] : decodeTable(headers));
-  table.set(name, value);
+  table.set('x-delivery-count', { type: 'int64', value: BigInt(count) });
   return replaceHeaders(properties, encodeTable(table));
+}
+
+/** Whether a queue was declared as a quorum queue. */
+export function isQuorum(queue: TopicEntry): boolean {
+  const settings = queue.settings.queue;
+  if (settings === undefined || settings.arguments.length === 0) return false;
+  return textOf(decodeTable(settings.arguments).get('x-queue-type')) === 'quorum';
 }

@@ -2,10 +2,11 @@ import { ByteWriter } from '../../base/bytes.js';
 import type { BrokerError } from '../../broker/errors.js';
 import type { PollHandle, QueueConsumer, RecordView, TopicEntry } from '../../broker/ports.js';
 import { SettleOutcome } from '../../broker/ports.js';
-import { asAmqpError } from './errors.js';
+import { parseQueuePolicy } from '../../broker/queue-arguments.js';
+import { AmqpError, asAmqpError, resourceText } from './errors.js';
 import { beginMethod, endFrame, writeContent, writeShort } from './frame-writer.js';
 import { MAX_IDLE_POLLS } from './limits.js';
-import { messageOf } from './messages.js';
+import { isQuorum, messageOf, withDeliveryCount } from './messages.js';
 import { Method } from './methods.js';
 import type { ChannelScope } from './scope.js';
 import type { DeliverySource } from './settlements.js';
@@ -25,19 +26,22 @@ class Poll implements QueueConsumer {
   automaticAck: boolean | undefined;
   got: Got | undefined;
   private readonly scope: ChannelScope;
+  private readonly countsDeliveries: boolean;
 
   constructor(scope: ChannelScope, queue: TopicEntry) {
     this.scope = scope;
     this.queue = queue;
+    this.countsDeliveries = isQuorum(queue);
   }
 
-  deliver(partition: number, record: RecordView, redelivered: boolean): void {
+  deliver(partition: number, record: RecordView, redelivered: boolean, deliveryCount: number): void {
     const { scope, source } = this;
     if (this.automaticAck === undefined || source === undefined || !scope.isOpen) {
       source?.handle.settle(partition, [record.offset], SettleOutcome.requeue);
       return;
     }
     const message = messageOf(record, this.queue.name);
+    if (this.countsDeliveries) message.properties = withDeliveryCount(message.properties, deliveryCount);
     const tag = scope.takeTag();
     const frames = new ByteWriter();
     const frame = beginMethod(frames, scope.id, Method.basicGetOk);
@@ -73,6 +77,7 @@ export class Polls {
   /** Asks for one message and answers the client. Later frames of the channel wait meanwhile. @throws AmqpError. */
   get(queue: TopicEntry, automaticAck: boolean): void {
     const { scope } = this;
+    if (isQuorum(queue)) this.refuseBesideActive(queue);
     const poll = this.open(queue);
     const release = scope.hold();
     poll.automaticAck = automaticAck;
@@ -84,6 +89,14 @@ export class Polls {
       this.answer(got, left, error);
       release();
     });
+  }
+
+  /** Where one consumer gets everything in order, nobody may take a message from beside it. */
+  private refuseBesideActive(queue: TopicEntry): void {
+    if (!parseQueuePolicy(queue.settings.queue!.arguments).singleActiveConsumer) return;
+    const subject = resourceText('queue', queue.name, this.scope.session.vhost);
+    const text = `cannot obtain access to locked ${subject}. basic.get operations are not supported by quorum queues with single active consumer`;
+    throw new AmqpError('resource-locked', text, Method.basicGet);
   }
 
   private answer(got: Got | undefined, left: number, error: BrokerError | undefined): void {

@@ -17,7 +17,8 @@ export type Profile =
   | 'declarations'
   | 'errors'
   | 'connections'
-  | 'eager';
+  | 'eager'
+  | 'quorum';
 
 const integerTags = ['b', 'B', 's', 'u', 'I', 'i', 'l'] as const;
 
@@ -94,8 +95,24 @@ function lengths(random: Random): Table {
   return overflow === undefined ? limit : { ...limit, 'x-overflow': overflow };
 }
 
+/** Arguments of a replicated queue: fewer are known to it, and it counts deliveries. */
+function quorumArguments(random: Random): Table {
+  let table: Table = { 'x-queue-type': 'quorum' };
+  const add = (probability: number, more: () => Table) => {
+    if (random.chance(probability)) table = { ...table, ...more() };
+  };
+  add(0.6, () => ({ 'x-delivery-limit': integer(random, random.below(3)) }));
+  add(0.6, () => deadLetters(random));
+  add(0.1, () => ({ 'x-message-ttl': 60_000 }));
+  add(0.1, () => ({ 'x-max-length': 1 + random.below(4) }));
+  add(0.1, () => ({ 'x-single-active-consumer': true }));
+  add(0.06, () => Object.fromEntries([random.pick(wrong)]));
+  return table;
+}
+
 /** Arguments of a queue that fit the kind of sequence. */
 export function queueArguments(random: Random, profile: Profile): Table {
+  if (profile === 'quorum' && random.chance(0.85)) return quorumArguments(random);
   let table: Table = {};
   const add = (probability: number, more: () => Table) => {
     if (random.chance(probability)) table = { ...table, ...more() };

@@ -18,6 +18,7 @@ const PROFILES: readonly (readonly [number, Profile])[] = [
   [8, 'errors'],
   [4, 'connections'],
   [8, 'eager'],
+  [6, 'quorum'],
 ];
 
 const QUEUES = ['~q0', '~q1', '~q2'] as const;
@@ -124,7 +125,9 @@ class Generator {
     if (name === undefined) return;
     const before = this.world.queues.get(name);
     const isRepeat = before !== undefined && random.chance(0.6);
-    const isExclusive = random.chance(profile === 'declarations' || profile === 'connections' ? 0.2 : 0.03);
+    const isExclusive = random.chance(
+      profile === 'declarations' || profile === 'connections' ? 0.2 : profile === 'quorum' ? 0.01 : 0.03,
+    );
     const fields = isRepeat
       ? {
           ...before,
@@ -136,10 +139,10 @@ class Generator {
           ]),
         }
       : {
-          queue: random.chance(0.04) ? '' : name,
-          durable: random.chance(0.4),
+          queue: random.chance(profile === 'quorum' ? 0 : 0.04) ? '' : name,
+          durable: random.chance(profile === 'quorum' ? 0.97 : 0.4),
           exclusive: isExclusive,
-          autoDelete: random.chance(profile === 'eager' ? 0 : 0.12),
+          autoDelete: random.chance(profile === 'eager' ? 0 : profile === 'quorum' ? 0.02 : 0.12),
           arguments: queueArguments(random, profile),
         };
     const passive = random.chance(profile === 'declarations' ? 0.15 : 0.02);
@@ -213,7 +216,8 @@ class Generator {
   }
 
   private get(): void {
-    const noAck = this.random.chance(0.25);
+    // A quorum queue counts who holds what he has got as a consumer, for a while.
+    const noAck = this.random.chance(0.25) || this.profile === 'quorum';
     const channel = this.channel();
     if (!noAck) this.hold(channel, 1);
     this.add({ channel, method: 'basic.get', fields: { queue: this.queue(), noAck } });
@@ -247,7 +251,10 @@ class Generator {
     this.add({
       channel: this.channel(),
       method: 'basic.qos',
-      fields: { prefetchCount: random.pick([0, 1, 1, 2, 3]), global: random.chance(0.25) },
+      fields: {
+        prefetchCount: random.pick([0, 1, 1, 2, 3]),
+        global: random.chance(this.profile === 'quorum' ? 0.04 : 0.25),
+      },
     });
   }
 
@@ -271,7 +278,7 @@ class Generator {
       [1, 2],
     ]);
     const multiple = random.chance(0.2);
-    const requeue = random.chance(this.profile === 'dead-letters' ? 0.2 : 0.45);
+    const requeue = random.chance(this.profile === 'dead-letters' ? 0.2 : this.profile === 'quorum' ? 0.65 : 0.45);
     const step = random.weighted<Step>([
       [5, { channel, method: 'basic.ack', fields: { multiple }, delivery }],
       [4, { channel, method: 'basic.nack', fields: { multiple, requeue }, delivery }],
