@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type RunningNode, startNode } from '../../dist/node/index.js';
+import { startProxy } from '../client/node.js';
 import { engineSettings } from '../support/engine.js';
 import { chromiumPath, launchChromium, type OpenPage, openPage } from './chromium.js';
 import { CommandLineNode } from './command-line-node.js';
@@ -107,6 +108,28 @@ describe.skipIf(chromiumPath === undefined)(`a web page (${where})`, () => {
       await page.call('publish', 'parts', texts('one key', 6), { key: 'k' });
       const described = await page.call<{ partitions: { end: number }[] }>('describe', 'parts');
       expect(described.partitions.map(({ end }) => end).sort((one, other) => one - other)).toEqual([4, 4, 10]);
+    });
+
+    test('500 deliveries survive 100 cuts: nothing comes again, late acknowledgements count', async () => {
+      const proxy = await startProxy(node.port!);
+      const page = await visit();
+      await page.call('open', proxy.url, { resumeWindowMs: 30_000, reconnect: { firstDelayMs: 1, maxDelayMs: 20 } });
+      await page.call('declareQueue', 'orders');
+      await page.call('publish', 'orders', texts('order', 500));
+      const held = () => page.call<Seen[]>('held');
+      const opened = async () => (await page.call<string[]>('states')).filter((state) => state === 'open').length;
+      await page.call('hold', 'orders', 1000);
+      await expect.poll(held, { timeout: 10_000 }).toHaveLength(500);
+      for (let cuts = 1; cuts <= 100; cuts++) {
+        proxy.cut();
+        await expect.poll(opened, { interval: 5, timeout: 10_000 }).toBe(cuts + 1);
+      }
+      await page.call('acknowledgeHeld');
+      const counts = () => page.call('describe', 'orders');
+      await expect.poll(counts).toMatchObject({ messagesReady: 0, messagesUnacknowledged: 0 });
+      expect(await held()).toHaveLength(500);
+      await page.call('close');
+      proxy.close();
     });
 
     test('a queue pushes no more than the prefetch, and what is not acknowledged comes back where it was', async () => {

@@ -28,9 +28,10 @@ const described = ({ partition, offset }, text) => `${partition}/${offset} ${tex
 const seen = (message) => ({ partition: message.partition, offset: message.offset, text: message.text() });
 
 /** Connects; an error is returned as its code and text, since a page's errors cannot be thrown at the test. */
-async function open(url) {
+async function open(url, options = {}) {
   try {
-    client = await connect(url, { clientName: 'browser', reconnect: { firstDelayMs: 20, maxDelayMs: 200 } });
+    const reconnect = { firstDelayMs: 20, maxDelayMs: 200 };
+    client = await connect(url, { clientName: 'browser', reconnect, ...options });
   } catch (error) {
     return { code: error.code, message: error.message };
   }
@@ -90,6 +91,11 @@ function settleHeld(index, outcome) {
   return outcome === 'ack' ? held[index].ackConfirmed() : held[index].nackConfirmed();
 }
 
+/** Acknowledges all that are held; resolves when the node has made it durable. */
+async function acknowledgeHeld() {
+  await Promise.all(held.map((delivery) => delivery.ackConfirmed()));
+}
+
 /** Reads `count` records of a partition from an offset on. */
 async function pull(topic, partition, offset, count) {
   const reader = client.reader(topic, { from: { offsets: [{ partition, offset }] }, partitions: [partition] });
@@ -122,6 +128,7 @@ globalThis.duologPage = {
   hold,
   held: () => held.map((delivery) => ({ ...seen(delivery), redelivered: delivery.redelivered })),
   settleHeld,
+  acknowledgeHeld,
   release: () => holding.close(),
   pull,
   follow,
