@@ -63,7 +63,6 @@ class AmqpRun {
   private readonly shards: number;
   private readonly program: string;
   private readonly prng: Prng;
-  private killedMs = 0;
 
   constructor(data: string, shards: number, program: string, prng: Prng) {
     this.data = data;
@@ -85,7 +84,7 @@ class AmqpRun {
       } finally {
         const killed = node.child.kill();
         load.end();
-        this.killedMs = Date.now();
+        this.ledger.kills.push(Date.now());
         await killed;
       }
       if (load.violation !== undefined) throw load.violation;
@@ -106,7 +105,7 @@ class AmqpRun {
   }
 
   private load(address: { port: number; amqpPort: number }, kind: string): Load {
-    return new Load(address, this.prng.fork(), this.ledger, this.counts, `${kind}${this.rounds}`, this.killedMs);
+    return new Load(address, this.prng.fork(), this.ledger, this.counts, `${kind}${this.rounds}`);
   }
 
   private async declare(address: { port: number; amqpPort: number }): Promise<void> {

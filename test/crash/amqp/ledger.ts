@@ -4,11 +4,15 @@ import { promised } from '../power/violation.js';
 /** An acknowledgement of this age must have outlived a kill, in milliseconds: they are not confirmed, and journaled at the end of a turn. */
 export const ACK_SETTLED_MS = 1000;
 
+/** Queues that clients publish to themselves. Dead letters and delayed messages are sent at least once, so that a kill may make two of one. */
+const ONCE: ReadonlySet<string> = new Set(['work', 'urgent', 'left', 'right']);
+
 /** Where one copy of a message is to be found: in one of these queues, as long as it is not acknowledged. */
 interface Copy {
   readonly queues: readonly string[];
   /** When it was acknowledged for good; undefined as long as it was not. */
   ackedMs: number | undefined;
+  ackedIn: string;
   /** Seen in the drain that is under way. */
   isSeen: boolean;
 }
@@ -30,6 +34,8 @@ export interface Entry {
 /** See the top of this file. */
 export class Ledger {
   readonly entries = new Map<string, Entry>();
+  /** When nodes were killed, in milliseconds since 1970, ascending. */
+  readonly kills: number[] = [];
   nackedYetStored = 0;
   redelivered = 0;
   twice = 0;
@@ -42,7 +48,7 @@ export class Ledger {
   ): Entry {
     const entry: Entry = {
       id,
-      copies: groups.map((queues) => ({ queues, ackedMs: undefined, isSeen: false })),
+      copies: groups.map((queues) => ({ queues, ackedMs: undefined, ackedIn: '', isSeen: false })),
       isConfirmed: false,
       isNacked: false,
       transaction: details.transaction,
@@ -54,7 +60,7 @@ export class Ledger {
   }
 
   /** A delivery. @throws Violation for what nobody published, or what was acknowledged long before the last kill. */
-  came(queue: string, id: string, nowMs: number, killedMs: number): Entry {
+  came(queue: string, id: string, nowMs: number): Entry {
     const entry = this.entries.get(id);
     const copy = entry?.copies.find(({ queues }) => queues.includes(queue));
     promised(copy !== undefined, 'unknown-message', () => `"${id}" came from ${queue}, where nobody published it`);
@@ -64,10 +70,15 @@ export class Ledger {
       () => `"${id}" came ${(entry?.dueMs ?? 0) - nowMs} ms before its time`,
     );
     const { ackedMs } = copy!;
+    // Only the first kill after it can have taken an acknowledgement away; without a kill nothing can.
+    const killedMs = ackedMs === undefined ? undefined : (this.kills.find((kill) => kill >= ackedMs) ?? nowMs);
+    const ageMs = (killedMs ?? 0) - (ackedMs ?? 0);
+    const isOnce = ONCE.has(queue) && copy!.ackedIn === queue;
+    const mayCome = ackedMs === undefined || !isOnce || (killedMs !== nowMs && ageMs < ACK_SETTLED_MS);
     promised(
-      ackedMs === undefined || killedMs - ackedMs < ACK_SETTLED_MS,
+      mayCome,
       'settled-came-back',
-      () => `"${id}" came from ${queue} although it was acknowledged ${killedMs - (ackedMs ?? 0)} ms before the kill`,
+      () => `"${id}" came from ${queue} although it was acknowledged ${ageMs} ms before the kill`,
     );
     if (ackedMs !== undefined) this.twice++;
     copy!.isSeen = true;
@@ -78,7 +89,9 @@ export class Ledger {
   /** An acknowledgement was sent. */
   acked(queue: string, id: string, nowMs: number): void {
     const copy = this.entries.get(id)?.copies.find(({ queues }) => queues.includes(queue));
-    if (copy !== undefined) copy.ackedMs ??= nowMs;
+    if (copy === undefined || copy.ackedMs !== undefined) return;
+    copy.ackedMs = nowMs;
+    copy.ackedIn = queue;
   }
 
   /** All queues were emptied: whatever was confirmed has come, now or before, and transactions are whole. @throws Violation */

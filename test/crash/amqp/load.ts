@@ -63,21 +63,19 @@ export class Load {
   private readonly ledger: Ledger;
   private readonly counts: LoadCounts;
   private readonly name: string;
-  private readonly killedMs: number;
   private readonly readyMs = Date.now();
   private readonly clients: AmqpClient[] = [];
   private serial = 0;
   /** From the kill on, nothing that still arrives from the dead node counts. */
   private isOver = false;
 
-  /** `name` begins the names of this life's messages; `killedMs`: when the life before ended. */
-  constructor(address: NodeAddress, prng: Prng, ledger: Ledger, counts: LoadCounts, name: string, killedMs: number) {
+  /** `name` begins the names of this life's messages. */
+  constructor(address: NodeAddress, prng: Prng, ledger: Ledger, counts: LoadCounts, name: string) {
     this.address = address;
     this.prng = prng;
     this.ledger = ledger;
     this.counts = counts;
     this.name = name;
-    this.killedMs = killedMs;
   }
 
   /** Begins all work. */
@@ -255,7 +253,7 @@ export class Load {
     if (fields['redelivered'] === true) this.ledger.redelivered++;
     const known = this.ledger.entries.get(body.toString());
     const isFirst = known?.hasCome === false;
-    const entry = this.ledger.came(queue, body.toString(), nowMs, this.killedMs);
+    const entry = this.ledger.came(queue, body.toString(), nowMs);
     if (entry.dueMs > 0 && isFirst)
       this.counts.latestMs = Math.max(this.counts.latestMs, nowMs - Math.max(entry.dueMs, this.readyMs));
     return entry;
