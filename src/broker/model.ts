@@ -129,6 +129,29 @@ export interface QueueDeclaration {
   readonly shard: number;
 }
 
+/** An exchange on the way of a message. */
+export interface RouteStep {
+  readonly exchange: string;
+  readonly type: ExchangeType;
+  /** How the message came here: published, by a binding between exchanges, or because an exchange whose alternate this is had no match. */
+  readonly reachedBy: 'publish' | 'binding' | 'alternate';
+  /** The exchange it came from; empty for `publish`. */
+  readonly from: string;
+  readonly matches: readonly RouteMatch[];
+  /** The alternate exchange, when it is taken because nothing matches; else undefined. */
+  readonly alternate: string | undefined;
+  /** One sentence on the whole step. */
+  readonly note: string;
+}
+
+/** A binding that matches, or a topic or queue whose name is the key of the default exchange. */
+export interface RouteMatch {
+  readonly binding: Binding;
+  /** The routing key that matched: the message's own, or one of CC and BCC; empty where keys do not matter. */
+  readonly key: string;
+  readonly reason: string;
+}
+
 /** A message on its way to an exchange. The door keeps one and fills it anew; views are borrowed until the call returns. */
 export interface RoutedMessage {
   readonly exchange: string;

@@ -10,6 +10,7 @@ import type {
   QueueDeclaration,
   QueueSettings,
   RoutedMessage,
+  RouteStep,
 } from './model.js';
 
 /** How safe a message is; the numbers order the levels. */
@@ -327,6 +328,9 @@ export interface RoutingBroker {
    * @throws BrokerError `not-found` for an exchange that does not exist, `access-refused` for an internal one.
    */
   publishRouted(vhost: string, message: RoutedMessage, token: number, listener: PublishListener): number;
+
+  /** Which exchanges a message would meet, which bindings match, and why; nothing is published. @throws BrokerError `not-found` */
+  explainRoute(vhost: string, exchange: string, routingKey: string, properties: Uint8Array): readonly RouteStep[];
 
   declareExchange(declaration: ExchangeDeclaration): Promise<ExchangeEntry>;
   /** Deleting what does not exist is no error, as in RabbitMQ. @throws BrokerError `precondition-failed` when used and `ifUnused`. */

@@ -26,6 +26,7 @@ import {
   type ExchangeEntry,
   INTERNAL_VHOST,
   type RoutedMessage,
+  type RouteStep,
 } from './model.js';
 import { ModelAdministration } from './model-administration.js';
 import { PartitionOwner } from './partition-owner.js';
@@ -494,6 +495,10 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker, DelayedMe
 
   bindings(vhost: string, filter?: { readonly source?: string; readonly destination?: string }): Iterable<Binding> {
     return this.model.bindings(vhost, filter);
+  }
+
+  explainRoute(vhost: string, exchange: string, routingKey: string, properties: Uint8Array): readonly RouteStep[] {
+    return this.router.explain(vhost, exchange, routingKey, properties);
   }
 
   async declareExchange(declaration: ExchangeDeclaration): Promise<ExchangeEntry> {

@@ -65,6 +65,8 @@ describe('the commands', () => {
       'binding add',
       'binding list',
       'binding remove',
+      'route',
+      'route test',
       'publish',
       'status',
       'bench',

@@ -6,6 +6,7 @@ import { addCompletion } from './commands/completion.js';
 import { addExchange } from './commands/exchange.js';
 import { addPublish } from './commands/publish.js';
 import { addQueue } from './commands/queue.js';
+import { addRoute } from './commands/route.js';
 import { addStart } from './commands/start.js';
 import { addStatus } from './commands/status.js';
 import { addTopic } from './commands/topic.js';
@@ -19,6 +20,7 @@ export function createProgram(terminal: Terminal, version: string): Command {
   addQueue(program, terminal);
   addExchange(program, terminal);
   addBinding(program, terminal);
+  addRoute(program, terminal);
   addPublish(program, terminal);
   addStatus(program, terminal);
   addBench(program, terminal);

@@ -278,6 +278,12 @@ export interface NodeStatus {
   readonly partitions: number;
   readonly connections: number;
   readonly rssBytes: number;
+  /** Undefined: that door is closed. */
+  readonly amqpPort: number | undefined;
+  /** Of `connections`. */
+  readonly amqpConnections: number;
+  /** What holds publishers back: memory, disk. */
+  readonly alarms: readonly string[];
   readonly shards: readonly ShardStatus[];
   readonly warnings: readonly string[];
 }
@@ -307,6 +313,9 @@ export function statusOf(wire: WireKind<'nodeStatus'>): NodeStatus {
     partitions: wire.partitions ?? 0,
     connections: wire.connections ?? 0,
     rssBytes: wire.rssBytes ?? 0,
+    amqpPort: wire.amqpPort || undefined,
+    amqpConnections: wire.amqpConnections ?? 0,
+    alarms: wire.alarms ?? [],
     shards: (wire.shardStates ?? []).map((shard) => ({
       shard: shard.shard ?? 0,
       connections: shard.connections ?? 0,

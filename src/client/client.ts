@@ -14,7 +14,10 @@ import {
   type ExchangeDescription,
   type ExchangeSettings,
   exchangeOf,
+  explanationOf,
+  type RouteExplanation,
 } from './exchanges.js';
+
 import { type FetchedRecords, type FetchOptions, fetchRecords } from './fetching.js';
 import { Follower, type FollowOptions } from './follower.js';
 import { type GetOptions, Getter } from './getter.js';
@@ -32,6 +35,7 @@ import { RoutedPublisher, type RoutedReceipt } from './routed-publisher.js';
 import { type AskOptions, Requester, type RequestHandler, type RequestTarget, serve } from './rpc.js';
 import { type ConnectionState, Session, type StateChange, type Welcome } from './session.js';
 import { Topics } from './topics.js';
+import { type Fields, wireFields } from './values.js';
 
 /** A partition instead of the key's, where it matters. */
 export interface PublishOptions extends Omit<SendOptions, 'to'> {
@@ -216,6 +220,16 @@ export class Client {
     const resend = { ...options, resend: true };
     const page = await this.session.requests.request({ listBindings: { ...what } }, 'bindingList', resend);
     return { bindings: (page.bindings ?? []).map(bindingOf), more: page.more ?? false };
+  }
+
+  /** Where a message would go, and why; nothing is published. @throws ClientError `not-found`. */
+  async explainRoute(
+    message: { readonly exchange: string; readonly routingKey: string; readonly headers?: Fields },
+    options: RequestOptions = {},
+  ): Promise<RouteExplanation> {
+    const explainRoute = { ...message, headers: wireFields(message.headers) };
+    const resend = { ...options, resend: true };
+    return explanationOf(await this.session.requests.request({ explainRoute }, 'routeExplanation', resend));
   }
 
   /** Reads a topic, or a queue's log, by offset at the program's own pace. */

@@ -58,6 +58,55 @@ export interface BindingFilter {
   readonly limit?: number;
 }
 
+/** An exchange on the way of a message that was only asked about. */
+export interface RouteStep {
+  readonly exchange: string;
+  readonly type: string;
+  /** How the message would come here: `publish`, `binding` or `alternate`. */
+  readonly reachedBy: string;
+  /** The exchange before it; empty for the first one. */
+  readonly from: string;
+  readonly matches: readonly RouteMatch[];
+  /** The exchange that gets the message because nothing matches. */
+  readonly alternate: string | undefined;
+  /** A sentence for people. */
+  readonly note: string;
+}
+
+/** A binding that a message matches. */
+export interface RouteMatch {
+  readonly binding: BindingSettings;
+  /** The routing key that matched; empty where keys do not matter. */
+  readonly key: string;
+  /** For people. */
+  readonly reason: string;
+}
+
+/** Where a message would go. */
+export interface RouteExplanation {
+  readonly steps: readonly RouteStep[];
+  /** Whether there are more matches than were told. */
+  readonly more: boolean;
+}
+
+/** An explanation as programs see it. */
+export function explanationOf(wire: WireKind<'routeExplanation'>): RouteExplanation {
+  const steps = (wire.steps ?? []).map((step) => ({
+    exchange: step.exchange ?? '',
+    type: step.type ?? '',
+    reachedBy: step.reachedBy ?? '',
+    from: step.from ?? '',
+    matches: (step.matches ?? []).map((match) => ({
+      binding: bindingOf(match.binding ?? {}),
+      key: match.key ?? '',
+      reason: match.reason ?? '',
+    })),
+    alternate: step.alternate ?? undefined,
+    note: step.note ?? '',
+  }));
+  return { steps, more: wire.more ?? false };
+}
+
 /** A declaration as a frame. */
 export function declareExchangeFrame(name: string, settings: ExchangeSettings): WireKind<'declareExchange'> {
   const { arguments: fields, passive, type = 'direct', ...rest } = settings;

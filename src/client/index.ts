@@ -24,6 +24,9 @@ export type {
   ExchangeDescription,
   ExchangeSettings,
   ExchangeType,
+  RouteExplanation,
+  RouteMatch,
+  RouteStep,
 } from './exchanges.js';
 export type { FetchedRecords, FetchOptions } from './fetching.js';
 export { Follower, type FollowFrom, type FollowOptions } from './follower.js';

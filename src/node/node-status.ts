@@ -37,6 +37,9 @@ export function nodeStatus(
     connections: reports.reduce((sum, report) => sum + report.connections, 0),
     rssBytes: process.memoryUsage.rss(),
     shardStates: reports.map(shardState),
+    amqpPort: facts.amqpPort ?? 0,
+    amqpConnections: reports.reduce((sum, report) => sum + (report.amqp['connections'] ?? 0), 0),
+    alarms: [...facts.alarms],
     warnings: [
       ...facts.warnings,
       ...alarmWarnings(facts.alarms),

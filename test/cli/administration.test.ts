@@ -52,6 +52,7 @@ describe('topics and queues', () => {
   it('prints the state of the node and its shards', async () => {
     const { stdout } = await node.duolog(['status']);
     expect(stdout).toMatch(/version +\d+\.\d+\.\d+\n/);
+    expect(stdout).toMatch(/connections +1 \(1 native, 0 AMQP\)\nAMQP port +\d+\nalarms +none\n/);
     expect(stdout).toMatch(/SHARD +CONNECTIONS[^\n]*\n +0 [^\n]*\n +1 [^\n]*\n$/);
     expect(JSON.parse((await node.duolog(['status', '-o', 'json'])).stdout)).toMatchObject({
       shards: [{ shard: 0 }, { shard: 1 }],

@@ -64,6 +64,35 @@ describe('exchanges and bindings', () => {
   });
 });
 
+describe('a route', () => {
+  it('is told with its reasons, and publishes nothing', async () => {
+    await done('exchange', 'declare', 'rest', '-t', 'fanout');
+    await done('exchange', 'declare', 'news', '-t', 'topic', '--alternate', 'rest');
+    await done('queue', 'declare', 'sport');
+    await done('queue', 'declare', 'lost');
+    await done('binding', 'add', 'news', 'sport', 'sport.#');
+    await done('binding', 'add', 'rest', 'lost');
+    await done('binding', 'add', 'amq.headers', 'sport', '-A', 'x-match=all', '-A', 'size=5');
+    expect((await done('route', 'test', 'news', 'sport.ice')).stdout).toMatch(
+      /^EXCHANGE[^\n]*\nnews +sport +queue +sport\.# +the pattern "sport\.#" matches "sport\.ice"\n$/,
+    );
+    expect(await json('route', 'test', 'news', 'weather')).toMatchObject({
+      destinations: ['lost'],
+      steps: [
+        { exchange: 'news', alternate: 'rest' },
+        { exchange: 'rest', reachedBy: 'alternate', from: 'news' },
+      ],
+    });
+    expect(await json('route', 'test', 'amq.headers', '', '-H', 'size=5')).toMatchObject({ destinations: ['sport'] });
+    expect(await json('route', 'test', 'amq.headers', '', '-H', 'size=6')).toMatchObject({ destinations: [] });
+    const nowhere = await node.duolog(['route', 'test', '', 'no-queue']);
+    expect(nowhere.stderr).toContain('No topic or queue');
+    expect(nowhere.code).toBe(0);
+    expect((await node.duolog(['route', 'test', 'none', 'x'])).code).toBe(3);
+    expect((await done('queue', 'peek', 'sport')).stderr).toBe('Nothing waits in queue sport\n');
+  });
+});
+
 describe('messages of queues', () => {
   it('are looked at without being taken, and taken one by one', async () => {
     await done('queue', 'declare', 'jobs', '--message-ttl', '1h', '--max-priority', '9');

@@ -1,34 +1,11 @@
 /** Why a message goes where it goes, for `duolog route test`. */
 import { decodeTable, type FieldTable } from '../../record/amqp/field-table.js';
-import type { Binding, ExchangeEntry } from '../model.js';
+import type { Binding, ExchangeEntry, RouteMatch, RouteStep } from '../model.js';
 import type { HeaderSource } from './binding-types.js';
 import type { HeaderValues } from './header-values.js';
 import { headersPattern } from './headers-table.js';
 import { messageHeaders } from './route-walk.js';
 import type { ExchangeRoutes, VhostRoutes } from './vhost-routes.js';
-
-/** An exchange on the way of a message. */
-export interface RouteStep {
-  readonly exchange: string;
-  readonly type: ExchangeEntry['type'];
-  /** How the message came here: published, by a binding between exchanges, or because an exchange whose alternate this is had no match. */
-  readonly reachedBy: 'publish' | 'binding' | 'alternate';
-  /** The exchange it came from; empty for `publish`. */
-  readonly from: string;
-  readonly matches: readonly RouteMatch[];
-  /** The alternate exchange, when it is taken because nothing matches; else undefined. */
-  readonly alternate: string | undefined;
-  /** One sentence on the whole step. */
-  readonly note: string;
-}
-
-/** A binding that matches, or a topic or queue whose name is the key of the default exchange. */
-export interface RouteMatch {
-  readonly binding: Binding;
-  /** The routing key that matched: the message's own, or one of CC and BCC; empty where keys do not matter. */
-  readonly key: string;
-  readonly reason: string;
-}
 
 interface Stop {
   readonly exchange: ExchangeRoutes;

@@ -7,19 +7,18 @@ import { EMPTY_PROPERTIES } from '../../record/amqp/properties.js';
 import type { CatalogListener } from '../catalog/listener.js';
 import { isPredeclared } from '../catalog/predeclared.js';
 import { BrokerError } from '../errors.js';
-import type { Binding, ExchangeEntry } from '../model.js';
+import type { Binding, ExchangeEntry, RouteStep } from '../model.js';
 import type { TopicEntry } from '../ports.js';
 import type { BindingList } from './bound-binding.js';
 import { carbonCopies } from './carbon-copies.js';
 import { type Destinations, UNROUTABLE } from './destinations.js';
 import { ExchangeCounters } from './exchange-counters.js';
-import { explainRoute, type RouteStep } from './explanation.js';
+import { explainRoute } from './explanation.js';
 import { RouteCache } from './route-cache.js';
 import { RouteWalk } from './route-walk.js';
 import { type ExchangeRoutes, VhostRoutes } from './vhost-routes.js';
 
 export type { Destinations } from './destinations.js';
-export type { RouteMatch, RouteStep } from './explanation.js';
 
 /** See the top of this file. */
 export class Router implements CatalogListener {

@@ -54,6 +54,12 @@ function fieldsOf(node: NodeStatus, url: string): [string, string][] {
     ['topics', formatCount(node.topics)],
     ['queues', formatCount(node.queues)],
     ['partitions', formatCount(node.partitions)],
-    ['connections', formatCount(node.connections)],
+    ['connections', connectionsText(node)],
+    ['AMQP port', node.amqpPort === undefined ? 'closed' : String(node.amqpPort)],
+    ['alarms', node.alarms.length === 0 ? 'none' : `low on ${node.alarms.join(' and ')}`],
   ];
+}
+
+function connectionsText({ connections, amqpConnections }: NodeStatus): string {
+  return `${formatCount(connections)} (${formatCount(connections - amqpConnections)} native, ${formatCount(amqpConnections)} AMQP)`;
 }

@@ -145,7 +145,7 @@ export const answerSchema = {
     reachedBy: 'string',
     from: 'string',
     matches: 'repeated RouteMatch',
-    alternate: 'optional string',
+    alternate: 'string',
     note: 'string',
   },
   RouteMatch: { binding: 'Binding', key: 'string', reason: 'string' },
