@@ -113,6 +113,7 @@ export class AmqpLoad {
     socket.on('error', () => {});
     socket.on('close', () => {
       this.#isOver = true;
+      this.#look();
       const error = new Error('The connection has ended');
       for (const queue of this.#waiters.values()) for (const { reject } of queue) reject(error);
     });
@@ -188,7 +189,6 @@ export class AmqpLoad {
         else return;
         this.#look = () => {};
       };
-      this.#socket.once('close', () => this.#look());
     });
   }
 

@@ -64,6 +64,8 @@ export async function queues(checks, { shards, queues: count }) {
     ['killed', 'SIGKILL'],
   ]) {
     node = await restart(node, shards, signal);
+    // Others that are busy on the machine make the start longer, but hardly its work.
+    checks.add(`queues: CPU time till ready after ${name}`, `${number(node.cpuSeconds(), 1)} s`, '');
     checks.add(
       `queues: start after ${name}`,
       `${number(node.readyMs)} ms`,
