@@ -1,16 +1,24 @@
-import type { Client } from './client.js';
 import type { BindingSettings, ExchangeSettings } from './exchanges.js';
 import type { RequestOptions } from './requests.js';
 import type { RoutedOutgoing, RoutedPublishOptions } from './routed-message.js';
 import type { RoutedReceipt } from './routed-publisher.js';
 
+/** The part of a client that an exchange uses. */
+interface ExchangeClient {
+  declareExchange(name: string, settings?: ExchangeSettings, options?: RequestOptions): Promise<void>;
+  deleteExchange(name: string, options?: RequestOptions & { readonly ifUnused?: boolean }): Promise<void>;
+  publish(message: RoutedOutgoing, options?: RoutedPublishOptions): Promise<RoutedReceipt>;
+  bind(binding: BindingSettings, options?: RequestOptions): Promise<void>;
+  unbind(binding: BindingSettings, options?: RequestOptions): Promise<void>;
+}
+
 /** One exchange by its name; whether it exists shows when it is used. */
 export class Exchange {
   readonly name: string;
-  private readonly client: Client;
+  private readonly client: ExchangeClient;
 
   /** For `Client.exchange`. */
-  constructor(client: Client, name: string) {
+  constructor(client: ExchangeClient, name: string) {
     this.client = client;
     this.name = name;
   }

@@ -46,7 +46,7 @@ for (const [kind, number] of Object.entries(requestKinds)) kindsByNumber.set(num
 /** Field numbers from here to `LAST_KIND` are what nodes send. */
 const FIRST_ANSWER_KIND = 40;
 /** The highest number that this version of the protocol gives to a kind. */
-const LAST_ANSWER_KIND = 60;
+const LAST_ANSWER_KIND = 61;
 const ID_TAG = wireTag(1, WIRE_VARINT);
 
 /** What `readEnvelope` fills in; one object serves a shard's whole life. */

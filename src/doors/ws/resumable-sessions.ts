@@ -2,7 +2,16 @@ import type { RoutingBroker } from '../../broker/ports.js';
 import type { TimerHandle, Timers } from '../../io/ports.js';
 import type { Form } from './frames.js';
 import { MAX_PARKED_BYTES, MAX_PARKED_SESSIONS } from './limits.js';
-import type { Subscriptions } from './subscriptions.js';
+
+/** What outlives its session's connection: subscriptions with what they hold. */
+export interface Parkable {
+  /** The connection is gone. */
+  park(): void;
+  /** Frames that wait for the next connection. */
+  readonly heldBytes: number;
+  /** Nobody came back. */
+  cancelAll(): void;
+}
 
 /** What of a session outlives its connection. */
 export interface SessionContent {
@@ -13,7 +22,7 @@ export interface SessionContent {
   readonly vhost: string;
   readonly form: Form;
   readonly ownsQueues: boolean;
-  readonly subscriptions: Subscriptions;
+  readonly subscriptions: Parkable;
 }
 
 /** A session that has a connection. */

@@ -1,4 +1,4 @@
-import { unreachable } from '../../base/assert.js';
+import { assert, unreachable } from '../../base/assert.js';
 import { copyOf } from '../../base/copy.js';
 import { DecodeError } from '../../base/errors.js';
 import { BrokerError } from '../../broker/errors.js';
@@ -222,8 +222,10 @@ export class Session implements TurnEnd, LiveSession {
     this.id = content.id;
     this.connection = content.connection;
     this.ownsQueues = content.ownsQueues;
-    this.subscriptions = content.subscriptions;
-    return content.subscriptions.keep(received);
+    const { subscriptions } = content;
+    assert(subscriptions instanceof Subscriptions, 'What a session leaves behind is its subscriptions');
+    this.subscriptions = subscriptions;
+    return subscriptions.keep(received);
   }
 
   private welcome(): NonNullable<WireAnswer['welcome']> {
