@@ -112,7 +112,8 @@ class Run {
     const seen = this.kinds.get(kind) ?? 0;
     this.kinds.set(kind, seen + 1);
     // The same kind of difference is shrunk a few times only: its causes may differ, but each costs seconds.
-    const shrunk = seen < 3 ? await shrink(comparer, sequence, verdict) : { sequence, difference: verdict };
+    const upToIt = { ...sequence, steps: sequence.steps.slice(0, verdict.step + 1) };
+    const shrunk = seen < 3 ? await shrink(comparer, sequence, verdict) : { sequence: upToIt, difference: verdict };
     const known = this.knownDifference(shrunk.sequence, shrunk.difference);
     if (known !== undefined) {
       this.counts.known += 1;
