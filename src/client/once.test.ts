@@ -51,17 +51,17 @@ describe('once', () => {
 describe('the store in memory', () => {
   it('is bounded: what nobody has asked for longest goes first', () => {
     const store = memoryOnceStore({ maxKeys: 2 });
-    store.add('a');
-    store.add('b');
+    void store.add('a');
+    void store.add('b');
     expect(store.has('a')).toBe(true);
-    store.add('c');
+    void store.add('c');
     expect(['a', 'b', 'c'].map((key) => store.has(key))).toEqual([true, false, true]);
   });
 
   it('forgets after its window', () => {
     vi.useFakeTimers();
     const store = memoryOnceStore({ windowMs: 1000 });
-    store.add('a');
+    void store.add('a');
     vi.advanceTimersByTime(999);
     expect(store.has('a')).toBe(true);
     vi.advanceTimersByTime(1);
