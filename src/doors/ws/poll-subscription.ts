@@ -7,14 +7,23 @@ import { notFor, type Subscription, type SubscriptionSetting } from './subscript
 import { TaggedOffsets } from './tagged-offsets.js';
 import type { WireDelivery } from './wire-types.js';
 
+/** A get under way. */
+interface PendingGet {
+  /** It settles its message by being handed over. */
+  readonly automaticAck: boolean;
+  /** The connection that it came over, by their count. */
+  readonly connection: number;
+  readonly answered: (delivery: WireDelivery | undefined, left: number, error?: BrokerError) => void;
+}
+
 /** A queue that a session asks for single messages: no consumer to others. What it was given is settled under its number, as for consumers. */
 export class PollSubscription implements Subscription, QueueConsumer {
   readonly number: number;
   private readonly setting: SubscriptionSetting;
   private readonly tagged: TaggedOffsets;
   private readonly handle: PollHandle;
-  /** Whether each get under way settles its message by being handed over, the oldest first. */
-  private readonly asked: boolean[] = [];
+  /** The gets under way, the oldest first. */
+  private asked: PendingGet[] = [];
   private got: WireDelivery | undefined;
   private isOver = false;
   /** Counts connections: what was asked over an older one is answered to nobody. */
@@ -42,23 +51,24 @@ export class PollSubscription implements Subscription, QueueConsumer {
     if (this.asked.length >= MAX_WAITING_GETS) {
       throw new BrokerError('limit-exceeded', `${MAX_WAITING_GETS} gets of subscription ${this.number} wait already`);
     }
-    this.asked.push(command.automaticAck);
-    const { connections } = this;
+    this.asked.push({ automaticAck: command.automaticAck, connection: this.connections, answered });
     this.handle.get(command.automaticAck, (left, error) => {
-      this.asked.shift();
+      const get = this.asked.shift();
+      // It was given up when the subscription ended.
+      if (get === undefined) return;
       const { got } = this;
       this.got = undefined;
-      if (connections !== this.connections) {
+      if (get.connection !== this.connections) {
         if (got?.tag) this.tagged.returnLost(got.tag - 1, got.tag, this.handle);
         return;
       }
-      answered(got, Math.max(0, left), error);
+      get.answered(got, Math.max(0, left), error);
     });
   }
 
   deliver(partition: number, record: RecordView, redelivered: boolean, deliveryCount: number): void {
     if (this.isOver) return;
-    const isAutomatic = this.asked[0] ?? false;
+    const isAutomatic = this.asked[0]?.automaticAck ?? false;
     // Automatic ones get numbers from the same row, so that no tag ever names two messages; nothing is kept of them.
     const tag = isAutomatic ? this.tagged.skip() : this.tagged.add(partition, record.offset);
     this.setting.counters.deliveries++;
@@ -72,7 +82,15 @@ export class PollSubscription implements Subscription, QueueConsumer {
   closed(error: BrokerError): void {
     if (this.isOver) return;
     this.isOver = true;
+    this.giveUp(error);
     this.setting.ended(this.number, error);
+  }
+
+  /** Nobody will answer what is under way: the queue has gone, or the session has let go of it. */
+  private giveUp(error: BrokerError): void {
+    const { asked } = this;
+    this.asked = [];
+    for (const get of asked) if (get.connection === this.connections) get.answered(undefined, 0, error);
   }
 
   settle(command: SettleCommand, done: ((error?: BrokerError) => void) | undefined): void {
@@ -103,5 +121,6 @@ export class PollSubscription implements Subscription, QueueConsumer {
     if (this.isOver) return;
     this.isOver = true;
     this.handle.cancel();
+    this.giveUp(new BrokerError('not-found', `Subscription ${this.number} ended before a message had come`));
   }
 }

@@ -365,4 +365,13 @@ describe('get', () => {
     for (let id = 1; id <= 65; id++) harness.send({ id, get: { subscription: 1, from: 'q' } });
     expect(harness.take()).toMatchObject([{ id: 65, error: { code: 7 } }]);
   });
+
+  it('is answered when its subscription ends before a message has come', async () => {
+    const harness = withExchange();
+    harness.send({ id: 1, get: { subscription: 1, from: 'q' } });
+    expect(await harness.ask({ id: 2, unsubscribe: { subscription: 1 } })).toMatchObject([
+      { id: 1, error: { code: 2 } },
+      { id: 2, done: {} },
+    ]);
+  });
 });
