@@ -51,7 +51,7 @@ describe('over WebSocket', () => {
     const channel = await node.channel();
     await eventually(async () => (await channel.checkQueue(queue)).messageCount === 0);
     await raw.ended();
-    expect((await channel.checkQueue(queue)).consumerCount).toBe(0);
+    await eventually(async () => (await channel.checkQueue(queue)).consumerCount === 0);
   });
 });
 

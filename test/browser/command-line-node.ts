@@ -20,7 +20,18 @@ export class CommandLineNode {
 
   /** Starts a node and waits until it serves. @throws Error when it ends instead. */
   static async start(folder: string, flags: readonly string[], port = 0): Promise<CommandLineNode> {
-    const words = ['--data', folder, '--port', String(port), '--shards', '2', '--log-format', 'json'];
+    const words = [
+      '--data',
+      folder,
+      '--port',
+      String(port),
+      '--amqp-port',
+      '0',
+      '--shards',
+      '2',
+      '--log-format',
+      'json',
+    ];
     const child = spawn(process.execPath, [main, 'start', ...words, ...engineFlags(), ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

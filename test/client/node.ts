@@ -22,7 +22,7 @@ export interface TestNode {
 export async function startTestNode(shards = 0): Promise<TestNode> {
   const data = mkdtempSync(join(tmpdir(), 'duolog-client-'));
   const start = (port: number): Promise<RunningNode> =>
-    startNode({ data, port, shards, logLevel: 'warn', ...engineSettings() });
+    startNode({ data, port, amqpPort: 0, shards, logLevel: 'warn', ...engineSettings() });
   let node = await start(0);
   const port = node.port!;
   return {

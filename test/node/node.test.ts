@@ -23,6 +23,7 @@ async function start(settings: NodeSettings = {}): Promise<RunningNode> {
   const node = await startNode({
     data: folder,
     port: 0,
+    amqpPort: 0,
     shards: 2,
     journalSize: '8MiB',
     ...engineSettings(),
