@@ -23,9 +23,9 @@ export function installRabbitMq() {
 
 /** The version of the package. */
 export function rabbitMqVersion() {
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholder is dpkg's own.
-  const result = spawnSync('dpkg-query', ['-W', '-f', '${Version}', 'rabbitmq-server'], { encoding: 'utf8' });
-  return result.stdout?.trim() || 'unknown version';
+  // It prints the package's name, a tab, and the version.
+  const result = spawnSync('dpkg-query', ['-W', 'rabbitmq-server'], { encoding: 'utf8' });
+  return result.stdout?.trim().split('\t')[1] ?? 'unknown version';
 }
 
 async function freePort() {

@@ -57,7 +57,7 @@ function ratioTable(results) {
 export function markdown(results, facts) {
   return [
     '# Duolog beside RabbitMQ',
-    'The same PerfTest against both, one after the other, on the machine that PerfTest runs on too. CPU time is that of the broker process, per message received. Bytes written are those that the kernel counts: a small write into a file that lies in large pages of its cache counts as the whole page, so what reaches the disk may be far less.',
+    'The same PerfTest against both, one after the other, on the machine that PerfTest runs on too. CPU time is that of the broker process, per message received. Bytes written are those that the kernel counts (write_bytes). They were seen far above what a broker passes to its writes, for a reason that is not known, so they are no measure of the disk.',
     table(['Condition', 'Value'], facts),
     '## Ratios\n\nThroughput: more is better, the aim is 2 ×. The others: less is better; the aim is 1 × for p99. Latencies at full speed are those of full windows.',
     ratioTable(results),
