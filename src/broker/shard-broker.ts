@@ -140,6 +140,9 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker, DelayedMe
     this.coordinator = this.openCoordinator(options, nowMs);
   }
 
+  /** Has a door's `step` run at the end of each turn that asks for it by calling the result: what the turn has delivered leaves in it. */
+  readonly atEndOfTurn = (step: () => void): (() => void) => this.turn.addLastStep(step);
+
   private openDelays({ catalog, clock, timers, delayLimits = DELAY_LIMITS }: ShardBrokerOptions): Delays {
     const fire = (...held: Parameters<RoutedPublisher['publishHeld']>): number => {
       const outcomes = this.routed.publishHeld(...held);

@@ -63,6 +63,7 @@ export class ShardDoors {
         password: config.defaultPass,
         allowRemote: config.allowAnonymous,
       }),
+      atEndOfTurn: broker.atEndOfTurn,
       transactions: broker.transactions,
       replies: broker.replies,
     });

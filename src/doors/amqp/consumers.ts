@@ -130,7 +130,6 @@ class Consumer implements QueueConsumer {
 
   flush(): void {
     this.owner.balance(this);
-    this.scope.outbox.flush();
   }
 
   closed(error: BrokerError): void {

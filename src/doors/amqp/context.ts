@@ -17,6 +17,8 @@ export interface AmqpPorts {
   readonly clock: Clock;
   readonly limits: AmqpLimits;
   readonly node: { readonly name: string; readonly version: string };
+  /** Has a step run at the end of each turn that asks for it by calling the result. Absent: such a turn is one of the timers'. */
+  readonly atEndOfTurn?: (step: () => void) => () => void;
   /** Absent: tx.select is answered with 540. */
   readonly transactions?: TransactionPort;
   /** Absent: replies reach consumers of the same shard only. */
@@ -42,20 +44,24 @@ export class DoorContext {
   blockedReason: string | undefined;
   private marked: TurnEnd[] = [];
   private nextConnection = 1;
+  private readonly askForEnd: () => void;
   private readonly runMarked = (): void => {
     const { marked } = this;
+    if (marked.length === 0) return;
     this.marked = [];
     for (const item of marked) item.flushTurn();
   };
 
   constructor(ports: AmqpPorts) {
     this.ports = ports;
+    const { timers, atEndOfTurn } = ports;
+    this.askForEnd = atEndOfTurn?.(this.runMarked) ?? (() => timers.setImmediate(this.runMarked));
     this.replies = new ReplyConsumers(ports.broker.shard, ports.random, ports.replies);
   }
 
   /** Runs `item.flushTurn` once at the end of this event-loop turn; the caller remembers that it has asked. */
   mark(item: TurnEnd): void {
-    if (this.marked.length === 0) this.ports.timers.setImmediate(this.runMarked);
+    if (this.marked.length === 0) this.askForEnd();
     this.marked.push(item);
   }
 

@@ -4,7 +4,7 @@ import { type AmqpLimits, OUTBOX_FLUSH_BYTES, POOLED_WRITER_BYTES, POOLED_WRITER
 
 /** What a connection needs of its socket: the part of `TcpSocket` (src/io/tcp/port.ts) that it uses. */
 export interface AmqpSocket {
-  /** Borrowed: copied if not sent at once. False: more than the high-water mark waits; `drained` will come. */
+  /** True: the bytes may be reused. False: they have not all left, and are the socket's now; when many wait, `drained` will come. */
   write(bytes: Uint8Array): boolean;
   bufferedBytes(): number;
   pause(): void;
@@ -75,12 +75,13 @@ export class Outbox {
     const { held } = this;
     if (held === undefined) return;
     this.held = undefined;
+    let isFree = true;
     if (held.at > 0) {
       this.hasWritten = true;
       this.counters.bytesOut += held.at;
-      this.socket.write(held.view());
+      isFree = this.socket.write(held.view());
     }
-    this.pool.give(held);
+    if (isFree) this.pool.give(held);
     this.measure();
   }
 

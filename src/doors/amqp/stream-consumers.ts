@@ -87,7 +87,6 @@ class StreamConsumer implements BatchFollower {
     lastEnds.delete(fetched.partition);
     if (!this.deliverChunk()) this.chunk.keep();
     this.isPaused = !this.hasRoom();
-    this.scope.outbox.flush();
     return !this.isPaused;
   }
 

@@ -71,7 +71,8 @@ class CarriedConnection implements AmqpSocket, WsSocketEvents {
   // ---- AmqpSocket ----
 
   write(bytes: Uint8Array): boolean {
-    return this.socket.send(bytes, false) === 'sent';
+    this.socket.send(bytes, false);
+    return true;
   }
 
   bufferedBytes(): number {

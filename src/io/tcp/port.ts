@@ -1,8 +1,9 @@
 /**
  * The port of a plain TCP listener. Doors see only these types.
  *
- * - **Received bytes are borrowed** until `data()` returns. Keep a copy, not the view.
- * - **Small writes of one event-loop turn leave together**, at its end at the latest.
+ * - **Received bytes are borrowed** until `data()` returns, and then overwritten: all connections of a server are read into the same memory. Keep a copy,
+ *   not the view.
+ * - **Every write is a system call** as long as the peer keeps up: sessions gather what a turn of theirs has to say.
  * - **`close()` comes exactly once**, from within `destroy()` itself, or when the connection has ended. Nothing comes after it, and every method
  *   of a closed socket is a harmless no-op.
  */
@@ -17,7 +18,7 @@ export interface TcpServerOptions {
   readonly sharePort: boolean;
   /** Connections beyond this many are cut at once. */
   readonly maxConnections: number;
-  /** `write` answers false while more than this waits for the peer. */
+  /** `drain` tells of the end of a backlog that was larger than this. */
   readonly highWaterBytes: number;
   /** When the kernel begins to probe a silent peer; 0 = never. */
   readonly keepAliveMs: number;
@@ -29,12 +30,11 @@ export interface TcpSocket {
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly isOpen: boolean;
-  /** The bytes may be reused on return. False: more than the high-water mark waits, and `drain()` will come. */
+  /**
+   * Writes. True: all of it has left, and the bytes may be reused. False: the kernel has not taken everything; the bytes are the socket's now and must never
+   * change again. When more than the high-water mark waits, `drain()` will come.
+   */
   write(bytes: Uint8Array): boolean;
-  /** Like `write`, but gives the bytes away: they must never change again. Saves a copy of large ones. */
-  writeOwned(bytes: Uint8Array): boolean;
-  /** Hands over what was gathered now rather than at the end of the turn. */
-  flush(): void;
   /** Bytes written that the kernel has not taken yet. */
   bufferedBytes(): number;
   /** Stops reading: the peer is pushed back by TCP. Bytes that are here already may still come. */

@@ -2,10 +2,10 @@ import { type AddressInfo, createServer, type ListenOptions, type Server, type S
 import { assert } from '../../base/assert.js';
 import { listenError } from '../listen/bind.js';
 import { LISTEN_BACKLOG } from '../listen/limits.js';
-import { OutboxPool } from '../listen/outbox.js';
 import { hasNodeReusePort, listenShared } from '../listen/shared-listen.js';
 import { MIN_HIGH_WATER_BYTES } from './limits.js';
 import type { TcpServer, TcpServerOptions, TcpSocket, TcpSocketEvents } from './port.js';
+import { intoSharedMemory } from './shared-reads.js';
 import { NodeTcpSocket } from './socket.js';
 
 /** Names that mean this machine, by IPv4 and, where it is there, by IPv6. */
@@ -31,7 +31,6 @@ class NodeTcpServer implements TcpServer {
   private readonly open: (socket: TcpSocket) => TcpSocketEvents;
   private readonly servers: Server[] = [];
   private readonly sockets = new Set<NodeTcpSocket>();
-  private readonly outboxes = new OutboxPool();
   private closing: Promise<void> | undefined;
 
   constructor(options: TcpServerOptions, open: (socket: TcpSocket) => TcpSocketEvents) {
@@ -83,7 +82,9 @@ class NodeTcpServer implements TcpServer {
         ? { host, port, backlog, reusePort: true }
         : { fd: await listenShared(host, port), backlog };
     }
-    const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.connected(socket));
+    const server = createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
+      this.connected(socket),
+    );
     await new Promise<void>((resolve, reject) => {
       const fail = (error: Error): void => reject(listenError(host, port, error));
       server.once('error', fail);
@@ -105,9 +106,16 @@ class NodeTcpServer implements TcpServer {
       return;
     }
     if (keepAliveMs > 0) raw.setKeepAlive(true, keepAliveMs);
-    const socket = new NodeTcpSocket(raw, this.outboxes, highWaterBytes);
+    const socket = new NodeTcpSocket((received) => intoSharedMemory(raw, received), highWaterBytes);
     this.sockets.add(socket);
-    raw.once('close', () => this.sockets.delete(socket));
-    socket.listen(this.open(socket));
+    const events = this.open(socket);
+    socket.listen({
+      data: (bytes) => events.data(bytes),
+      drain: () => events.drain(),
+      close: () => {
+        this.sockets.delete(socket);
+        events.close();
+      },
+    });
   }
 }

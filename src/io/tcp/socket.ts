@@ -1,32 +1,28 @@
 import type { Socket } from 'node:net';
-import { OUTBOX_BYPASS_BYTES, OUTBOX_BYTES } from '../listen/limits.js';
-import type { Gathering, OutboxPool } from '../listen/outbox.js';
 import { plainAddress } from '../ws/address.js';
 import { END_GRACE_MS } from './limits.js';
 import type { TcpSocket, TcpSocketEvents } from './port.js';
 
 /** `TcpSocket` over `node:net`. */
-export class NodeTcpSocket implements TcpSocket, Gathering {
+export class NodeTcpSocket implements TcpSocket {
   readonly remoteAddress: string;
   readonly remotePort: number;
   private readonly raw: Socket;
-  private readonly outboxes: OutboxPool;
   private readonly highWaterBytes: number;
   private events: TcpSocketEvents | undefined;
   private isClosed = false;
   private isEnding = false;
-  /** What this turn has gathered: the first bytes of an outbox. */
-  private outbox: Buffer | undefined;
-  private outboxBytes = 0;
-  private isRegistered = false;
-  /** `write` has answered false, and `drain()` is owed. */
+  /** More than the high-water mark waits, and `drain()` is owed. */
   private isDrainOwed = false;
   private endTimer: NodeJS.Timeout | undefined;
 
-  constructor(raw: Socket, outboxes: OutboxPool, highWaterBytes: number) {
-    this.raw = raw;
-    this.outboxes = outboxes;
+  /** `wrap` makes the Node socket, which hands what it reads to its argument. */
+  constructor(wrap: (received: (bytes: Uint8Array) => void) => Socket, highWaterBytes: number) {
     this.highWaterBytes = highWaterBytes;
+    const raw = wrap((bytes) => {
+      if (!this.isClosed) this.events?.data(bytes);
+    });
+    this.raw = raw;
     this.remoteAddress = plainAddress(raw.remoteAddress);
     this.remotePort = raw.remotePort ?? 0;
     raw.on('close', () => this.finish());
@@ -42,12 +38,9 @@ export class NodeTcpSocket implements TcpSocket, Gathering {
       events.close();
       return;
     }
-    this.raw.on('data', (bytes: Buffer) => {
-      // Views of a plain array cost much less than those of a Buffer, and sessions take one of each body.
-      if (!this.isClosed) events.data(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
-    });
     // A peer that has said all it will say is answered in kind: half-open connections serve nobody here.
     this.raw.on('end', () => this.end());
+    this.raw.resume();
   }
 
   get isOpen(): boolean {
@@ -55,21 +48,17 @@ export class NodeTcpSocket implements TcpSocket, Gathering {
   }
 
   write(bytes: Uint8Array): boolean {
-    if (this.isClosed || this.isEnding) return true;
-    if (bytes.length >= OUTBOX_BYPASS_BYTES) this.writeLarge(new Uint8Array(bytes));
-    else this.gather(bytes);
-    return this.hasRoom();
-  }
-
-  writeOwned(bytes: Uint8Array): boolean {
-    if (this.isClosed || this.isEnding) return true;
-    if (bytes.length >= OUTBOX_BYPASS_BYTES) this.writeLarge(bytes);
-    else this.gather(bytes);
-    return this.hasRoom();
+    const { raw } = this;
+    if (this.isClosed || this.isEnding || !raw.writable) return true;
+    raw.write(bytes);
+    // Node's sockets first try to write at once; a length of zero means that the kernel has taken everything.
+    const waiting = raw.writableLength;
+    if (waiting > this.highWaterBytes) this.isDrainOwed = true;
+    return waiting === 0;
   }
 
   bufferedBytes(): number {
-    return this.raw.writableLength + this.outboxBytes;
+    return this.raw.writableLength;
   }
 
   pause(): void {
@@ -82,7 +71,6 @@ export class NodeTcpSocket implements TcpSocket, Gathering {
 
   end(): void {
     if (this.isClosed || this.isEnding) return;
-    this.flush();
     this.isEnding = true;
     this.raw.end();
     // What the peer still sends is of no interest, but unread it would keep its end of the connection open.
@@ -96,52 +84,6 @@ export class NodeTcpSocket implements TcpSocket, Gathering {
     this.finish();
   }
 
-  flush(): void {
-    this.isRegistered = false;
-    const { outbox, outboxBytes } = this;
-    if (outbox === undefined) return;
-    this.outbox = undefined;
-    this.outboxBytes = 0;
-    if (this.raw.writableLength > 0 && outboxBytes < OUTBOX_BYTES / 2) {
-      // A slow peer's backlog should not pin a whole outbox for each little piece of it.
-      this.send(Buffer.from(outbox.subarray(0, outboxBytes)));
-      this.outboxes.giveBack(outbox);
-      return;
-    }
-    this.send(outbox.subarray(0, outboxBytes));
-    // Node's sockets first try to write at once; a length of zero means that the kernel has taken everything.
-    if (this.raw.writableLength === 0) this.outboxes.giveBack(outbox);
-  }
-
-  private gather(bytes: Uint8Array): void {
-    if (this.outbox !== undefined && this.outboxBytes + bytes.length > OUTBOX_BYTES) this.flush();
-    if (this.outbox === undefined) {
-      // Registering may write out all others that gather, but never this one, which has nothing yet.
-      if (!this.isRegistered) {
-        this.isRegistered = true;
-        this.outboxes.register(this);
-      }
-      this.outbox = this.outboxes.take();
-    }
-    this.outbox.set(bytes, this.outboxBytes);
-    this.outboxBytes += bytes.length;
-  }
-
-  private writeLarge(bytes: Uint8Array): void {
-    this.flush();
-    this.send(bytes);
-  }
-
-  private send(bytes: Uint8Array): void {
-    if (this.raw.writable) this.raw.write(bytes);
-  }
-
-  private hasRoom(): boolean {
-    if (this.raw.writableLength + this.outboxBytes <= this.highWaterBytes || this.raw.writableLength === 0) return true;
-    this.isDrainOwed = true;
-    return false;
-  }
-
   private drained(): void {
     if (!this.isDrainOwed || this.isClosed) return;
     this.isDrainOwed = false;
@@ -152,9 +94,6 @@ export class NodeTcpSocket implements TcpSocket, Gathering {
     if (this.isClosed) return;
     this.isClosed = true;
     clearTimeout(this.endTimer);
-    if (this.outbox !== undefined) this.outboxes.giveBack(this.outbox);
-    this.outbox = undefined;
-    this.outboxBytes = 0;
     this.events?.close();
   }
 }
