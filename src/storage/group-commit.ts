@@ -1,4 +1,5 @@
-import type { Disk, TimerHandle, Timers } from '../io/ports.js';
+import { DiskError } from '../io/disk/disk-error.js';
+import type { Clock, Disk, TimerHandle, Timers } from '../io/ports.js';
 import { StorageError } from './errors.js';
 import type { Journal } from './journal/journal.js';
 import type { StorageLimits } from './limits.js';
@@ -6,10 +7,12 @@ import type { OwnerLog } from './owner-log.js';
 import type { PartitionLog } from './partition-log.js';
 import { runLimited } from './run-limited.js';
 import type { Segment } from './segment.js';
+import { SyncPace } from './sync-pace.js';
 
 /** What the group commit uses of its shard. */
 export interface CommitHost {
   readonly disk: Disk;
+  readonly clock: Clock;
   readonly timers: Timers;
   readonly journal: Journal;
   readonly limits: StorageLimits;
@@ -64,6 +67,7 @@ export class GroupCommit {
   /** Commits that ended, for metrics. */
   commits = 0;
   private readonly host: CommitHost;
+  private readonly pace: SyncPace;
   private waiters: Waiter[] = [];
   private decisions: CommitDecision[] = [];
   private isRunning = false;
@@ -74,6 +78,7 @@ export class GroupCommit {
 
   constructor(host: CommitHost) {
     this.host = host;
+    this.pace = new SyncPace(host.limits.quickSyncMs);
   }
 
   /** Calls back when everything appended and journaled up to now is durable, or cannot be. */
@@ -197,10 +202,35 @@ export class GroupCommit {
     await this.waitForRoom(needed);
     const isJournalDirty =
       needed > journal.syncedSequence && (journal.neededSequence > journal.syncedSequence || syncs.length === 0);
+    if (isJournalDirty && syncs.length === 0 && this.pace.isQuick(host.clock.monotonicMs())) {
+      this.syncJournalNow();
+      return;
+    }
     // Order does not matter: recovery drops whatever names a message that is not there.
-    const journaled = isJournalDirty ? journal.sync().catch(() => {}) : undefined;
+    const journaled = isJournalDirty ? this.syncJournal() : undefined;
     await runLimited(syncs, host.limits.parallelSyncs);
     await journaled;
+  }
+
+  /** What the journal says of a failure has been told to its shard. */
+  private async syncJournal(): Promise<void> {
+    const { clock, journal } = this.host;
+    const startedMs = clock.monotonicMs();
+    await journal.sync().catch(() => {});
+    this.pace.observe(clock.monotonicMs() - startedMs);
+  }
+
+  private syncJournalNow(): void {
+    const { clock, journal } = this.host;
+    const startedMs = clock.monotonicMs();
+    try {
+      journal.syncNow();
+    } catch (cause) {
+      // As above. Anything else is a fault of this program.
+      if (!(cause instanceof DiskError)) throw cause;
+    }
+    const nowMs = clock.monotonicMs();
+    this.pace.waited(nowMs - startedMs, nowMs);
   }
 
   /** Backpressure: until an area of the journal is free again, commits wait. */

@@ -17,6 +17,8 @@ export interface StorageLimits {
   readonly smallCopyMaxBytes: number;
   /** A dirty segment with this many unsynced bytes is synced rather than copied: its size pays for the sync. */
   readonly journalCopyMaxBytes: number;
+  /** A shard waits itself for the sync of its journal while such syncs take less than this, typically; 0 = never (sync-pace.ts). */
+  readonly quickSyncMs: number;
   /** Open files that are kept for reuse. */
   readonly openFiles: number;
   /** Segments whose bytes only the journal holds safely; beyond this the oldest are synced in the background. */
@@ -41,6 +43,7 @@ export const DEFAULT_STORAGE_LIMITS: StorageLimits = {
   directSyncSegments: 4,
   smallCopyMaxBytes: 8 * 1024,
   journalCopyMaxBytes: 128 * 1024,
+  quickSyncMs: 0.5,
   openFiles: 1024,
   unsyncedSegments: 512,
   parallelSyncs: 4,
@@ -49,6 +52,16 @@ export const DEFAULT_STORAGE_LIMITS: StorageLimits = {
   turnBufferBytes: 256 * 1024,
   producerExpiryMs: 24 * 60 * 60 * 1000,
 };
+
+/** A sync that takes this long in ms, while a shard waits for it, makes others of that shard wait too long. */
+export const SYNC_STALL_MS = 10;
+
+/** How many syncs make up what is typical. */
+export const SYNC_MEMORY = 16;
+
+/** How long in ms a shard waits for no sync itself after a stall, at first and when stalls are frequent. */
+export const HOLD_OFF_MIN_MS = 1_000;
+export const HOLD_OFF_MAX_MS = 60_000;
 
 /** Bytes of log between two index entries. */
 export const INDEX_INTERVAL_BYTES = 4096;

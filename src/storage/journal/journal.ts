@@ -212,6 +212,18 @@ export class Journal {
     if (sequence > this.syncedSequence) this.syncedSequence = sequence;
   }
 
+  /** The same, but the calling thread waits. @throws DiskError, now and ever after */
+  syncNow(): void {
+    if (this.failure !== undefined) throw this.failure;
+    try {
+      this.file.syncNow();
+    } catch (cause) {
+      this.fail(cause);
+      throw cause;
+    }
+    if (this.writtenSequence > this.syncedSequence) this.syncedSequence = this.writtenSequence;
+  }
+
   /** A log has a newer checkpoint: areas may have become free. */
   released(tenant: JournalTenant): void {
     for (const area of this.areas) {
