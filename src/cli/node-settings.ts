@@ -37,7 +37,11 @@ export const SETTING_FLAGS: readonly SettingFlag[] = [
   },
   { setting: 'nodeId', value: 'number', description: 'the number of this node (default 1)' },
   { setting: 'nodeName', value: 'name', description: 'the name of this node, shown to operators' },
-  { setting: 'shards', value: 'count', description: 'worker threads; 0 = all in one thread (default: one per core)' },
+  {
+    setting: 'shards',
+    value: 'count',
+    description: 'worker threads; 0 = all in one thread (default: one per core, one on two cores)',
+  },
   {
     setting: 'defaultPartitions',
     value: 'count',
