@@ -151,7 +151,8 @@ export class Router implements CatalogListener {
   ): Destinations {
     const copies = carbonCopies(properties);
     if (copies !== undefined) {
-      return { topics: this.walk.run(vhost, routes, source, [...new Set([routingKey, ...copies])], properties) };
+      const keys = [...new Set([routingKey, ...copies])];
+      return this.destinations(this.walk.run(vhost, routes, source, keys, properties));
     }
     return source.isLast && source.table.only !== undefined
       ? this.routeByList(vhost, routes, source, source.table.only(routingKey), routingKey)
@@ -195,7 +196,13 @@ export class Router implements CatalogListener {
     properties: Uint8Array,
   ): Destinations {
     this.oneKey[0] = routingKey;
-    const topics = this.walk.run(vhost, routes, source, this.oneKey, properties);
+    return this.destinations(this.walk.run(vhost, routes, source, this.oneKey, properties));
+  }
+
+  /** What the walk that has just ended has found. */
+  private destinations(topics: readonly TopicEntry[]): Destinations {
+    const { held } = this.walk;
+    if (held !== undefined) return { topics, held };
     return topics.length === 0 ? UNROUTABLE : { topics };
   }
 }

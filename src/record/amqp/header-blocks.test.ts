@@ -27,7 +27,7 @@ describe('headers of messages that are published again and again', () => {
   test('are what they would be without memory, although the caller uses its bytes again', () => {
     fc.assert(
       fc.property(messages, (list) => {
-        const blocks = new HeaderBlocks((given) => given);
+        const blocks = new HeaderBlocks((properties) => ({ properties }));
         const lent = new Uint8Array(1024);
         for (const [exchange, routingKey, given] of list) {
           lent.set(given);
@@ -45,7 +45,7 @@ describe('headers of messages that are published again and again', () => {
     const stored = encodeProperties({ deliveryMode: 2 });
     const blocks = new HeaderBlocks(() => {
       prepared++;
-      return stored;
+      return { properties: stored };
     });
     const given = encodeProperties({ deliveryMode: 1 });
     const first = blocks.headersFor('e', 'k', given);

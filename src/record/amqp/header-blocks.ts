@@ -11,14 +11,20 @@ interface Block {
   readonly headers: Uint8Array;
 }
 
+/** What is stored of the properties that were published. */
+export interface StoredProperties {
+  readonly properties: Uint8Array;
+  /** Routing keys that consumers do not see. */
+  readonly blindKeys?: readonly string[];
+}
+
 /** Remembers one block per hash; the newest wins. Memory: a block of small properties, and the two names, per slot. */
 export class HeaderBlocks {
   private readonly writer = new EnvelopeWriter();
   private readonly slots = new Array<Block | undefined>(HEADER_BLOCK_SLOTS).fill(undefined);
-  private readonly prepare: (properties: Uint8Array) => Uint8Array;
+  private readonly prepare: (properties: Uint8Array) => StoredProperties;
 
-  /** `prepare` says which properties are stored for those that were published. */
-  constructor(prepare: (properties: Uint8Array) => Uint8Array) {
+  constructor(prepare: (properties: Uint8Array) => StoredProperties) {
     this.prepare = prepare;
   }
 
@@ -42,7 +48,8 @@ export class HeaderBlocks {
 
   /** As headersFor, for a dead letter: nothing is remembered. */
   encode(exchange: string, routingKey: string, properties: Uint8Array, origin?: MessageOrigin): Uint8Array {
-    return encodeHeaders(this.writer.headers(exchange, routingKey, this.prepare(properties), origin));
+    const stored = this.prepare(properties);
+    return encodeHeaders(this.writer.headers(exchange, routingKey, stored.properties, origin, stored.blindKeys));
   }
 }
 
