@@ -6,6 +6,10 @@ export const MAX_PEER_ERROR_BYTES = 384;
 export const SMALL_REPLY_BYTES = 400;
 /** Room reserved for the reply to an administrative request; such a request is no longer, either. */
 export const ADMIN_REPLY_BYTES = 12 * 1024;
+/** Holders of messages are told in pages of about this many bytes of JSON: with the last one an answer keeps within its room. */
+export const HOLDER_PAGE_BYTES = ADMIN_REPLY_BYTES / 2;
+/** The name of a consumer or of its session is cut to this many characters, six bytes each at most in JSON. */
+export const MAX_LABEL_CHARACTERS = 255;
 /** Why a log is offline, as an operator is told: longer texts are cut to this many characters, six bytes each at most. */
 export const MAX_OFFLINE_REASON_CHARACTERS = 1024;
 /** Offsets in one settle request between shards: at nine bytes each it fits a frame of the smallest ring. */

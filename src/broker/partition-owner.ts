@@ -19,7 +19,7 @@ import {
 import { ManyAppends, NO_OFFSET } from './many-appends.js';
 import type { OwnedPartition, SealOutcome } from './owned-partition.js';
 import type { ConsumerTerms, DeliverySink, PollSink } from './partition-consumers.js';
-import { DurabilityLevel, type PublishListener, type SettleOutcome } from './ports.js';
+import { type ConsumerLabel, DurabilityLevel, type PublishListener, type SettleOutcome } from './ports.js';
 import type { Refusal } from './queue-policies.js';
 import type { Revoked } from './queue-subscription.js';
 import type { Turn } from './turn.js';
@@ -176,9 +176,9 @@ export class PartitionOwner {
   }
 
   /** Asks a queue's partition for one message; the answer comes at the end of the turn, by `PollSink.got`. @throws BrokerError */
-  poll(logId: number, consumerId: number, automaticAck: boolean, open: () => PollSink): void {
+  poll(logId: number, consumerId: number, automaticAck: boolean, open: () => PollSink, label?: ConsumerLabel): void {
     const partition = this.requireQueue(logId);
-    partition.poll(consumerId, automaticAck, open);
+    partition.poll(consumerId, automaticAck, open, label);
     this.touch(partition);
   }
 

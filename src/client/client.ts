@@ -21,6 +21,7 @@ import {
 import { type FetchedRecords, type FetchOptions, fetchRecords } from './fetching.js';
 import { Follower, type FollowOptions } from './follower.js';
 import { type GetOptions, Getter } from './getter.js';
+import { type DelayedCount, delayedCountOf, holdersOf, type UnackedHolder } from './held.js';
 import { MAX_GETTERS } from './limits.js';
 import { type ConnectOptions, resolveOptions } from './options.js';
 import type { Bytes, Outgoing, OutgoingMessage } from './outgoing.js';
@@ -230,6 +231,31 @@ export class Client {
     const explainRoute = { ...message, headers: wireFields(message.headers) };
     const resend = { ...options, resend: true };
     return explanationOf(await this.session.requests.request({ explainRoute }, 'routeExplanation', resend));
+  }
+
+  /** Who holds messages of a queue that are not acknowledged. @throws ClientError `not-found`. */
+  async unacked(
+    queue: string,
+    options: RequestOptions & { readonly limit?: number } = {},
+  ): Promise<{ readonly holders: readonly UnackedHolder[]; readonly more: boolean }> {
+    const { limit = 0, ...request } = options;
+    const listUnacked = { name: queue, limit };
+    const resend = { ...request, resend: true };
+    return holdersOf(await this.session.requests.request({ listUnacked }, 'unackedList', resend));
+  }
+
+  /** How many messages wait for their time, for one exchange ('' = the default one) or for all. @throws ClientError `not-found`. */
+  async countDelayed(exchange?: string, options: RequestOptions = {}): Promise<DelayedCount> {
+    const countDelayed = exchange === undefined ? {} : { exchange };
+    const resend = { ...options, resend: true };
+    return delayedCountOf(await this.session.requests.request({ countDelayed }, 'delayedCount', resend));
+  }
+
+  /** Takes out what waits for its time under a message id, and resolves with how many there were. @throws ClientError `not-found`. */
+  async cancelDelayed(exchange: string, messageId: string, options: RequestOptions = {}): Promise<number> {
+    const cancelDelayed = { exchange, messageId };
+    const cancelled = await this.session.requests.request({ cancelDelayed }, 'purged', options);
+    return cancelled.count ?? 0;
   }
 
   /** Reads a topic, or a queue's log, by offset at the program's own pace. */

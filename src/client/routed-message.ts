@@ -70,6 +70,17 @@ export interface DeadLetter {
   readonly time: Date;
 }
 
+/** Where a dead letter lay when it died. */
+export interface MessageOrigin {
+  readonly vhost: string;
+  readonly queue: string;
+  readonly partition: number;
+  /** With `retain` the message can still be read there. */
+  readonly offset: number;
+  /** As in DeadLetter. */
+  readonly reason: string;
+}
+
 /** Exchange, routing key and properties of a delivered message. */
 export interface RoutedPart {
   readonly exchange: string;
@@ -77,6 +88,7 @@ export interface RoutedPart {
   readonly properties: ReceivedProperties;
   /** The newest first. */
   readonly deadLetters: readonly DeadLetter[];
+  readonly origin: MessageOrigin | undefined;
 }
 
 const MS_PER_SECOND = 1000;
@@ -136,6 +148,19 @@ export function routedPartOf(bytes: Uint8Array): RoutedPart {
       count: death.count ?? 0,
       time: new Date((death.timeS ?? 0) * MS_PER_SECOND),
     })),
+    origin: wire.origin ? originOf(wire.origin) : undefined,
+  };
+}
+
+type WireOrigin = NonNullable<ReturnType<typeof decodeRouted>['origin']>;
+
+function originOf({ vhost, queue, partition, offset, reason }: WireOrigin): MessageOrigin {
+  return {
+    vhost: vhost ?? '',
+    queue: queue ?? '',
+    partition: partition ?? 0,
+    offset: offset ?? 0,
+    reason: reason ?? '',
   };
 }
 

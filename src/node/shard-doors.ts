@@ -147,5 +147,9 @@ export class ShardDoors {
 }
 
 function limitsOf(config: NodeConfig): ReturnType<typeof sessionLimits> {
-  return sessionLimits({ maxMessageBytes: config.maxMessageSize, idleTimeoutMs: config.idleTimeout * 1000 });
+  return sessionLimits({
+    maxMessageBytes: config.maxMessageSize,
+    idleTimeoutMs: config.idleTimeout * 1000,
+    maxResumeWindowMs: config.resumeWindow * 1000,
+  });
 }

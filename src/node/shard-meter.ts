@@ -7,7 +7,7 @@ import type { ShardBroker } from '../broker/shard-broker.js';
 import type { ShardMesh } from '../io/ring/index.js';
 import type { ShardStorage } from '../storage/shard-storage.js';
 import type { MeshLink } from './mesh-link.js';
-import { OLDEST_LOOKS_MAX } from './metrics-limits.js';
+import { LABELLED_CHANNELS_MAX, OLDEST_LOOKS_MAX } from './metrics-limits.js';
 import type { ShardDoors } from './shard-doors.js';
 import type { DelayedReport, PartitionReport, QueueReport, RingReport, ShardReport } from './shard-report.js';
 
@@ -55,6 +55,7 @@ export class ShardMeter {
       closes: Object.fromEntries(closes),
       commitLatency: broker.owner.commitLatency.figures(),
       commitP99Ms: broker.owner.commitLatency.percentileMs(0.99),
+      channels: doors.amqp.channels(LABELLED_CHANNELS_MAX),
       partitions: this.partitions(),
       exchanges: [...broker.router.counters.all()],
       memoryLogBytes: storage.memory.sizeBytes,

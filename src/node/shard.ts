@@ -88,6 +88,7 @@ class Shard {
       control: this.control,
       clock: realClock,
       timers: realTimers,
+      consumerTimeoutMs: setup.config.consumerTimeout * 1000,
     });
     this.broker.owner.onDamage = (logId, error) => {
       this.log('error', `The queue of log ${logId} passed over damaged messages: ${error.message}`);

@@ -39,11 +39,12 @@ export class QueueRules {
     deleteTopic: (topicId: number) => Promise<void>,
     clock: Clock,
     timers: Timers,
+    consumerTimeoutMs = CONSUMER_TIMEOUT_MS,
   ) {
     this.owner = owner;
     this.deleteTopic = deleteTopic;
     this.due = new DueTimes(clock, timers);
-    this.parts = { clock, due: this.due, publisher, consumerTimeoutMs: CONSUMER_TIMEOUT_MS };
+    this.parts = { clock, due: this.due, publisher, consumerTimeoutMs };
   }
 
   /** Gives the partition of a queue the rules that the queue was declared with; streams have none here: they are read by offset. */

@@ -75,6 +75,8 @@ export const MAX_PARTITIONS_PER_REQUEST = 10_000;
 export const MAX_PARTITIONS_PER_TOPIC = 10_000;
 /** Entries of one Listing. */
 export const MAX_LISTING_ENTRIES = 1_000;
+/** Holders of a queue's messages that are told when the request names no number. */
+export const DEFAULT_HOLDERS = 100;
 /** Entries of one Listing with partition states, which each cost a question to the owners. */
 export const MAX_LISTING_ENTRIES_WITH_STATE = 100;
 /** Bytes that Ping may carry. */

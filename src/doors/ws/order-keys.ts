@@ -37,6 +37,7 @@ export function orderKeys(command: Command): readonly string[] {
       return [topicKey(command.name, command.vhost), ROUTES_KEY];
     case 'describe':
     case 'purge':
+    case 'list-unacked':
       return [topicKey(command.name, command.vhost)];
     case 'get':
       return [topicKey(command.from, command.vhost), `#${command.subscription}`];
@@ -48,6 +49,8 @@ export function orderKeys(command: Command): readonly string[] {
     case 'list-exchanges':
     case 'list-bindings':
     case 'explain-route':
+    case 'count-delayed':
+    case 'cancel-delayed':
       return [ROUTES_KEY];
     default:
       return [];

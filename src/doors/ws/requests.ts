@@ -7,6 +7,7 @@ import type * as commands from './commands.js';
 import type { DeclareCommand } from './commands.js';
 import type { RequestKind } from './envelope.js';
 import { invalidRequest } from './errors.js';
+import * as held from './held-requests.js';
 import { checkContent, checkWeight } from './hot-frames.js';
 import * as limits from './limits.js';
 import { publishRouted } from './routed-frames.js';
@@ -318,6 +319,9 @@ const readers: Readers = {
   listExchanges: routing.listExchanges,
   listBindings: routing.listBindings,
   explainRoute: routing.explainRoute,
+  listUnacked: held.listUnacked,
+  countDelayed: held.countDelayed,
+  cancelDelayed: held.cancelDelayed,
   get: routing.get,
 };
 

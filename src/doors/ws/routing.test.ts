@@ -375,3 +375,56 @@ describe('get', () => {
     ]);
   });
 });
+
+describe('messages that somebody holds, or that wait', () => {
+  const holder = {
+    kind: 'consumer' as const,
+    session: 's',
+    consumer: '1',
+    partition: 3,
+    count: 2,
+    firstOffset: 5,
+    storedMs: 99,
+  };
+
+  it('are told by their holders', async () => {
+    const harness = withExchange();
+    harness.broker.add('t', 'topic');
+    for (let index = 0; index < 3; index++) harness.broker.holders.push({ ...holder, consumer: `${index}` });
+    const [all] = await harness.ask({ id: 1, listUnacked: { name: 'q' } });
+    expect(all?.unackedList?.holders).toMatchObject(
+      [holder, holder, holder].map((one, index) => ({ ...one, consumer: `${index}` })),
+    );
+    const [some] = await harness.ask({ id: 2, listUnacked: { name: 'q', limit: 2 } });
+    expect(some?.unackedList).toMatchObject({ more: true });
+    expect(some?.unackedList?.holders?.length).toBe(2);
+    expect(await harness.ask({ id: 3, listUnacked: { name: 't' } })).toMatchObject([{ id: 3, error: { code: 4 } }]);
+    expect(await harness.ask({ id: 4, listUnacked: { name: 'none' } })).toMatchObject([{ id: 4, error: { code: 2 } }]);
+    expect(await harness.ask({ id: 5, listUnacked: {} })).toMatchObject([{ id: 5, error: { code: 1 } }]);
+  });
+
+  it('are counted and cancelled', async () => {
+    const harness = withExchange();
+    await bound(harness);
+    expect(await harness.ask({ id: 1, countDelayed: {} })).toMatchObject([{ id: 1, delayedCount: {} }]);
+    const one = { exchange: 'e', messageId: 'm', fireMs: 5000 };
+    harness.broker.delayed.push(one, { ...one, fireMs: 3000 }, { exchange: '', messageId: 'm', fireMs: 1000 });
+    const [count] = await harness.ask({ id: 2, countDelayed: { exchange: 'e' } });
+    expect(count?.delayedCount).toMatchObject({ held: 2, nextFireMs: 3000 });
+    const [every] = await harness.ask({ id: 3, countDelayed: {} });
+    expect(every?.delayedCount).toMatchObject({ held: 3, nextFireMs: 1000 });
+    const [unnamed] = await harness.ask({ id: 4, countDelayed: { exchange: '' } });
+    expect(unnamed?.delayedCount).toMatchObject({ held: 1 });
+    const cancelDelayed = { exchange: 'e', messageId: 'm' };
+    expect(await harness.ask({ id: 5, cancelDelayed })).toMatchObject([{ id: 5, purged: { count: 2 } }]);
+    expect(await harness.ask({ id: 6, cancelDelayed })).toMatchObject([{ id: 6, purged: {} }]);
+    const nowhere = { exchange: 'none', messageId: 'm' };
+    expect(await harness.ask({ id: 7, cancelDelayed: nowhere })).toMatchObject([{ id: 7, error: { code: 2 } }]);
+    expect(await harness.ask({ id: 8, cancelDelayed: { exchange: 'e' } })).toMatchObject([
+      { id: 8, error: { code: 1 } },
+    ]);
+    expect(await harness.ask({ id: 9, countDelayed: { exchange: 'none' } })).toMatchObject([
+      { id: 9, error: { code: 2 } },
+    ]);
+  });
+});

@@ -12,6 +12,7 @@ import { countUp } from './counters.js';
 import { asBrokerError, type CloseName, closeCodes, invalidRequest, ProtocolError } from './errors.js';
 import { Fetches } from './fetches.js';
 import { FrameReader } from './frames.js';
+import * as held from './held-administration.js';
 import { HELLO_VERSION, MAX_WAITING_BYTES, QUEUE_NAME_BYTES } from './limits.js';
 import { OrderGate } from './order-gate.js';
 import { orderKeys, ROUTES_KEY, topicKey } from './order-keys.js';
@@ -69,6 +70,7 @@ export class Session implements TurnEnd, LiveSession {
   private id: Uint8Array;
   /** The session's name to the broker, for what is its own alone. */
   private connection: string;
+  private readonly who: { readonly connection: string; shown: string };
   /** How long what the session holds outlives its connection, in milliseconds. */
   private resumeWindowMs = 0;
   private user = '';
@@ -93,7 +95,8 @@ export class Session implements TurnEnd, LiveSession {
     this.id = newSessionId(random, broker.shard);
     this.connection = `native:${Buffer.from(this.id).toString('hex')}`;
     this.publisher = new Publisher(setting, this.outbox);
-    this.subscriptions = new Subscriptions(context, this.outbox, this.connection);
+    this.who = { connection: this.connection, shown: remoteAddress };
+    this.subscriptions = new Subscriptions(context, this.outbox, this.who);
     this.fetches = new Fetches(broker, this.outbox, counters, writers);
     const timer = timers.setTimeout(() => this.helloTimedOut(), limits.helloTimeoutMs);
     timer.unref();
@@ -165,6 +168,7 @@ export class Session implements TurnEnd, LiveSession {
     if (!this.context.ports.broker.hasVhost(hello.vhost)) {
       throw new ProtocolError('unauthenticated', `There is no virtual host ${JSON.stringify(hello.vhost)}`);
     }
+    if (hello.clientName !== '') this.who.shown = `${hello.clientName} at ${this.remoteAddress}`;
     this.reader.vhost = hello.vhost;
     this.vhost = hello.vhost;
     const verdict = this.context.ports.authorizer.authenticate(hello, this.remoteAddress);
@@ -380,6 +384,12 @@ export class Session implements TurnEnd, LiveSession {
         return this.reply(id, routing.listBindings(broker, command));
       case 'explain-route':
         return this.reply(id, routing.explainRoute(broker, command));
+      case 'list-unacked':
+        return this.ask(id, () => held.listUnacked(broker, command));
+      case 'count-delayed':
+        return this.ask(id, () => held.countDelayed(broker, command));
+      case 'cancel-delayed':
+        return this.ask(id, () => held.cancelDelayed(broker, command));
       case 'get':
         return this.get(id, command);
       case 'list':

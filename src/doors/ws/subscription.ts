@@ -1,11 +1,24 @@
 import type { BrokerError } from '../../broker/errors.js';
-import type { PartitionPosition } from '../../broker/ports.js';
+import type { ConsumerLabel, PartitionPosition } from '../../broker/ports.js';
 import type { CreditCommand, SettleCommand } from './commands.js';
 import type { DoorCounters } from './counters.js';
 import { invalidRequest } from './errors.js';
 import type { SessionLimits } from './limits.js';
 import type { Outbox } from './outbox.js';
 import type { WriterPool } from './writer-pool.js';
+
+/** Who has a session. */
+export interface SessionName {
+  /** For the broker. */
+  readonly connection: string;
+  /** For people: the client's own name and its address. */
+  readonly shown: string;
+}
+
+/** The name of a subscription, for people who look for the holder of a message. */
+export function labelOf({ shown }: SessionName, subscription: number): ConsumerLabel {
+  return { session: shown, consumer: String(subscription) };
+}
 
 /** What a subscription needs from its session. */
 export interface SubscriptionSetting {

@@ -16,7 +16,7 @@ import { asBrokerError, invalidRequest, wireError } from './errors.js';
 import { type Outbox, parkedOutbox } from './outbox.js';
 import { PollSubscription } from './poll-subscription.js';
 import { QueueSubscription } from './queue-subscription.js';
-import type { Subscription, SubscriptionSetting } from './subscription.js';
+import type { SessionName, Subscription, SubscriptionSetting } from './subscription.js';
 import { TopicSubscription } from './topic-subscription.js';
 import { checkPosition, requiredQueue, requiredTopic, resolveStart, wireBounds } from './topics.js';
 
@@ -32,17 +32,16 @@ interface Entry {
 /** All subscriptions of one session. */
 export class Subscriptions {
   private readonly context: DoorContext;
-  private readonly connection: string;
+  private readonly who: SessionName;
   private readonly setting: SubscriptionSetting & { outbox: Outbox };
   private readonly entries = new Map<number, Entry>();
   /** Numbers whose Subscribe waits for committed offsets. */
   private readonly reserved = new Set<number>();
   private isOver = false;
 
-  /** `connection`: the session's name to the broker. */
-  constructor(context: DoorContext, outbox: Outbox, connection: string) {
+  constructor(context: DoorContext, outbox: Outbox, who: SessionName) {
     this.context = context;
-    this.connection = connection;
+    this.who = who;
     this.setting = {
       limits: context.ports.limits,
       counters: context.counters,
@@ -87,7 +86,7 @@ export class Subscriptions {
   private subscribeQueue(id: number, command: SubscribeQueueCommand): void {
     const { broker } = this.context.ports;
     const queue = requiredQueue(broker, command.from, command.vhost);
-    const subscription = new QueueSubscription(this.setting, command, this.connection);
+    const subscription = new QueueSubscription(this.setting, command, this.who);
     this.add(subscription, queue);
     const partitions = wireBounds(broker, queue, () => 0);
     this.setting.outbox.answer(id, { subscribed: { subscription: command.subscription, partitions } });
@@ -234,7 +233,7 @@ export class Subscriptions {
       return entry.subscription;
     }
     this.checkNumber(number);
-    const poll = new PollSubscription(this.setting, number, broker, queue, this.connection);
+    const poll = new PollSubscription(this.setting, number, broker, queue, this.who);
     this.add(poll, queue);
     return poll;
   }
