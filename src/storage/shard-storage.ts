@@ -285,6 +285,8 @@ export class ShardStorage {
     }
     this.journal.write();
     this.isFlushing = false;
+    // Changes beside the logs, such as acknowledgements, do not wait for ever for the next append's commit either.
+    if (this.journal.neededSequence > this.journal.syncedSequence) this.commit.armIdleTimer();
     this.commit.startIfWanted();
   }
 
