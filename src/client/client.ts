@@ -36,6 +36,7 @@ import { RoutedPublisher, type RoutedReceipt } from './routed-publisher.js';
 import { type AskOptions, Requester, type RequestHandler, type RequestTarget, serve } from './rpc.js';
 import { type ConnectionState, Session, type StateChange, type Welcome } from './session.js';
 import { Topics } from './topics.js';
+import { runTransaction, type Transaction, type TransactionReceipt } from './transaction.js';
 import { type Fields, wireFields } from './values.js';
 
 /** A partition instead of the key's, where it matters. */
@@ -231,6 +232,18 @@ export class Client {
     const explainRoute = { ...message, headers: wireFields(message.headers) };
     const resend = { ...options, resend: true };
     return explanationOf(await this.session.requests.request({ explainRoute }, 'routeExplanation', resend));
+  }
+
+  /**
+   * Publishes and settles together, of whatever queues: all of it happens, or nothing. `work` gathers what; when it throws, nothing happens. When the
+   * transaction fails, the deliveries in it go back to their queues. Not sent again: when the connection breaks before the answer, it may have happened.
+   * @throws ClientError as rejection, and whatever `work` throws.
+   */
+  transaction(
+    work: (transaction: Transaction) => void | Promise<void>,
+    options: RequestOptions = {},
+  ): Promise<TransactionReceipt> {
+    return runTransaction(this.session, work, options);
   }
 
   /** Who holds messages of a queue that are not acknowledged. @throws ClientError `not-found`. */

@@ -137,6 +137,7 @@ function headerBytes(value: FieldValue): Uint8Array | null {
   return encodeUtf8(typeof value === 'object' ? JSON.stringify(value) : String(value));
 }
 
-function outcomeOf(options: NackOptions): Outcome {
+/** What becomes of a message that was not handled, as a number. */
+export function outcomeOf(options: NackOptions): Outcome {
   return options.requeue === false ? Outcome.OUTCOME_DISCARD : Outcome.OUTCOME_REQUEUE;
 }

@@ -53,6 +53,7 @@ export type {
 export type { RoutedReceipt } from './routed-publisher.js';
 export type { AskOptions, Reply, RequestHandler, RequestTarget } from './rpc.js';
 export type { ConnectionState, StateChange, Welcome } from './session.js';
+export type { Transaction, TransactionPublishOptions, TransactionReceipt } from './transaction.js';
 export type { OpenTransport, Transport, TransportEvents } from './transport.js';
 export type { Fields, FieldValue } from './values.js';
 export type { WebSocketFactory, WebSocketLike } from './websocket.js';

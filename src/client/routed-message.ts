@@ -117,6 +117,14 @@ function checkedWhole(name: string, value: number, most: number): number {
 
 /** The frame that publishes one message. @throws ClientError `invalid-request`. */
 export function routedFrame(id: number, message: RoutedOutgoing, options: RoutedPublishOptions): Uint8Array {
+  return encodeFrame({ id, publishRouted: routedPublish(message, options) });
+}
+
+/** The publish of one message. @throws ClientError `invalid-request`. */
+export function routedPublish(
+  message: RoutedOutgoing,
+  options: Pick<RoutedPublishOptions, 'durability' | 'mandatory'>,
+): NonNullable<WireFrame['publishRouted']> {
   const { exchange = '', routingKey = '', value, delayMs, deliverAt } = message;
   const wire: NonNullable<NonNullable<WireFrame['publishRouted']>['messages']>[number] = { routingKey };
   if (value !== undefined && value !== null) wire.value = toBytes(value);
@@ -124,13 +132,12 @@ export function routedFrame(id: number, message: RoutedOutgoing, options: Routed
   if (Object.keys(properties).length > 0) wire.properties = properties;
   if (delayMs !== undefined) wire.delayMs = checkedWhole('delayMs', delayMs, MAX_DELAY_MS);
   if (deliverAt !== undefined) wire.deliverAtMs = Math.max(1, deliverAt.getTime());
-  const publishRouted = {
+  return {
     exchange,
     messages: [wire],
     durability: durabilityLevel(options.durability),
     mandatory: options.mandatory ?? false,
   };
-  return encodeFrame({ id, publishRouted });
 }
 
 /** Reads how a message was published. */

@@ -46,6 +46,7 @@ export class ShardDoors {
     const shared = { broker, timers: realTimers, random: new RealRandom() };
     this.native = new NativeDoor({
       ...shared,
+      transactions: broker.transactions,
       limits: limitsOf(config),
       node: { name: nodeName, id: config.nodeId, version },
       authorizer: anonymousAuthorizer({ allowRemote: config.allowAnonymous }),

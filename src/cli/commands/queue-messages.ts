@@ -91,7 +91,7 @@ const columns: readonly CellColumn<Delivery>[] = [
   { heading: 'STORED', optional: true, cell: ({ timestamp }) => new Date(timestamp).toISOString() },
   { heading: 'EXCHANGE', cell: ({ exchange }) => (exchange === '' ? '(default)' : (exchange ?? '')) },
   { heading: 'ROUTING KEY', cell: ({ routingKey, key }) => routingKey ?? (key === null ? '' : textOf(key)) },
-  { heading: 'DELIVERED', align: 'right', cell: ({ deliveryCount }) => `${deliveryCount} times` },
+  { heading: 'DELIVERED', align: 'right', cell: ({ deliveryCount }) => plural(deliveryCount, 'time') },
   { heading: 'DIED', optional: true, cell: deathsText },
   { heading: 'HEADERS', optional: true, cell: headersText },
   { heading: 'VALUE', cell: ({ value }) => (value === null ? '(null)' : shown(textOf(value))) },

@@ -147,6 +147,14 @@ export interface CancelDelayedCommand {
   readonly messageId: string;
 }
 
+/** Publishes and settles, all or nothing. */
+export interface TransactCommand {
+  readonly kind: 'transact';
+  readonly vhost: string;
+  readonly publishes: readonly PublishRoutedCommand[];
+  readonly settles: readonly SettleCommand[];
+}
+
 /** Asks a queue for one message. */
 export interface GetCommand {
   readonly kind: 'get';
@@ -350,6 +358,7 @@ export type Command =
   | ListUnackedCommand
   | CountDelayedCommand
   | CancelDelayedCommand
+  | TransactCommand
   | GetCommand
   | ListCommand
   | PingCommand

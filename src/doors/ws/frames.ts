@@ -50,6 +50,7 @@ const decoders: Decoders = {
   listUnacked: messages.ListUnacked,
   countDelayed: messages.CountDelayed,
   cancelDelayed: messages.CancelDelayed,
+  transact: messages.Transact,
 };
 
 /** Reads incoming frames, first `open`, then `command`: what is asked can be wrong where the frame itself is not. */

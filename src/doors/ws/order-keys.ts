@@ -35,6 +35,8 @@ export function orderKeys(command: Command): readonly string[] {
       return [topicKey(command.declaration.name, command.declaration.vhost), ROUTES_KEY];
     case 'delete':
       return [topicKey(command.name, command.vhost), ROUTES_KEY];
+    case 'transact':
+      return [ROUTES_KEY, ...new Set(command.settles.map(({ subscription }) => `#${subscription}`))];
     case 'describe':
     case 'purge':
     case 'list-unacked':

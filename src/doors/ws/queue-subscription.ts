@@ -10,7 +10,14 @@ import { wireDelivery } from './deliveries.js';
 import { asBrokerError } from './errors.js';
 import { addDelivery, beginFrame, finishDeliver, frameContentBytes } from './frame-writer.js';
 import { DELIVER_FRAME_BYTES, MAX_TEXT_DELIVERIES } from './limits.js';
-import { labelOf, notFor, type SessionName, type Subscription, type SubscriptionSetting } from './subscription.js';
+import {
+  type LentDeliveries,
+  labelOf,
+  notFor,
+  type SessionName,
+  type Subscription,
+  type SubscriptionSetting,
+} from './subscription.js';
 import { TaggedOffsets } from './tagged-offsets.js';
 import type { WireDelivery } from './wire-types.js';
 
@@ -264,6 +271,11 @@ export class QueueSubscription implements Subscription, QueueConsumer {
 
   seek(): void {
     throw notFor('queue', 'seek', this.number);
+  }
+
+  lend(command: SettleCommand): LentDeliveries {
+    if (this.automatic !== undefined) throw notFor('automatically acknowledging', 'settling', this.number);
+    return { handle: this.handle, offsets: this.tags.take(command) };
   }
 
   drained(): void {

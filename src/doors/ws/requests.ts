@@ -281,6 +281,18 @@ function remove(request: WireKind<'delete'>, session: limits.RequestScope): comm
   };
 }
 
+function transact(request: WireKind<'transact'>, session: limits.RequestScope): commands.TransactCommand {
+  const { publishes, settles } = request;
+  check.checkCount('publishes', publishes?.length ?? 0, limits.MAX_TRANSACTION_PARTS);
+  check.checkCount('settlements', settles?.length ?? 0, limits.MAX_TRANSACTION_PARTS);
+  return {
+    kind: 'transact',
+    vhost: check.checkedVhost(request.vhost, session.vhost),
+    publishes: (publishes ?? []).map((publish) => publishRouted(publish, session)),
+    settles: (settles ?? []).map(settle),
+  };
+}
+
 function ping(request: WireKind<'ping'>): commands.PingCommand {
   const payload = request.payload ?? new Uint8Array(0);
   check.checkMost("The length of the ping's payload", payload.length, limits.MAX_PING_BYTES);
@@ -322,6 +334,7 @@ const readers: Readers = {
   listUnacked: held.listUnacked,
   countDelayed: held.countDelayed,
   cancelDelayed: held.cancelDelayed,
+  transact,
   get: routing.get,
 };
 

@@ -428,3 +428,84 @@ describe('messages that somebody holds, or that wait', () => {
     ]);
   });
 });
+
+describe('a transaction', () => {
+  async function holding(): Promise<Harness> {
+    const harness = withExchange();
+    await bound(harness);
+    harness.send({ subscribe: { subscription: 1, from: 'q', queue: { credit: 10 } } });
+    for (const value of ['a', 'b', 'c']) harness.send({ publish: { to: 'q', messages: [{ value: utf8(value) }] } });
+    await harness.turn();
+    harness.take();
+    return harness;
+  }
+  const publishes = [
+    {
+      exchange: 'e',
+      messages: [
+        { routingKey: 'k', value: utf8('x') },
+        { routingKey: 'k', delayMs: 5 },
+      ],
+    },
+  ];
+
+  it('hands everything to the broker at once, and answers when that has happened', async () => {
+    const harness = await holding();
+    const settles = [
+      { subscription: 1, tags: [{ first: 1, last: 2 }] },
+      { subscription: 1, outcome: 2, tags: [{ first: 3, last: 3 }] },
+    ];
+    expect(await harness.ask({ id: 5, transact: { publishes, settles } })).toMatchObject([{ id: 5, transacted: {} }]);
+    const [transaction] = harness.broker.transacted;
+    expect(transaction?.publishes).toMatchObject([
+      { exchange: 'e', routingKey: 'k', persistent: true },
+      { exchange: 'e', routingKey: 'k', delayMs: 5 },
+    ]);
+    // The frame's memory has been used again.
+    expect(text(transaction?.publishes[0]?.body)).toBe('x');
+    expect(transaction?.settles).toMatchObject([
+      { partition: 0, offsets: [0, 1], outcome: 0 },
+      { partition: 0, offsets: [2], outcome: 2 },
+    ]);
+    const again = { settle: { subscription: 1, tags: [{ first: 1, last: 1 }] } };
+    expect(await harness.ask({ id: 6, ...again })).toMatchObject([{ id: 6, error: { code: 2 } }]);
+  });
+
+  it('that fails gives its deliveries back to their queue', async () => {
+    const harness = await holding();
+    harness.broker.failCommits = new BrokerError('queue-full', 'full');
+    harness.send({ id: 5, transact: { publishes, settles: [{ subscription: 1, upToTag: 2 }] } });
+    await harness.turn();
+    const frames = harness.take();
+    expect(frames.find(({ id }) => id === 5)).toMatchObject({ error: { code: 22 } });
+    const again = frames.flatMap(({ deliver }) => deliver?.deliveries ?? []);
+    expect(again).toMatchObject([
+      { tag: 4, redelivered: true, message: { value: utf8('a') } },
+      { tag: 5, offset: 1 },
+    ]);
+  });
+
+  it('is refused when a part of it cannot be, and nothing of it happens', async () => {
+    const harness = await holding();
+    const good = { subscription: 1, tags: [{ first: 1, last: 1 }] };
+    const bad = { subscription: 1, tags: [{ first: 9, last: 9 }] };
+    harness.send({ id: 5, transact: { settles: [good, bad] } });
+    await harness.turn();
+    const frames = harness.take();
+    expect(frames.find(({ id }) => id === 5)).toMatchObject({ error: { code: 2 } });
+    // What had been taken by then has come again.
+    expect(frames.flatMap(({ deliver }) => deliver?.deliveries ?? [])).toMatchObject([
+      { tag: 4, redelivered: true, message: { value: utf8('a') } },
+    ]);
+    expect(harness.broker.transacted).toEqual([]);
+    expect(await harness.ask({ id: 6, transact: {} })).toMatchObject([{ id: 6, error: { code: 1 } }]);
+    for (let id = 10; id < 19; id++) harness.send({ id, transact: { publishes } });
+    await harness.turn();
+    expect(
+      harness
+        .take()
+        .filter(({ error }) => error?.code === 7)
+        .map(({ id }) => id),
+    ).toEqual([18]);
+  });
+});

@@ -23,6 +23,7 @@ import type { LiveSession } from './resumable-sessions.js';
 import * as routing from './routing-administration.js';
 import { newSessionId, shardOfSession } from './session-ids.js';
 import { Subscriptions } from './subscriptions.js';
+import { SessionTransactions } from './transactions.js';
 import type { WireAnswer } from './wire-types.js';
 
 /** A frame that came before the authorizer had decided. */
@@ -66,6 +67,7 @@ export class Session implements TurnEnd, LiveSession {
   private readonly publisher: Publisher;
   private subscriptions: Subscriptions;
   private readonly fetches: Fetches;
+  private readonly transactions: SessionTransactions;
   private readonly gate = new OrderGate();
   private id: Uint8Array;
   /** The session's name to the broker, for what is its own alone. */
@@ -97,6 +99,7 @@ export class Session implements TurnEnd, LiveSession {
     this.publisher = new Publisher(setting, this.outbox);
     this.who = { connection: this.connection, shown: remoteAddress };
     this.subscriptions = new Subscriptions(context, this.outbox, this.who);
+    this.transactions = new SessionTransactions(context.ports.transactions);
     this.fetches = new Fetches(broker, this.outbox, counters, writers);
     const timer = timers.setTimeout(() => this.helloTimedOut(), limits.helloTimeoutMs);
     timer.unref();
@@ -390,6 +393,8 @@ export class Session implements TurnEnd, LiveSession {
         return this.ask(id, () => held.countDelayed(broker, command));
       case 'cancel-delayed':
         return this.ask(id, () => held.cancelDelayed(broker, command));
+      case 'transact':
+        return this.transact(id, command);
       case 'get':
         return this.get(id, command);
       case 'list':
@@ -436,6 +441,21 @@ export class Session implements TurnEnd, LiveSession {
     const finished = this.takeRequest();
     try {
       this.subscriptions.get(id, command, finished);
+    } catch (thrown) {
+      finished();
+      throw thrown;
+    }
+  }
+
+  private transact(id: number, command: Command & { kind: 'transact' }): void {
+    const finished = this.takeRequest();
+    try {
+      this.transactions.run(command, this.subscriptions, (error, unroutable) => {
+        finished();
+        if (this.state.name !== 'open') return;
+        if (error === undefined) this.reply(id, { transacted: { unroutable: [...unroutable] } });
+        else this.outbox.error(id, error);
+      });
     } catch (thrown) {
       finished();
       throw thrown;

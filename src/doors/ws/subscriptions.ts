@@ -16,7 +16,13 @@ import { asBrokerError, invalidRequest, wireError } from './errors.js';
 import { type Outbox, parkedOutbox } from './outbox.js';
 import { PollSubscription } from './poll-subscription.js';
 import { QueueSubscription } from './queue-subscription.js';
-import type { SessionName, Subscription, SubscriptionSetting } from './subscription.js';
+import {
+  type LentDeliveries,
+  notFor,
+  type SessionName,
+  type Subscription,
+  type SubscriptionSetting,
+} from './subscription.js';
 import { TopicSubscription } from './topic-subscription.js';
 import { checkPosition, requiredQueue, requiredTopic, resolveStart, wireBounds } from './topics.js';
 
@@ -246,6 +252,13 @@ export class Subscriptions {
   /** Settles deliveries. @throws BrokerError; then nothing was settled. */
   settle(command: SettleCommand, done: ((error?: BrokerError) => void) | undefined): void {
     this.entry(command.subscription).subscription.settle(command, done);
+  }
+
+  /** Takes deliveries that a transaction will settle. @throws BrokerError; then nothing was taken. */
+  lend(command: SettleCommand): LentDeliveries {
+    const { subscription } = this.entry(command.subscription);
+    if (subscription.lend === undefined) throw notFor('reading', 'settling', command.subscription);
+    return subscription.lend(command);
   }
 
   /** Ends a subscription. @throws BrokerError `not-found`. */

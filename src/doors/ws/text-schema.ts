@@ -39,6 +39,7 @@ export const requestSchema = {
     listUnacked: 'ListUnacked in kind',
     countDelayed: 'CountDelayed in kind',
     cancelDelayed: 'CancelDelayed in kind',
+    transact: 'Transact in kind',
   },
   Hello: {
     version: 'uint32',
@@ -235,6 +236,7 @@ export const requestSchema = {
   ListUnacked: { name: 'string', vhost: 'string', limit: 'uint32' },
   CountDelayed: { vhost: 'string', exchange: 'string' },
   CancelDelayed: { vhost: 'string', exchange: 'string', messageId: 'string' },
+  Transact: { vhost: 'string', publishes: 'repeated PublishRouted', settles: 'repeated Settle' },
   Ping: { payload: 'bytes' },
   Status: {},
 } as const;
