@@ -50,6 +50,7 @@ export class PartitionOwner {
   /** Partitions whose cursor or end may have moved in this turn. */
   private active = new Set<OwnedPartition>();
   private awaitingOutcome: SettledWaiter[] = [];
+  private isStopped = false;
 
   constructor(shard: number, storage: ShardStorage, clock: Clock, turn: Turn) {
     this.shard = shard;
@@ -258,6 +259,11 @@ export class PartitionOwner {
     }
   }
 
+  /** The storage is about to be closed: no turn writes anything any more. What a durable lease would let rules do now waits for the next start. */
+  stop(): void {
+    this.isStopped = true;
+  }
+
   /** Resolves when everything appended and changed so far is durable, or has failed. */
   settled(): Promise<void> {
     this.endTurn();
@@ -311,6 +317,7 @@ export class PartitionOwner {
   }
 
   private endTurn(): void {
+    if (this.isStopped) return;
     this.finishWrites();
     this.onWritten();
     // Who asks while deliveries go out waits for the next turn: the journal may have been given its partition's changes of this one already.

@@ -285,6 +285,7 @@ class Shard {
     this.meter.stop();
     this.broker.owner.retire();
     await this.broker.owner.settled();
+    this.broker.owner.stop();
     await this.storage.close();
     this.files.close();
   }
