@@ -50,8 +50,8 @@ export const MAX_ROUTE_GROUPS = 10_000;
 export const MAX_SPARE_OUTCOMES = 64;
 /** An outcome that has had more shares than this is not kept. */
 export const MAX_KEPT_SHARES = 16_384;
-/** Routing keys whose bytes are remembered by a publisher. */
-export const MAX_REMEMBERED_KEYS = 4096;
+/** Routing keys of up to so many bytes are encoded into memory that is kept; longer ones come from other doors than AMQP's only. */
+export const MAX_LENT_KEY_BYTES = 255;
 /** How often shares of a consumer's credit are moved between partitions. */
 export const REBALANCE_INTERVAL_MS = 20;
 /** Consumers of one queue on one shard. */

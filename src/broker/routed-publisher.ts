@@ -2,7 +2,7 @@
  * Publishes to exchanges: asks the router where a message goes, makes the record that all of its destinations store, and gathers it by group of logs.
  */
 import { EncodeError } from '../base/errors.js';
-import { encodeUtf8 } from '../base/utf8.js';
+import { encodeUtf8, utf8Size, writeUtf8 } from '../base/utf8.js';
 import type { MessageOrigin } from '../record/amqp/envelope.js';
 import { HeaderBlocks } from '../record/amqp/header-blocks.js';
 import { maxEncodedRecordSize } from '../record/batch-builder.js';
@@ -10,7 +10,7 @@ import { MAX_BATCH_BYTES } from '../record/limits.js';
 import { NO_HEADERS, type RecordHeader } from '../record/records.js';
 import type { MessageHolder } from './delay/message-holder.js';
 import { BrokerError } from './errors.js';
-import { MAX_REMEMBERED_KEYS } from './limits.js';
+import { MAX_LENT_KEY_BYTES } from './limits.js';
 import type { MessageBatcher } from './message-batcher.js';
 import type { RoutedMessage } from './model.js';
 import { DurabilityLevel, type PublishListener, type TopicEntry } from './ports.js';
@@ -38,7 +38,8 @@ const NONE = new Uint8Array(0);
 export class RoutedPublisher implements DeadLetterPublisher {
   private readonly parts: RoutedPublisherParts;
   private readonly blocks = new HeaderBlocks(storedProperties);
-  private readonly keys = new Map<string, Uint8Array>();
+  /** Keys up to a length are written into the one of theirs. */
+  private readonly keys: (Uint8Array | undefined)[] = [];
   /** Filled anew for each message: the batcher copies. */
   private readonly record: {
     key: Uint8Array | null;
@@ -177,13 +178,19 @@ export class RoutedPublisher implements DeadLetterPublisher {
     }
   }
 
+  /**
+   * Lent until the next call: the batcher copies. A memory of keys would serve those who publish with few; this serves those with 100,000 as well, and
+   * costs no more.
+   */
   private keyBytes(routingKey: string): Uint8Array {
-    let bytes = this.keys.get(routingKey);
+    const size = utf8Size(routingKey);
+    if (size > MAX_LENT_KEY_BYTES) return encodeUtf8(routingKey);
+    let bytes = this.keys[size];
     if (bytes === undefined) {
-      if (this.keys.size >= MAX_REMEMBERED_KEYS) this.keys.clear();
-      bytes = encodeUtf8(routingKey);
-      this.keys.set(routingKey, bytes);
+      bytes = new Uint8Array(size);
+      this.keys[size] = bytes;
     }
+    writeUtf8(bytes, 0, routingKey);
     return bytes;
   }
 }
