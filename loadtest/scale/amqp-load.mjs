@@ -64,8 +64,8 @@ export const queueDeclare = (channel, name, { durable = true, passive = false, t
   method(channel, ID.queueDeclare, u16(0), short(name), u8((passive ? 1 : 0) | (durable ? 2 : 0)), table);
 export const exchangeDeclare = (channel, name, type, table = NO_TABLE) =>
   method(channel, ID.exchangeDeclare, u16(0), short(name), short(type), u8(2), table);
-export const queueBind = (channel, queue, exchange, key) =>
-  method(channel, ID.queueBind, u16(0), short(queue), short(exchange), short(key), u8(0), NO_TABLE);
+export const queueBind = (channel, queue, exchange, key, table = NO_TABLE) =>
+  method(channel, ID.queueBind, u16(0), short(queue), short(exchange), short(key), u8(0), table);
 export const queuePurge = (channel, queue) => method(channel, ID.queuePurge, u16(0), short(queue), u8(0));
 
 /** Property flags and list of a message; a header table is given encoded. */

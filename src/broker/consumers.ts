@@ -8,11 +8,12 @@ import { REBALANCE_INTERVAL_MS } from './limits.js';
 import { LocalConsumer, LocalPoll } from './local-consumer.js';
 import type { LogBoundsTable } from './log-views.js';
 import { DEFAULT_VHOST } from './model.js';
-import type { ConsumerTerms } from './partition-consumers.js';
+import { type ConsumerTerms, NO_LABEL } from './partition-consumers.js';
 import type { PartitionOwner } from './partition-owner.js';
 import {
   type ConsumeOptions,
   type ConsumerHandle,
+  type ConsumerLabel,
   type PartitionEntry,
   type PollHandle,
   type QueueConsumer,
@@ -72,9 +73,16 @@ export class Consumers {
   }
 
   /** Opens the way for single messages; `beforeGet` runs before each request leaves. @throws BrokerError `wrong-kind`, `resource-locked` */
-  poll(queue: TopicEntry, connection: string | undefined, consumer: QueueConsumer, beforeGet: () => void): PollHandle {
+  poll(
+    queue: TopicEntry,
+    connection: string | undefined,
+    consumer: QueueConsumer,
+    beforeGet: () => void,
+    label = NO_LABEL,
+  ): PollHandle {
     checkQueue(queue, connection);
-    const open = (partition: number, part: PollPart): PollSlice => this.openPoll(queue.partitions[partition]!, part);
+    const open = (partition: number, part: PollPart): PollSlice =>
+      this.openPoll(queue.partitions[partition]!, part, label);
     return new QueuePoll(queue.partitions.length, consumer, open, beforeGet);
   }
 
@@ -225,16 +233,20 @@ export class Consumers {
     };
   }
 
-  private openPoll(entry: PartitionEntry, part: PollPart): PollSlice {
+  private openPoll(entry: PartitionEntry, part: PollPart, label: ConsumerLabel): PollSlice {
     const { logId, slot, partition } = entry;
     const { owner, table, remote } = this;
     const id = this.takeNumber();
     const peer = this.ownerOf(logId);
     if (peer !== undefined) {
       remote.set(id, { consumer: part, got: part.got });
+      let introduction: ConsumerLabel | undefined = label;
       return {
         source: { logId, consumer: id },
-        get: (automaticAck) => peer.get(logId, id, automaticAck),
+        get: (automaticAck) => {
+          peer.get(logId, id, automaticAck, introduction);
+          introduction = undefined;
+        },
         settle: (offsets, outcome, done) => peer.settle(logId, id, offsets, outcome, done),
         cancel: () => {
           remote.delete(id);
@@ -251,7 +263,7 @@ export class Consumers {
       source: { logId, consumer: id },
       get: (automaticAck) => {
         try {
-          owner.poll(logId, ownId, automaticAck, () => sink);
+          owner.poll(logId, ownId, automaticAck, () => sink, label);
         } catch (error) {
           if (!(error instanceof BrokerError)) throw error;
           queueMicrotask(() => part.got(-1, error));
@@ -285,8 +297,8 @@ const REFUSED: ConsumerHandle = {
 };
 
 function termsOf(options: ConsumeOptions, credit: number): ConsumerTerms {
-  const { automaticAck, exclusive = false, priority = 0 } = options;
-  return { automaticAck, credit, isExclusive: exclusive, priority };
+  const { automaticAck, exclusive = false, priority = 0, label = NO_LABEL } = options;
+  return { automaticAck, credit, isExclusive: exclusive, priority, label };
 }
 
 /** @throws BrokerError when it is no queue, or one of another connection. */

@@ -6,6 +6,10 @@ export const MAX_PEER_ERROR_BYTES = 384;
 export const SMALL_REPLY_BYTES = 400;
 /** Room reserved for the reply to an administrative request; such a request is no longer, either. */
 export const ADMIN_REPLY_BYTES = 12 * 1024;
+/** Holders of messages are told in pages of about this many bytes of JSON: with the last one an answer keeps within its room. */
+export const HOLDER_PAGE_BYTES = ADMIN_REPLY_BYTES / 2;
+/** The name of a consumer or of its session is cut to this many characters, six bytes each at most in JSON. */
+export const MAX_LABEL_CHARACTERS = 255;
 /** Why a log is offline, as an operator is told: longer texts are cut to this many characters, six bytes each at most. */
 export const MAX_OFFLINE_REASON_CHARACTERS = 1024;
 /** Offsets in one settle request between shards: at nine bytes each it fits a frame of the smallest ring. */
@@ -46,8 +50,8 @@ export const MAX_ROUTE_GROUPS = 10_000;
 export const MAX_SPARE_OUTCOMES = 64;
 /** An outcome that has had more shares than this is not kept. */
 export const MAX_KEPT_SHARES = 16_384;
-/** Routing keys whose bytes are remembered by a publisher. */
-export const MAX_REMEMBERED_KEYS = 4096;
+/** Routing keys of up to so many bytes are encoded into memory that is kept; longer ones come from other doors than AMQP's only. */
+export const MAX_LENT_KEY_BYTES = 255;
 /** How often shares of a consumer's credit are moved between partitions. */
 export const REBALANCE_INTERVAL_MS = 20;
 /** Consumers of one queue on one shard. */

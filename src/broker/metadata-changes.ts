@@ -233,7 +233,8 @@ function readChange(reader: ByteReader, kind: number): MetadataChange {
       return { kind: 'create-topic', topic: readTopic(reader) };
     case KIND_CREATE_TOPIC_IN_VHOST: {
       const vhost = readText(reader);
-      return { kind: 'create-topic', topic: { vhost, ...readTopic(reader) } };
+      const { topicId, name, settings, partitions } = readTopic(reader);
+      return { kind: 'create-topic', topic: { vhost, topicId, name, settings, partitions } };
     }
     case KIND['attach-cursor']:
       return {

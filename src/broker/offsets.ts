@@ -18,6 +18,10 @@ const COMMIT = 1;
 /** What is written is copied before anybody else writes, so that thousands of logs need no buffer each. */
 const sharedWriter = new ByteWriter(256);
 
+/** Never written to. */
+const NO_GROUPS = new Map<string, NamedOffset>();
+const NONE_CHANGED = new Set<string>();
+
 /** What a group committed for one log. */
 export interface NamedOffset {
   /** Where reading goes on. */
@@ -29,9 +33,10 @@ export interface NamedOffset {
 
 /** See the top of this file. */
 export class NamedOffsets {
-  private readonly groups = new Map<string, NamedOffset>();
+  /** Made with the first group, as the other: most of many thousand logs have none. */
+  private groups = NO_GROUPS;
   /** Groups that changed since the last change was taken. */
-  private readonly changed = new Set<string>();
+  private changed = NONE_CHANGED;
   private readonly writer = sharedWriter;
 
   /** Number of groups. */
@@ -60,8 +65,15 @@ export class NamedOffsets {
       );
     }
     const { offset, metadata, committedMs } = named;
+    this.begin();
     this.groups.set(group, { offset, metadata, committedMs });
     this.changed.add(group);
+  }
+
+  private begin(): void {
+    if (this.groups !== NO_GROUPS) return;
+    this.groups = new Map();
+    this.changed = new Set();
   }
 
   /** Forgets a group; false when it had committed nothing. */
@@ -150,6 +162,7 @@ export class NamedOffsets {
     }
     const offset = reader.uvarlong();
     const committedMs = reader.uvarlong();
+    this.begin();
     this.groups.set(group, { offset, committedMs, metadata: readText(reader, OFFSET_METADATA_BYTES_MAX) });
   }
 }

@@ -15,6 +15,7 @@ import {
   canTake,
   type DeliverySink,
   type Holder,
+  NO_LABEL,
   type PartitionConsumer,
   type PendingGet,
   type Poller,
@@ -112,7 +113,7 @@ export class OwnedPartition {
 
   /** @throws BrokerError `access-refused` when somebody has the queue for himself, or is to have it although others are here. */
   addConsumer(id: number, terms: ConsumerTerms, sink: DeliverySink): void {
-    const { automaticAck, credit, isExclusive, priority } = terms;
+    const { automaticAck, credit, isExclusive, priority, label } = terms;
     const hasSingleActive = this.policies?.hasSingleActive === true;
     if (this.exclusive !== undefined || (isExclusive && (this.consumerCount > 0 || hasSingleActive))) {
       throw new BrokerError('access-refused', `Cannot consume from log ${this.log.logId}: it is in exclusive use`);
@@ -120,6 +121,7 @@ export class OwnedPartition {
     const consumer: PartitionConsumer = {
       id,
       isPoller: false,
+      label,
       automaticAck,
       isExclusive,
       priority,
@@ -167,9 +169,25 @@ export class OwnedPartition {
     if (this.holders !== undefined) yield* this.holders.keys();
   }
 
+  /** Who holds deliveries under a number; undefined also for the queue itself. */
+  holder(id: number): Holder | undefined {
+    return this.consumer(id) ?? this.holders?.get(id);
+  }
+
+  /** When the message at `offset` was stored, in milliseconds since 1970; 0 = it cannot be read. */
+  storedMs(offset: number): number {
+    try {
+      const record = this.reader.read(offset, this.log.visibleEnd);
+      return record?.offset === offset ? record.timestampMs : 0;
+    } catch (error) {
+      if (error instanceof StorageError) return 0;
+      throw error;
+    }
+  }
+
   /** Ends a consumer, or who asks for single messages, and tells it why; what it holds goes back. */
   expel(id: number, error: BrokerError): void {
-    const holder = this.consumer(id) ?? this.holders?.get(id);
+    const holder = this.holder(id);
     if (holder === undefined) return;
     // One that was cancelled and has kept deliveries goes with them.
     this.cancel(id);
@@ -203,13 +221,13 @@ export class OwnedPartition {
    * Asks for one message; the answer comes from `dispatch`, when what was appended before is in the log. `open` makes the way to who asks for the first
    * time.
    */
-  poll(id: number, automaticAck: boolean, open: () => PollSink): void {
+  poll(id: number, automaticAck: boolean, open: () => PollSink, label = NO_LABEL): void {
     this.holders ??= new Map();
     this.policies?.used();
     // Whoever polls under this number has done so from the beginning.
     let poller = this.holders.get(id) as Poller | undefined;
     if (poller === undefined) {
-      poller = { id, sink: open(), isPoller: true, unsettled: 0 };
+      poller = { id, sink: open(), isPoller: true, label, unsettled: 0 };
       this.holders.set(id, poller);
     }
     this.gets ??= new Deque();
@@ -358,7 +376,7 @@ export class OwnedPartition {
    */
   lend(consumerId: number, offsets: readonly number[], to: number): Holder | undefined {
     const { cursor } = this;
-    const lender = this.consumer(consumerId) ?? this.holders?.get(consumerId);
+    const lender = this.holder(consumerId);
     if (lender === undefined || cursor === undefined) return undefined;
     for (let index = 0; index < offsets.length; index++) {
       if (cursor.transfer(offsets[index]!, consumerId, to)) continue;
@@ -368,7 +386,10 @@ export class OwnedPartition {
     this.holders ??= new Map();
     const borrower = this.holders.get(to);
     if (borrower !== undefined) borrower.unsettled += offsets.length;
-    else this.holders.set(to, { id: to, sink: lender.sink, isPoller: false, unsettled: offsets.length });
+    else {
+      const { sink, label } = lender;
+      this.holders.set(to, { id: to, sink, isPoller: false, label, unsettled: offsets.length });
+    }
     return lender;
   }
 

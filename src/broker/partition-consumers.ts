@@ -1,5 +1,6 @@
 /** Who gets the messages of a partition, as its owner sees them, and the ways to them. */
 import type { BrokerError } from './errors.js';
+import type { ConsumerLabel } from './ports.js';
 import type { StoredRecord } from './push-reader.js';
 
 /** Where the deliveries of one consumer go: a session of this shard, or another shard. */
@@ -30,7 +31,11 @@ export interface ConsumerTerms {
   readonly isExclusive: boolean;
   /** Higher ones get messages first, as long as they can take them. */
   readonly priority: number;
+  readonly label: ConsumerLabel;
 }
+
+/** Stands for a name that nobody has given. */
+export const NO_LABEL: ConsumerLabel = { session: '', consumer: '' };
 
 /** Who holds deliveries: a consumer, somebody who asks for single messages, or a consumer that was cancelled and may settle what it got. */
 export interface Holder {
@@ -39,6 +44,7 @@ export interface Holder {
   readonly sink: DeliverySink;
   /** It asks for single messages. */
   readonly isPoller: boolean;
+  readonly label: ConsumerLabel;
   /** Deliveries not settled yet; always 0 with automatic acknowledgement. */
   unsettled: number;
 }

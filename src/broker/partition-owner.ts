@@ -19,7 +19,7 @@ import {
 import { ManyAppends, NO_OFFSET } from './many-appends.js';
 import type { OwnedPartition, SealOutcome } from './owned-partition.js';
 import type { ConsumerTerms, DeliverySink, PollSink } from './partition-consumers.js';
-import { DurabilityLevel, type PublishListener, type SettleOutcome } from './ports.js';
+import { type ConsumerLabel, DurabilityLevel, type PublishListener, type SettleOutcome } from './ports.js';
 import type { Refusal } from './queue-policies.js';
 import type { Revoked } from './queue-subscription.js';
 import type { Turn } from './turn.js';
@@ -50,6 +50,7 @@ export class PartitionOwner {
   /** Partitions whose cursor or end may have moved in this turn. */
   private active = new Set<OwnedPartition>();
   private awaitingOutcome: SettledWaiter[] = [];
+  private isStopped = false;
 
   constructor(shard: number, storage: ShardStorage, clock: Clock, turn: Turn) {
     this.shard = shard;
@@ -176,9 +177,9 @@ export class PartitionOwner {
   }
 
   /** Asks a queue's partition for one message; the answer comes at the end of the turn, by `PollSink.got`. @throws BrokerError */
-  poll(logId: number, consumerId: number, automaticAck: boolean, open: () => PollSink): void {
+  poll(logId: number, consumerId: number, automaticAck: boolean, open: () => PollSink, label?: ConsumerLabel): void {
     const partition = this.requireQueue(logId);
-    partition.poll(consumerId, automaticAck, open);
+    partition.poll(consumerId, automaticAck, open, label);
     this.touch(partition);
   }
 
@@ -258,6 +259,11 @@ export class PartitionOwner {
     }
   }
 
+  /** The storage is about to be closed: no turn writes anything any more. What a durable lease would let rules do now waits for the next start. */
+  stop(): void {
+    this.isStopped = true;
+  }
+
   /** Resolves when everything appended and changed so far is durable, or has failed. */
   settled(): Promise<void> {
     this.endTurn();
@@ -311,6 +317,7 @@ export class PartitionOwner {
   }
 
   private endTurn(): void {
+    if (this.isStopped) return;
     this.finishWrites();
     this.onWritten();
     // Who asks while deliveries go out waits for the next turn: the journal may have been given its partition's changes of this one already.

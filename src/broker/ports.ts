@@ -155,6 +155,14 @@ export interface PollHandle {
   cancel(): void;
 }
 
+/** Who consumes, for people who look for the holder of a message. Longer texts are cut to MAX_LABEL_CHARACTERS. */
+export interface ConsumerLabel {
+  /** The connection, and its channel where there are some. */
+  readonly session: string;
+  /** The consumer's name within it. */
+  readonly consumer: string;
+}
+
 /** How a consumer wants its messages; `credit` counts deliveries. */
 export interface ConsumeOptions {
   readonly automaticAck: boolean;
@@ -165,6 +173,7 @@ export interface ConsumeOptions {
   readonly priority?: number;
   /** The session's connection: exclusive queues are for their owner only. */
   readonly connection?: string;
+  readonly label?: ConsumerLabel;
   /**
    * Called once after `consume` has returned, when every owner has taken the consumer, and before the first delivery. With it, every refusal comes by
    * `QueueConsumer.closed` instead, also after `consume` has returned; without it, what is known at once is thrown.
@@ -343,9 +352,35 @@ export interface RoutingBroker {
   /** Deletes every exclusive queue of a connection that has ended. */
   connectionClosed(connection: string): Promise<void>;
   /** Opens the way for single messages (`basic.get`) from a queue. @throws BrokerError `wrong-kind`. */
-  poll(queue: TopicEntry, connection: string, consumer: QueueConsumer): PollHandle;
+  poll(queue: TopicEntry, connection: string, consumer: QueueConsumer, label?: ConsumerLabel): PollHandle;
   /** Messages that wait and consumers, over all partitions. */
   counts(queue: TopicEntry): Promise<QueueCounts>;
+}
+
+/** `cancelled`: a consumer that gets nothing more and may still settle; `dead-letters`: the queue itself, which sends them on. */
+export type HolderKind = 'consumer' | 'get' | 'cancelled' | 'transaction' | 'dead-letters';
+
+/** Somebody who holds messages of one partition that are not acknowledged. */
+export interface HolderReport extends ConsumerLabel {
+  readonly kind: HolderKind;
+  readonly partition: number;
+  readonly count: number;
+  /** Of the oldest message that it holds. */
+  readonly firstOffset: number;
+  /** When that was stored, in milliseconds since 1970; 0 = it cannot be read. */
+  readonly storedMs: number;
+}
+
+/** A part of the holders; `more`: there are others. */
+export interface HolderPage {
+  readonly holders: readonly HolderReport[];
+  readonly more: boolean;
+}
+
+/** What people ask about queues. */
+export interface QueueInspection {
+  /** Who holds messages of a queue, at most `limit` of them. @throws BrokerError `wrong-kind` */
+  unacknowledged(queue: TopicEntry, limit: number): Promise<HolderPage>;
 }
 
 /** When a queue may be deleted, and for whom. */

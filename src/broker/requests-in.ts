@@ -7,6 +7,7 @@ import { ByteWriter } from '../base/byte-writer.js';
 import { countPartition, describePartition, purgePartition } from './administration.js';
 import { answerDelayRequest } from './delay/requests.js';
 import { BrokerError } from './errors.js';
+import { holdersOfPartition } from './holders.js';
 import type { PartitionOwner } from './partition-owner.js';
 import type { PeerLink } from './peer-link.js';
 import type { CommittedOffset, DurabilityLevel, PublishListener, SettleOutcome } from './ports.js';
@@ -19,6 +20,7 @@ import {
   Op,
   parseAdminJson,
   ReplyStatus,
+  readLabel,
   readLogIds,
   readOffsets,
   writeError,
@@ -123,10 +125,11 @@ export class RequestsIn implements PublishListener {
     const logId = reader.u32();
     const consumer = reader.u32();
     const automaticAck = reader.u8() === 1;
+    const label = reader.remaining > 0 ? readLabel(reader) : undefined;
     const partition = this.owner.get(logId)?.partition ?? 0;
     const open = (): RemoteConsumer => new RemoteConsumer(this.link, consumer, partition);
     try {
-      this.owner.poll(logId, consumerId(this.link.shard, consumer), automaticAck, open);
+      this.owner.poll(logId, consumerId(this.link.shard, consumer), automaticAck, open, label);
     } catch (error) {
       open().got(-1, asBrokerError(error));
     }
@@ -138,11 +141,12 @@ export class RequestsIn implements PublishListener {
     const flags = reader.u8();
     const credit = reader.u32();
     const priority = reader.i32();
+    const label = readLabel(reader);
     const automaticAck = (flags & ConsumeFlag.automaticAck) !== 0;
     const isExclusive = (flags & ConsumeFlag.exclusive) !== 0;
     try {
       const sink = new RemoteConsumer(this.link, consumer, this.owner.require(logId).partition);
-      const terms = { automaticAck, credit, isExclusive, priority };
+      const terms = { automaticAck, credit, isExclusive, priority, label };
       this.owner.consume(logId, consumerId(this.link.shard, consumer), terms, sink);
       this.replyDone(correlation);
     } catch (error) {
@@ -216,6 +220,8 @@ export async function answerAdmin(owner: PartitionOwner, request: AdminRequest):
       return describePartition(owner.require(request.logId), owner.shard);
     case 'counts':
       return countPartition(owner, request.logId);
+    case 'holders':
+      return holdersOfPartition(owner, request.logId, request.skip);
     case 'purge':
       return await purgePartition(owner, request.logId);
     case 'commit-offsets': {

@@ -10,7 +10,7 @@ import { ADMIN_REPLY_BYTES, MAX_SETTLED_PER_REQUEST, SMALL_REPLY_BYTES } from '.
 import type { ConsumerTerms } from './partition-consumers.js';
 import type { Settled } from './partition-owner.js';
 import type { PeerLink } from './peer-link.js';
-import type { DurabilityLevel, PublishListener, SettleOutcome } from './ports.js';
+import type { ConsumerLabel, DurabilityLevel, PublishListener, SettleOutcome } from './ports.js';
 import type { Revoked } from './queue-subscription.js';
 import {
   type AdminRequest,
@@ -21,6 +21,7 @@ import {
   parseAdminJson,
   ReplyStatus,
   readError,
+  writeLabel,
   writeLogIds,
   writeOffsets,
 } from './shard-messages.js';
@@ -71,14 +72,16 @@ export class RequestsOut {
     head.u8((terms.automaticAck ? ConsumeFlag.automaticAck : 0) | (terms.isExclusive ? ConsumeFlag.exclusive : 0));
     head.u32(terms.credit);
     head.i32(terms.priority);
+    writeLabel(head, terms.label);
     this.link.request(head.view(), undefined, SMALL_REPLY_BYTES, (reply) => done(outcome(reply)));
   }
 
-  /** Asks for one message; it is answered by `got`, in order with deliveries. */
-  get(logId: number, consumer: number, automaticAck: boolean): void {
+  /** Asks for one message; it is answered by `got`, in order with deliveries. `label` goes with the first one. */
+  get(logId: number, consumer: number, automaticAck: boolean, label: ConsumerLabel | undefined): void {
     const head = this.begin(Op.get, logId);
     head.u32(consumer);
     head.u8(automaticAck ? 1 : 0);
+    if (label !== undefined) writeLabel(head, label);
     this.link.request(head.view(), undefined, 0, undefined);
   }
 

@@ -167,6 +167,7 @@ describe('publishing to exchanges', () => {
     expect([envelope.exchange, envelope.routingKey]).toEqual(['x', 'k']);
     expect(decoder.decode(envelope.properties)).toContain('text/plain');
     expect(decoder.decode(envelope.properties)).not.toContain('BCC');
+    expect(envelope.blindKeys).toEqual(['other']);
   });
 
   test('a topic with several partitions gets each key in one of them', async () => {

@@ -2,7 +2,7 @@
  * Publishes to exchanges: asks the router where a message goes, makes the record that all of its destinations store, and gathers it by group of logs.
  */
 import { EncodeError } from '../base/errors.js';
-import { encodeUtf8 } from '../base/utf8.js';
+import { encodeUtf8, utf8Size, writeUtf8 } from '../base/utf8.js';
 import type { MessageOrigin } from '../record/amqp/envelope.js';
 import { HeaderBlocks } from '../record/amqp/header-blocks.js';
 import { maxEncodedRecordSize } from '../record/batch-builder.js';
@@ -10,13 +10,14 @@ import { MAX_BATCH_BYTES } from '../record/limits.js';
 import { NO_HEADERS, type RecordHeader } from '../record/records.js';
 import type { MessageHolder } from './delay/message-holder.js';
 import { BrokerError } from './errors.js';
-import { MAX_REMEMBERED_KEYS } from './limits.js';
+import { MAX_LENT_KEY_BYTES } from './limits.js';
 import type { MessageBatcher } from './message-batcher.js';
 import type { RoutedMessage } from './model.js';
 import { DurabilityLevel, type PublishListener, type TopicEntry } from './ports.js';
 import type { DeadLetter, DeadLetterPublisher } from './queue/parts.js';
 import type { RouteGroups, RoutePlan } from './route-groups.js';
-import { withoutBcc } from './routing/carbon-copies.js';
+import { storedProperties } from './routing/carbon-copies.js';
+import type { Destinations } from './routing/destinations.js';
 import type { Router } from './routing/router.js';
 
 /** What a routed publish needs of its shard. */
@@ -36,8 +37,9 @@ const NONE = new Uint8Array(0);
 /** See the top of this file. One per shard. */
 export class RoutedPublisher implements DeadLetterPublisher {
   private readonly parts: RoutedPublisherParts;
-  private readonly blocks = new HeaderBlocks(withoutBcc);
-  private readonly keys = new Map<string, Uint8Array>();
+  private readonly blocks = new HeaderBlocks(storedProperties);
+  /** Keys up to a length are written into the one of theirs. */
+  private readonly keys: (Uint8Array | undefined)[] = [];
   /** Filled anew for each message: the batcher copies. */
   private readonly record: {
     key: Uint8Array | null;
@@ -60,13 +62,14 @@ export class RoutedPublisher implements DeadLetterPublisher {
       return 1;
     }
     const destinations = router.routePublished(vhost, exchange, routingKey, properties);
-    router.counters.published(vhost, exchange, destinations.topics.length);
-    if (destinations.topics.length === 0) return 0;
+    const held = this.holdOnTheWay(vhost, destinations, message, undefined, token, listener);
+    router.counters.published(vhost, exchange, destinations.topics.length + held);
+    if (destinations.topics.length === 0) return held;
     const plan = groups.planOf(destinations);
     const level = message.persistent ? DurabilityLevel.disk : DurabilityLevel.memory;
     this.fill(message);
     this.gather(plan, level, token, listener);
-    return plan.outcomes;
+    return plan.outcomes + held;
   }
 
   /** As DeadLetterPublisher.publishDead. */
@@ -81,17 +84,33 @@ export class RoutedPublisher implements DeadLetterPublisher {
     }
     const destinations = router.route(vhost, exchange, routingKey, properties);
     const topics = destinations.topics.filter(({ name }) => !isBarred(name));
-    router.counters.published(vhost, exchange, topics.length);
-    if (topics.length === 0) return 0;
+    const held = this.holdOnTheWay(vhost, destinations, message, origin, token, listener);
+    router.counters.published(vhost, exchange, topics.length + held);
+    if (topics.length === 0) return held;
     const plan = groups.planOf(topics.length === destinations.topics.length ? destinations : { topics });
     this.fill(message, origin);
     this.gather(plan, message.persistent ? DurabilityLevel.disk : DurabilityLevel.memory, token, listener);
-    return plan.outcomes;
+    return plan.outcomes + held;
+  }
+
+  /** Has every exchange on the way that delays keep the message for its time. Returns how many outcomes `listener` will get of that. */
+  private holdOnTheWay(
+    vhost: string,
+    { held }: Destinations,
+    message: RoutedMessage,
+    origin: MessageOrigin | undefined,
+    token: number,
+    listener: PublishListener,
+  ): number {
+    const { holder } = this.parts;
+    if (held === undefined || holder === undefined) return 0;
+    for (const exchange of held) holder.holdAt(vhost, exchange, message, origin, token, listener);
+    return held.length;
   }
 
   /**
-   * A message whose time has come goes to where its exchange leads now, internal or not, and waits no more. Returns how many outcomes `listener` will
-   * get, 0 = nobody wants it.
+   * A message whose time has come goes to where the exchange that has held it (`from`) leads now, internal or not, and is not held there again. Returns how
+   * many outcomes `listener` will get, 0 = nobody wants it.
    * @throws BrokerError `not-found`: the exchange has gone
    */
   publishHeld(
@@ -100,16 +119,18 @@ export class RoutedPublisher implements DeadLetterPublisher {
     origin: MessageOrigin | undefined,
     token: number,
     listener: PublishListener,
+    from = message.exchange,
   ): number {
-    const { exchange, routingKey, properties } = message;
+    const { routingKey, properties } = message;
     const { router, groups } = this.parts;
-    const destinations = router.route(vhost, exchange, routingKey, properties);
-    router.counters.fired(vhost, exchange, destinations.topics.length);
-    if (destinations.topics.length === 0) return 0;
+    const destinations = router.route(vhost, from, routingKey, properties);
+    const held = this.holdOnTheWay(vhost, destinations, message, origin, token, listener);
+    router.counters.fired(vhost, from, destinations.topics.length + held);
+    if (destinations.topics.length === 0) return held;
     const plan = groups.planOf(destinations);
     this.fill(message, origin);
     this.gather(plan, message.persistent ? DurabilityLevel.disk : DurabilityLevel.memory, token, listener);
-    return plan.outcomes;
+    return plan.outcomes + held;
   }
 
   private fill({ exchange, routingKey, properties, body }: RoutedMessage, origin?: MessageOrigin): void {
@@ -157,13 +178,19 @@ export class RoutedPublisher implements DeadLetterPublisher {
     }
   }
 
+  /**
+   * Lent until the next call: the batcher copies. A memory of keys would serve those who publish with few; this serves those with 100,000 as well, and
+   * costs no more.
+   */
   private keyBytes(routingKey: string): Uint8Array {
-    let bytes = this.keys.get(routingKey);
+    const size = utf8Size(routingKey);
+    if (size > MAX_LENT_KEY_BYTES) return encodeUtf8(routingKey);
+    let bytes = this.keys[size];
     if (bytes === undefined) {
-      if (this.keys.size >= MAX_REMEMBERED_KEYS) this.keys.clear();
-      bytes = encodeUtf8(routingKey);
-      this.keys.set(routingKey, bytes);
+      bytes = new Uint8Array(size);
+      this.keys[size] = bytes;
     }
+    writeUtf8(bytes, 0, routingKey);
     return bytes;
   }
 }

@@ -17,6 +17,7 @@ import { DirectReplies } from './direct-replies.js';
 import { BrokerError } from './errors.js';
 import { Fetcher, type FetchLimits } from './fetcher.js';
 import { TopicFollower } from './follower.js';
+import { collectHolders } from './holders.js';
 import { MAX_FOLLOWERS_PER_TURN } from './limits.js';
 import type { LogBoundsTable, LogFiles } from './log-views.js';
 import { MessageBatcher } from './message-batcher.js';
@@ -63,12 +64,14 @@ export interface ShardBrokerOptions {
   readonly control: ControlLink;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** How long a delivery may stay unacknowledged unless its queue says something else; 0 = for ever; absent = CONSUMER_TIMEOUT_MS. */
+  readonly consumerTimeoutMs?: number;
   /** Of delayed messages; absent = DELAY_LIMITS. */
   readonly delayLimits?: DelayLimits;
 }
 
 /** See the top of this file. */
-export class ShardBroker implements ports.Broker, ports.RoutingBroker, DelayedMessages {
+export class ShardBroker implements ports.Broker, ports.RoutingBroker, ports.QueueInspection, DelayedMessages {
   readonly shard: number;
   readonly owner: PartitionOwner;
   private readonly shards: number;
@@ -162,7 +165,7 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker, DelayedMe
     });
   }
 
-  private openRules({ control, clock, timers }: ShardBrokerOptions): QueueRules {
+  private openRules({ control, clock, timers, consumerTimeoutMs }: ShardBrokerOptions): QueueRules {
     const { routed, turn } = this;
     const publisher = {
       publishDead: (...letter: Parameters<RoutedPublisher['publishDead']>) => {
@@ -171,7 +174,8 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker, DelayedMe
         return outcomes;
       },
     };
-    return new QueueRules(this.owner, publisher, (topicId) => control.deleteTopic(topicId), clock, timers);
+    const deleteTopic = (topicId: number): Promise<void> => control.deleteTopic(topicId);
+    return new QueueRules(this.owner, publisher, deleteTopic, clock, timers, consumerTimeoutMs);
   }
 
   private openCoordinator(
@@ -531,8 +535,17 @@ export class ShardBroker implements ports.Broker, ports.RoutingBroker, DelayedMe
     return this.model.connectionClosed(connection);
   }
 
-  poll(queue: ports.TopicEntry, connection: string, consumer: ports.QueueConsumer): ports.PollHandle {
-    return this.consumers.poll(queue, connection, consumer, () => this.batcher.flush());
+  poll(
+    queue: ports.TopicEntry,
+    connection: string,
+    consumer: ports.QueueConsumer,
+    label?: ports.ConsumerLabel,
+  ): ports.PollHandle {
+    return this.consumers.poll(queue, connection, consumer, () => this.batcher.flush(), label);
+  }
+
+  unacknowledged(queue: ports.TopicEntry, limit: number): Promise<ports.HolderPage> {
+    return collectHolders(queue, limit, (request) => this.admin(request));
   }
 
   async counts(queue: ports.TopicEntry): Promise<ports.QueueCounts> {

@@ -7,11 +7,11 @@
  *   append          logId u32, level u8, then as body one RecordBatch v2                                   reply: appended | error
  *   appendMany      level u8, count u16, logId u32..., then as body one RecordBatch v2                     reply: appended | error
  *   consume         logId u32, consumer u32, flags u8 (1 automatic acknowledgement, 2 exclusive),
- *                   credit u32, priority i32                                                              reply: done | error
+ *                   credit u32, priority i32, label                                                       reply: done | error
  *   credit          logId u32, consumer u32, kind u8 (0 grant, 1 prefetch, 2 revoke), count u32            reply to revoke: revoked
  *   settle          logId u32, consumer u32, outcome u8, count u32, differences of offsets varlong...    reply (when asked for): done | error
  *   cancel          logId u32, consumer u32, keepHeld u8
- *   get             logId u32, consumer u32, automaticAck u8                                              answered by got
+ *   get             logId u32, consumer u32, automaticAck u8, with the first one label                    answered by got
  *   got             consumer u32, left i32 (-1 = there was none), then an error code u8 and message if it failed
  *   deliver         consumer u32, partition u32, offset i64, timestamp i64, redelivered u8, count u32,
  *                   then as body the record as stored, from its key length to its end
@@ -30,14 +30,16 @@
  *   appended        base offset i64, count u32, reached u8, duplicate u8
  *   error           error code u8, message
  *   json            JSON
+ * label     length of the session's name uvarint, session's name, consumer's name
  * ```
  */
 import type { ByteReader } from '../base/byte-reader.js';
 import type { ByteWriter } from '../base/byte-writer.js';
+import { utf8Size } from '../base/utf8.js';
 import type { DelayRequest } from './delay/requests.js';
 import { BrokerError, type BrokerErrorCode } from './errors.js';
-import { MAX_PEER_ERROR_BYTES } from './limits.js';
-import type { CommittedOffset, RecordView } from './ports.js';
+import { MAX_LABEL_CHARACTERS, MAX_PEER_ERROR_BYTES } from './limits.js';
+import type { CommittedOffset, ConsumerLabel, RecordView } from './ports.js';
 
 /** First byte of a request. */
 export const Op = {
@@ -75,6 +77,7 @@ export type AdminRequest =
   | { readonly kind: 'describe'; readonly logId: number }
   | { readonly kind: 'purge'; readonly logId: number }
   | { readonly kind: 'counts'; readonly logId: number }
+  | { readonly kind: 'holders'; readonly logId: number; readonly skip: number }
   | {
       readonly kind: 'commit-offsets';
       readonly logId: number;
@@ -160,6 +163,20 @@ export function readOffsets(reader: ByteReader): number[] {
     offsets.push(offset);
   }
   return offsets;
+}
+
+/** Writes the last part of a request: who consumes. */
+export function writeLabel(writer: ByteWriter, { session, consumer }: ConsumerLabel): void {
+  const name = session.slice(0, MAX_LABEL_CHARACTERS);
+  writer.uvarint(utf8Size(name));
+  writer.utf8(name);
+  writer.utf8(consumer.slice(0, MAX_LABEL_CHARACTERS));
+}
+
+/** Reads what `writeLabel` wrote. */
+export function readLabel(reader: ByteReader): ConsumerLabel {
+  const session = reader.utf8(reader.uvarint());
+  return { session, consumer: reader.utf8(reader.remaining) };
 }
 
 /** Writes the logs of an append-many request: their number, then each. */

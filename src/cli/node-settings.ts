@@ -60,6 +60,16 @@ export const SETTING_FLAGS: readonly SettingFlag[] = [
     value: 'seconds',
     description: 'silence after which a connection is given up (default 120)',
   },
+  {
+    setting: 'resumeWindow',
+    value: 'seconds',
+    description: 'how long at most a native session outlives its connection (default 30)',
+  },
+  {
+    setting: 'consumerTimeout',
+    value: 'seconds',
+    description: 'how long a delivery may stay unacknowledged; 0 = for ever (default 1800)',
+  },
   { setting: 'journalSize', value: 'size', description: 'journal of each shard (default 64MiB)' },
   {
     setting: 'maintenanceInterval',

@@ -3,6 +3,7 @@ import { createEmptyProgram, tieTo } from './command-line.js';
 import { addBench } from './commands/bench.js';
 import { addBinding } from './commands/binding.js';
 import { addCompletion } from './commands/completion.js';
+import { addDelayed } from './commands/delayed.js';
 import { addExchange } from './commands/exchange.js';
 import { addPublish } from './commands/publish.js';
 import { addQueue } from './commands/queue.js';
@@ -21,6 +22,7 @@ export function createProgram(terminal: Terminal, version: string): Command {
   addExchange(program, terminal);
   addBinding(program, terminal);
   addRoute(program, terminal);
+  addDelayed(program, terminal);
   addPublish(program, terminal);
   addStatus(program, terminal);
   addBench(program, terminal);

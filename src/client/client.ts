@@ -21,6 +21,7 @@ import {
 import { type FetchedRecords, type FetchOptions, fetchRecords } from './fetching.js';
 import { Follower, type FollowOptions } from './follower.js';
 import { type GetOptions, Getter } from './getter.js';
+import { type DelayedCount, delayedCountOf, holdersOf, type UnackedHolder } from './held.js';
 import { MAX_GETTERS } from './limits.js';
 import { type ConnectOptions, resolveOptions } from './options.js';
 import type { Bytes, Outgoing, OutgoingMessage } from './outgoing.js';
@@ -35,6 +36,7 @@ import { RoutedPublisher, type RoutedReceipt } from './routed-publisher.js';
 import { type AskOptions, Requester, type RequestHandler, type RequestTarget, serve } from './rpc.js';
 import { type ConnectionState, Session, type StateChange, type Welcome } from './session.js';
 import { Topics } from './topics.js';
+import { runTransaction, type Transaction, type TransactionReceipt } from './transaction.js';
 import { type Fields, wireFields } from './values.js';
 
 /** A partition instead of the key's, where it matters. */
@@ -230,6 +232,43 @@ export class Client {
     const explainRoute = { ...message, headers: wireFields(message.headers) };
     const resend = { ...options, resend: true };
     return explanationOf(await this.session.requests.request({ explainRoute }, 'routeExplanation', resend));
+  }
+
+  /**
+   * Publishes and settles together, of whatever queues: all of it happens, or nothing. `work` gathers what; when it throws, nothing happens. When the
+   * transaction fails, the deliveries in it go back to their queues. Not sent again: when the connection breaks before the answer, it may have happened.
+   * @throws ClientError as rejection, and whatever `work` throws.
+   */
+  transaction(
+    work: (transaction: Transaction) => void | Promise<void>,
+    options: RequestOptions = {},
+  ): Promise<TransactionReceipt> {
+    return runTransaction(this.session, work, options);
+  }
+
+  /** Who holds messages of a queue that are not acknowledged. @throws ClientError `not-found`. */
+  async unacked(
+    queue: string,
+    options: RequestOptions & { readonly limit?: number } = {},
+  ): Promise<{ readonly holders: readonly UnackedHolder[]; readonly more: boolean }> {
+    const { limit = 0, ...request } = options;
+    const listUnacked = { name: queue, limit };
+    const resend = { ...request, resend: true };
+    return holdersOf(await this.session.requests.request({ listUnacked }, 'unackedList', resend));
+  }
+
+  /** How many messages wait for their time, for one exchange ('' = the default one) or for all. @throws ClientError `not-found`. */
+  async countDelayed(exchange?: string, options: RequestOptions = {}): Promise<DelayedCount> {
+    const countDelayed = exchange === undefined ? {} : { exchange };
+    const resend = { ...options, resend: true };
+    return delayedCountOf(await this.session.requests.request({ countDelayed }, 'delayedCount', resend));
+  }
+
+  /** Takes out what waits for its time under a message id, and resolves with how many there were. @throws ClientError `not-found`. */
+  async cancelDelayed(exchange: string, messageId: string, options: RequestOptions = {}): Promise<number> {
+    const cancelDelayed = { exchange, messageId };
+    const cancelled = await this.session.requests.request({ cancelDelayed }, 'purged', options);
+    return cancelled.count ?? 0;
   }
 
   /** Reads a topic, or a queue's log, by offset at the program's own pace. */

@@ -3,7 +3,13 @@ import { encodeUtf8 } from '../base/utf8.js';
 import { Outcome } from '../proto/client-wire.js';
 import type { RecordHeader } from '../record/records.js';
 import { WireMessage } from './received.js';
-import { type DeadLetter, type ReceivedProperties, type RoutedPart, routedPartOf } from './routed-message.js';
+import {
+  type DeadLetter,
+  type MessageOrigin,
+  type ReceivedProperties,
+  type RoutedPart,
+  routedPartOf,
+} from './routed-message.js';
 import type { Settler } from './settler.js';
 import type { FieldValue } from './values.js';
 import { fieldEnd, skipField, WIRE_LENGTH, WIRE_VARINT, wireTag } from './wire.js';
@@ -92,6 +98,11 @@ export class Delivery extends WireMessage {
     return this.routed?.deadLetters ?? [];
   }
 
+  /** Of a dead letter: where it lay when it died. */
+  get origin(): MessageOrigin | undefined {
+    return this.routed?.origin;
+  }
+
   /** Name and value of each header; those of messages for exchanges as text, see `properties.headers` for their types. */
   override get headers(): readonly RecordHeader[] {
     const { properties } = this;
@@ -126,6 +137,7 @@ function headerBytes(value: FieldValue): Uint8Array | null {
   return encodeUtf8(typeof value === 'object' ? JSON.stringify(value) : String(value));
 }
 
-function outcomeOf(options: NackOptions): Outcome {
+/** What becomes of a message that was not handled, as a number. */
+export function outcomeOf(options: NackOptions): Outcome {
   return options.requeue === false ? Outcome.OUTCOME_DISCARD : Outcome.OUTCOME_REQUEUE;
 }

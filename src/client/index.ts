@@ -31,6 +31,7 @@ export type {
 export type { FetchedRecords, FetchOptions } from './fetching.js';
 export { Follower, type FollowFrom, type FollowOptions } from './follower.js';
 export type { GetOptions } from './getter.js';
+export type { DelayedCount, UnackedHolder } from './held.js';
 export { createOnce, type MemoryOnceOptions, memoryOnceStore, type Once, type OnceStore } from './once.js';
 export type { ConnectOptions, ReconnectOptions } from './options.js';
 export type { Bytes, DurabilityName, Outgoing, OutgoingMessage } from './outgoing.js';
@@ -43,6 +44,7 @@ export { ReceivedMessage, ReceivedRecord } from './received.js';
 export type { RequestOptions } from './requests.js';
 export type {
   DeadLetter,
+  MessageOrigin,
   MessageProperties,
   ReceivedProperties,
   RoutedOutgoing,
@@ -51,6 +53,7 @@ export type {
 export type { RoutedReceipt } from './routed-publisher.js';
 export type { AskOptions, Reply, RequestHandler, RequestTarget } from './rpc.js';
 export type { ConnectionState, StateChange, Welcome } from './session.js';
+export type { Transaction, TransactionPublishOptions, TransactionReceipt } from './transaction.js';
 export type { OpenTransport, Transport, TransportEvents } from './transport.js';
 export type { Fields, FieldValue } from './values.js';
 export type { WebSocketFactory, WebSocketLike } from './websocket.js';

@@ -20,6 +20,8 @@ export interface SubscribeOptions {
   readonly exclusive?: boolean;
   /** Higher ones get messages first, as long as they can take them. Default 0. */
   readonly priority?: number;
+  /** Of a queue with a single active consumer: called when this one begins, or ends, to be the one that gets messages. */
+  readonly onActive?: (active: boolean) => void;
   /** Ends the subscription. */
   readonly signal?: AbortSignal;
 }
@@ -45,6 +47,8 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   /** Automatic acknowledgement: taken by the program and not yet given back to the node as credit. */
   private consumed = 0;
   private isOver = false;
+  private active = false;
+  private readonly onActive: ((active: boolean) => void) | undefined;
 
   /** For `Client.subscribe`. */
   constructor(session: Session, queue: string, options: SubscribeOptions) {
@@ -52,6 +56,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
     this.queue = queue;
     this.number = session.nextSubscription();
     this.isAutomatic = options.ack === 'auto';
+    this.onActive = options.onActive;
     this.consuming = { exclusive: options.exclusive ?? false, priority: options.priority ?? 0 };
     this.credit = checkedPrefetch(options.prefetch ?? DEFAULT_PREFETCH);
     this.settler = new Settler(session, this.number, this.isAutomatic);
@@ -70,6 +75,17 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   /** Deliveries that may be unsettled at once. */
   get prefetch(): number {
     return this.credit;
+  }
+
+  /** Whether this one gets the messages of a queue with a single active consumer; false for all other queues. */
+  get isActive(): boolean {
+    return this.active;
+  }
+
+  activeChanged(active: boolean): void {
+    if (active === this.active) return;
+    this.active = active;
+    this.onActive?.(active);
   }
 
   /** Changes the prefetch from now on; deliveries above a lower one are not taken back, 0 pauses. Manual acknowledgement only. */
@@ -93,6 +109,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
 
   private openAnew(): void {
     this.settler.retire();
+    this.activeChanged(false);
     if (!this.isAutomatic) this.items.clear();
     this.receivedTag = 0;
     this.settler = new Settler(this.session, this.number, this.isAutomatic);
@@ -109,6 +126,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   lost(_error: ClientError, isResumable: boolean): void {
     if (isResumable) return;
     this.session.subscriptions.delete(this.number);
+    this.activeChanged(false);
     this.settler.retire();
     // With automatic acknowledgement nobody delivers again what has come already.
     if (!this.isAutomatic) this.items.clear();
@@ -126,6 +144,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   private finish(error: ClientError | undefined): void {
     if (this.isOver) return;
     this.isOver = true;
+    this.activeChanged(false);
     this.settler.retire();
     this.opening.over(error);
     this.items.end(error);
@@ -174,6 +193,7 @@ export class Subscription implements AsyncIterable<Delivery>, Participant, Subsc
   async close(): Promise<void> {
     if (this.isOver) return;
     this.isOver = true;
+    this.activeChanged(false);
     this.opening.over();
     this.settler.flush();
     this.session.leave(this);

@@ -70,6 +70,17 @@ export interface DeadLetter {
   readonly time: Date;
 }
 
+/** Where a dead letter lay when it died. */
+export interface MessageOrigin {
+  readonly vhost: string;
+  readonly queue: string;
+  readonly partition: number;
+  /** With `retain` the message can still be read there. */
+  readonly offset: number;
+  /** As in DeadLetter. */
+  readonly reason: string;
+}
+
 /** Exchange, routing key and properties of a delivered message. */
 export interface RoutedPart {
   readonly exchange: string;
@@ -77,6 +88,7 @@ export interface RoutedPart {
   readonly properties: ReceivedProperties;
   /** The newest first. */
   readonly deadLetters: readonly DeadLetter[];
+  readonly origin: MessageOrigin | undefined;
 }
 
 const MS_PER_SECOND = 1000;
@@ -105,6 +117,14 @@ function checkedWhole(name: string, value: number, most: number): number {
 
 /** The frame that publishes one message. @throws ClientError `invalid-request`. */
 export function routedFrame(id: number, message: RoutedOutgoing, options: RoutedPublishOptions): Uint8Array {
+  return encodeFrame({ id, publishRouted: routedPublish(message, options) });
+}
+
+/** The publish of one message. @throws ClientError `invalid-request`. */
+export function routedPublish(
+  message: RoutedOutgoing,
+  options: Pick<RoutedPublishOptions, 'durability' | 'mandatory'>,
+): NonNullable<WireFrame['publishRouted']> {
   const { exchange = '', routingKey = '', value, delayMs, deliverAt } = message;
   const wire: NonNullable<NonNullable<WireFrame['publishRouted']>['messages']>[number] = { routingKey };
   if (value !== undefined && value !== null) wire.value = toBytes(value);
@@ -112,13 +132,12 @@ export function routedFrame(id: number, message: RoutedOutgoing, options: Routed
   if (Object.keys(properties).length > 0) wire.properties = properties;
   if (delayMs !== undefined) wire.delayMs = checkedWhole('delayMs', delayMs, MAX_DELAY_MS);
   if (deliverAt !== undefined) wire.deliverAtMs = Math.max(1, deliverAt.getTime());
-  const publishRouted = {
+  return {
     exchange,
     messages: [wire],
     durability: durabilityLevel(options.durability),
     mandatory: options.mandatory ?? false,
   };
-  return encodeFrame({ id, publishRouted });
 }
 
 /** Reads how a message was published. */
@@ -136,6 +155,19 @@ export function routedPartOf(bytes: Uint8Array): RoutedPart {
       count: death.count ?? 0,
       time: new Date((death.timeS ?? 0) * MS_PER_SECOND),
     })),
+    origin: wire.origin ? originOf(wire.origin) : undefined,
+  };
+}
+
+type WireOrigin = NonNullable<ReturnType<typeof decodeRouted>['origin']>;
+
+function originOf({ vhost, queue, partition, offset, reason }: WireOrigin): MessageOrigin {
+  return {
+    vhost: vhost ?? '',
+    queue: queue ?? '',
+    partition: partition ?? 0,
+    offset: offset ?? 0,
+    reason: reason ?? '',
   };
 }
 

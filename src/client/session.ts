@@ -43,6 +43,8 @@ export interface SubscriptionSink {
   /** Deliveries; the Deliver message lies between `start` and `end`. */
   deliver(bytes: Uint8Array, start: number, end: number): void;
   missed(missed: WireKind<'missed'>): void;
+  /** Whether this one gets the messages of a queue with a single active consumer. */
+  activeChanged?(active: boolean): void;
   /** The node ended the subscription. */
   ended(error: ClientError): void;
 }
@@ -252,9 +254,14 @@ export class Session implements FrameSink {
     if (this.phase.name === 'connecting') this.greeted(frame);
     else if (frame.broadcast) this.channels.get(frame.broadcast.channel ?? 0)?.(frame.broadcast);
     else if (frame.missed) this.subscriptions.get(frame.missed.subscription ?? 0)?.missed(frame.missed);
+    else if (frame.subscriptionActive) this.activeChanged(frame.subscriptionActive);
     else if (frame.subscriptionClosed) this.subscriptionEnded(frame.subscriptionClosed);
     else if (frame.error && id !== 0 && this.window.refuse(id, errorOfNode(frame.error))) this.window.feed();
     else if (id !== 0) this.requests.answer(id, frame);
+  }
+
+  private activeChanged({ subscription, active }: WireKind<'subscriptionActive'>): void {
+    this.subscriptions.get(subscription ?? 0)?.activeChanged?.(active ?? false);
   }
 
   private subscriptionEnded(closed: WireKind<'subscriptionClosed'>): void {

@@ -114,6 +114,14 @@ export class Settler {
     return true;
   }
 
+  /** Notes that a transaction will settle a delivery. @throws ClientError `already-settled`, `wrong-kind`, `stale-delivery`. */
+  give(delivery: Settleable): number {
+    if (delivery.isSettled || delivery.tag <= this.settledUpTo || this.isAutomatic) throw this.refusal(delivery);
+    if (this.isStale) throw stale(delivery);
+    delivery.isSettled = true;
+    return this.subscription;
+  }
+
   private schedule(): void {
     if (this.isScheduled) return;
     this.isScheduled = true;

@@ -80,16 +80,19 @@ describe('sources', () => {
 });
 
 describe('what is refused names the setting', () => {
-  test('unknown ones, by their source, with those that there are', () => {
-    expect(refusal(() => loadConfig({ flags: { prot: '1' } })).message).toMatch(
-      /^Cannot start: there is no setting --prot\. There are data, host, advertised-host, port, /,
+  test('unknown ones, by their source, with the one that is meant, or those that there are', () => {
+    expect(refusal(() => loadConfig({ flags: { prot: '1' } })).message).toBe(
+      'Cannot start: there is no setting --prot. Did you mean port?',
     );
-    expect(refusal(() => loadConfig({ environment: { DUOLOG_PROT: '1' } })).message).toMatch(
-      /^Cannot start: there is no setting DUOLOG_PROT\. There are DUOLOG_DATA, DUOLOG_HOST, /,
+    expect(refusal(() => loadConfig({ environment: { DUOLOG_MAX_MESAGE_SIZE: '1' } })).message).toBe(
+      'Cannot start: there is no setting DUOLOG_MAX_MESAGE_SIZE. Did you mean DUOLOG_MAX_MESSAGE_SIZE?',
+    );
+    expect(refusal(() => loadConfig({ flags: { retentionOfTopics: '1' } })).message).toMatch(
+      /^Cannot start: there is no setting --retention-of-topics\. There are data, host, advertised-host, port, /,
     );
     const path = file('# A comment.\nport: 0\nprot: 1\n');
     expect(refusal(() => loadConfig({ file: path })).message).toContain(
-      `Cannot start: there is no setting prot in ${path}, line 3. There are data, host, advertised-host, `,
+      `Cannot start: there is no setting prot in ${path}, line 3. Did you mean port?`,
     );
   });
 

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
+import { closestName } from '../base/closest.js';
 import { CodedError } from '../base/errors.js';
 import { BadValue, count, flag, list, oneOf, port, type ReadValue, size, text } from './setting-values.js';
 
@@ -39,6 +40,10 @@ export interface NodeConfig {
   readonly allowedOrigins: readonly string[];
   /** In seconds. */
   readonly idleTimeout: number;
+  /** The longest time that native sessions may outlive their connection, in seconds; clients may ask for less. */
+  readonly resumeWindow: number;
+  /** How long a delivery may stay unacknowledged, in seconds, unless its queue says something else; 0 = for ever. */
+  readonly consumerTimeout: number;
   readonly journalSize: number;
   readonly ringMemory: number;
   /** Resident memory above which publishers are held back; 0 = six tenths of the machine's. */
@@ -92,6 +97,8 @@ const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeCon
   allowAnonymous: setting(flag, false),
   allowedOrigins: setting(list, []),
   idleTimeout: setting(count(8, 960), 120),
+  resumeWindow: setting(count(0, 3600), 30),
+  consumerTimeout: setting(count(0, 31_536_000), 1800),
   journalSize: setting(size(8 * MIB, 4096 * MIB), 64 * MIB),
   ringMemory: setting(size(1 * MIB, 16384 * MIB), 256 * MIB),
   memoryLimit: setting(size(0, Number.MAX_SAFE_INTEGER), 0),
@@ -159,9 +166,7 @@ export function checkSettings(settings: NodeSettings): NodeConfig {
 
 function checkConfig(given: Readonly<Record<string, unknown>>, origin: Readonly<Record<string, string>>): NodeConfig {
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(SETTINGS, name));
-  if (unknown !== undefined) {
-    throw unknownSetting(origin[unknown] ?? unknown, flagName);
-  }
+  if (unknown !== undefined) throw unknownSetting(origin[unknown] ?? unknown, flagName(unknown), flagName);
   const config: Record<string, unknown> = {};
   for (const [name, { read, fallback }] of Object.entries(SETTINGS)) {
     const value = Object.hasOwn(given, name) ? checkValue(read, given[name], origin[name] ?? name) : fallback(config);
@@ -171,10 +176,12 @@ function checkConfig(given: Readonly<Record<string, unknown>>, origin: Readonly<
   return config as unknown as NodeConfig;
 }
 
-/** `spell`: how settings are written where this one came from. */
-function unknownSetting(name: string, spell: (setting: string) => string): ConfigError {
-  const known = SETTING_NAMES.map(spell).join(', ');
-  return new ConfigError('unknown-setting', `Cannot start: there is no setting ${name}. There are ${known}`);
+/** `place`: the setting and where it came from; `spell`: how settings are written there. */
+function unknownSetting(place: string, written: string, spell: (setting: string) => string): ConfigError {
+  const known = SETTING_NAMES.map(spell);
+  const meant = closestName(written, known);
+  const advice = meant === undefined ? `There are ${known.join(', ')}` : `Did you mean ${meant}?`;
+  return new ConfigError('unknown-setting', `Cannot start: there is no setting ${place}. ${advice}`);
 }
 
 function checkValue(read: ReadValue<unknown>, given: unknown, name: string): unknown {
@@ -267,9 +274,7 @@ function readEnvironment(environment: Readonly<Record<string, string | undefined
     )
       continue;
     const name = names.get(variable);
-    if (name === undefined) {
-      throw unknownSetting(variable, environmentName);
-    }
+    if (name === undefined) throw unknownSetting(variable, variable, environmentName);
     settings[name] = value;
   }
   return settings;

@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { Catalog } from '../broker/catalog.js';
 import { DurabilityLevel } from '../broker/ports.js';
 import { QueueCounters } from '../broker/queue/counters.js';
+import { busiestOf, type ChannelReport } from '../doors/amqp/index.js';
+import { encodePrometheus } from '../doors/http/index.js';
+import { channelFamilies } from './channel-metrics.js';
 import { exchangeSeries, partitionSeries } from './metric-series.js';
 import { nodeMetrics } from './metrics.js';
 import type { NodeFacts } from './node-status.js';
@@ -47,6 +50,7 @@ function report(shard: number, changes: Partial<ShardReport>): ShardReport {
     closes: {},
     commitLatency: { boundsSeconds: [], counts: [], count: 0, sumSeconds: 0 },
     commitP99Ms: 0,
+    channels: busiestOf([], 1),
     partitions: [],
     exchanges: [],
     memoryLogBytes: 0,
@@ -86,6 +90,25 @@ function catalogOf(...names: string[]): Catalog {
   });
   return catalog;
 }
+
+describe('metrics of AMQP channels', () => {
+  it('name the busiest of all shards, and sum the others', () => {
+    const figures = { published: 1, delivered: 2, redelivered: 0, acknowledged: 1, consumers: 1, unconfirmed: 0 };
+    const one = (channel: number, unacknowledged: number): ChannelReport => {
+      return { ...figures, vhost: '/', connection: 'app at 10.0.0.1:99', channel, unacknowledged };
+    };
+    const shards = [[one(1, 3), one(2, 8)], [one(3, 5)]].map((channels, shard) =>
+      report(shard, { channels: busiestOf(channels, 50) }),
+    );
+    const text = encodePrometheus(channelFamilies(shards, 2));
+    const labels = (channel: number) => `{vhost="/",connection="app at 10.0.0.1:99",channel="${channel}"}`;
+    expect(text).toContain(`duolog_amqp_channel_unacknowledged${labels(2)} 8\n`);
+    expect(text).toContain(`duolog_amqp_channel_unacknowledged${labels(3)} 5\n`);
+    expect(text).not.toContain('channel="1"');
+    expect(text).toContain('duolog_amqp_channel_unacknowledged{vhost="",connection="(others)",channel=""} 3\n');
+    expect(text).toContain('duolog_amqp_channel_delivered_total{vhost="",connection="(others)",channel=""} 2\n');
+  });
+});
 
 describe('series of partitions', () => {
   it('are the oldest ones, with a bound; the others and exclusive queues are summed', () => {

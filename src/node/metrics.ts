@@ -3,6 +3,7 @@ import { getHeapStatistics } from 'node:v8';
 import type { Catalog } from '../broker/catalog.js';
 import { encodePrometheus, type Family } from '../doors/http/index.js';
 import type { AlarmName } from './alarms.js';
+import { channelFamilies } from './channel-metrics.js';
 import { exchangeSeries, partitionSeries } from './metric-series.js';
 import {
   amqpFamilies,
@@ -49,6 +50,7 @@ export function nodeMetrics(
     alarmFamily(facts),
     ...memoryLogFamilies(reports),
     ...amqpFamilies(reports),
+    ...channelFamilies(reports),
     ...exchangeFamilies(exchangeSeries(reports)),
     ...partitionFamilies(series),
     ...queueFamilies(series),

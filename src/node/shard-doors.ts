@@ -46,6 +46,7 @@ export class ShardDoors {
     const shared = { broker, timers: realTimers, random: new RealRandom() };
     this.native = new NativeDoor({
       ...shared,
+      transactions: broker.transactions,
       limits: limitsOf(config),
       node: { name: nodeName, id: config.nodeId, version },
       authorizer: anonymousAuthorizer({ allowRemote: config.allowAnonymous }),
@@ -148,5 +149,9 @@ export class ShardDoors {
 }
 
 function limitsOf(config: NodeConfig): ReturnType<typeof sessionLimits> {
-  return sessionLimits({ maxMessageBytes: config.maxMessageSize, idleTimeoutMs: config.idleTimeout * 1000 });
+  return sessionLimits({
+    maxMessageBytes: config.maxMessageSize,
+    idleTimeoutMs: config.idleTimeout * 1000,
+    maxResumeWindowMs: config.resumeWindow * 1000,
+  });
 }

@@ -280,8 +280,19 @@ export class ShardLogs {
   }
 }
 
-/** The part of a topic's settings that its logs follow. */
+const configs = new WeakMap<TopicSettings, LogConfig>();
+
+/** The part of a topic's settings that its logs follow. Logs of the same settings share it. */
 export function logConfig(settings: TopicSettings): LogConfig {
+  let config = configs.get(settings);
+  if (config === undefined) {
+    config = makeConfig(settings);
+    configs.set(settings, config);
+  }
+  return config;
+}
+
+function makeConfig(settings: TopicSettings): LogConfig {
   const { segmentBytes, segmentMs, retentionMs, retentionBytes } = settings;
   // What a queue retains goes by age and size alone.
   const lingerMs = queueRetains(settings) ? Number.MAX_SAFE_INTEGER : settings.lingerMs;

@@ -7,7 +7,7 @@ import type { ShardBroker } from '../broker/shard-broker.js';
 import type { ShardMesh } from '../io/ring/index.js';
 import type { ShardStorage } from '../storage/shard-storage.js';
 import type { MeshLink } from './mesh-link.js';
-import { OLDEST_LOOKS_MAX } from './metrics-limits.js';
+import { LABELLED_CHANNELS_MAX, OLDEST_LOOKS_MAX } from './metrics-limits.js';
 import type { ShardDoors } from './shard-doors.js';
 import type { DelayedReport, PartitionReport, QueueReport, RingReport, ShardReport } from './shard-report.js';
 
@@ -55,6 +55,7 @@ export class ShardMeter {
       closes: Object.fromEntries(closes),
       commitLatency: broker.owner.commitLatency.figures(),
       commitP99Ms: broker.owner.commitLatency.percentileMs(0.99),
+      channels: doors.amqp.channels(LABELLED_CHANNELS_MAX),
       partitions: this.partitions(),
       exchanges: [...broker.router.counters.all()],
       memoryLogBytes: storage.memory.sizeBytes,
@@ -74,9 +75,9 @@ export class ShardMeter {
     // The lowest log ids are the ones that keep series of their own in the metrics.
     const owned = [...this.parts.broker.owner.all()].sort((a, b) => a.log.logId - b.log.logId);
     return owned.map((partition) => {
-      const wantsAge = (partition.cursor?.ready ?? 0) > 0 && looks < OLDEST_LOOKS_MAX;
-      if (wantsAge) looks++;
-      return reportOf(partition, wantsAge);
+      const mayRead = looks < OLDEST_LOOKS_MAX;
+      if (mayRead && partition.policies instanceof QueueEngine && partition.policies.mustReadForAge) looks++;
+      return reportOf(partition, mayRead);
     });
   }
 
@@ -89,7 +90,7 @@ export class ShardMeter {
   }
 }
 
-function reportOf({ log, cursor, consumerCount, policies }: OwnedPartition, wantsAge: boolean): PartitionReport {
+function reportOf({ log, cursor, consumerCount, policies }: OwnedPartition, mayRead: boolean): PartitionReport {
   return {
     logId: log.logId,
     logStart: log.logStart,
@@ -102,13 +103,13 @@ function reportOf({ log, cursor, consumerCount, policies }: OwnedPartition, want
     unacknowledged: cursor?.unacknowledged ?? 0,
     consumers: consumerCount,
     isOffline: log.offline !== undefined,
-    queue: policies instanceof QueueEngine ? queueReport(policies, wantsAge) : undefined,
+    queue: policies instanceof QueueEngine ? queueReport(policies, mayRead) : undefined,
     delayed: policies instanceof DelayLog ? delayedReport(policies, cursor?.ready ?? 0) : undefined,
   };
 }
 
-function queueReport(engine: QueueEngine, wantsAge: boolean): QueueReport {
-  return { counters: engine.counters, oldestReadyAgeMs: wantsAge ? engine.oldestReadyAgeMs() : -1 };
+function queueReport(engine: QueueEngine, mayRead: boolean): QueueReport {
+  return { counters: engine.counters, oldestReadyAgeMs: engine.oldestReadyAgeMs(mayRead) };
 }
 
 function delayedReport({ lateness, indexBytes }: DelayLog, held: number): DelayedReport {

@@ -1,6 +1,7 @@
 import type { LatencyFigures } from '../broker/latency-histogram.js';
 import type { QueueCounters } from '../broker/queue/counters.js';
 import type { ExchangeCounts } from '../broker/routing/exchange-counters.js';
+import type { ChannelReports } from '../doors/amqp/index.js';
 
 /** What one shard tells the control thread when somebody asks for the status or the metrics. Plain values: it is cloned between threads. */
 export interface ShardReport {
@@ -19,6 +20,7 @@ export interface ShardReport {
   /** What confirms at `disk` wait for. */
   readonly commitLatency: LatencyFigures;
   readonly commitP99Ms: number;
+  readonly channels: ChannelReports;
   readonly partitions: readonly PartitionReport[];
   /** Of what this shard's sessions and dead letters published. */
   readonly exchanges: readonly Readonly<ExchangeCounts>[];

@@ -88,6 +88,7 @@ class Shard {
       control: this.control,
       clock: realClock,
       timers: realTimers,
+      consumerTimeoutMs: setup.config.consumerTimeout * 1000,
     });
     this.broker.owner.onDamage = (logId, error) => {
       this.log('error', `The queue of log ${logId} passed over damaged messages: ${error.message}`);
@@ -284,6 +285,7 @@ class Shard {
     this.meter.stop();
     this.broker.owner.retire();
     await this.broker.owner.settled();
+    this.broker.owner.stop();
     await this.storage.close();
     this.files.close();
   }

@@ -225,6 +225,14 @@ export function encodeHeaders(headers: readonly RecordHeader[]): Uint8Array<Arra
   return bytes;
 }
 
+/** As encodeHeaders, into `target` if it has the very size; the result is `target` then. */
+export function encodeHeadersInto(target: Uint8Array, headers: readonly RecordHeader[]): Uint8Array {
+  const size = headersSize(headers);
+  const bytes = target.length === size ? target : new Uint8Array(size);
+  writeHeaders(bytes, 0, headers);
+  return bytes;
+}
+
 function attributesOf(options: BatchOptions): number {
   let attributes: number = options.codec ?? CODEC_NONE;
   if (options.appendTimeMs !== undefined) attributes |= layout.LOG_APPEND_TIME_FLAG;

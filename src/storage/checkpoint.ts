@@ -286,8 +286,12 @@ export function readCheckpoint(disk: Disk, directory: string): CheckpointImage |
 }
 
 /** Replaces a log's checkpoint without holding up the thread; durable when the promise resolves. Rejects with DiskError. */
-export async function writeCheckpoint(disk: Disk, directory: string, bytes: Uint8Array): Promise<void> {
-  const path = checkpointPath(directory);
+export function writeCheckpoint(disk: Disk, directory: string, bytes: Uint8Array): Promise<void> {
+  return replaceFile(disk, directory, checkpointPath(directory), bytes);
+}
+
+/** Replaces `path`, which is in `directory`, without holding up the thread; durable when the promise resolves. Rejects with DiskError. */
+export async function replaceFile(disk: Disk, directory: string, path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.tmp`;
   const file = disk.open(temporary, 'write');
   try {

@@ -113,6 +113,7 @@ export class Checkpointer {
     if (log.isDeleted) return;
     await writeCheckpoint(host.disk, log.directory, bytes);
     log.checkpointedSequence = image.journalSequence;
+    log.isCheckpointInSet = false;
     // Who opened the log meanwhile journaled that after the image was taken.
     const { companionOffset, logStart, logEnd, isClean } = image;
     log.checkpointed = { companionOffset, logStart, logEnd, isClean: isClean && (shouldBeClean || !log.isOpen) };

@@ -48,6 +48,22 @@ describe('a commit of one log', () => {
     expect(harness.companion(0).changes).toEqual([{ offset: 0, text: 'taken' }]);
   });
 
+  it('comes by itself for cursor changes that nobody waits for, though nothing is appended', async () => {
+    const harness = await oneLog();
+    harness.append(0, ['a']);
+    await harness.commit();
+    const { idleCommitMs } = harness.storage.limits;
+    await harness.clock.advanceAsync(3 * idleCommitMs);
+    harness.companion(0).record(harness.log(0), 0, 'taken');
+    harness.storage.flush();
+    await harness.clock.advanceAsync(idleCommitMs);
+    for (let seed = 0; seed < 10; seed++) {
+      harness.disk.crash(new Prng(seed));
+      await harness.start();
+      expect(harness.companion(0).changes).toEqual([{ offset: 0, text: 'taken' }]);
+    }
+  });
+
   it('mends a bit that was flipped in the segment from the journal', async () => {
     const harness = await oneLog();
     for (const value of ['a', 'b', 'c']) {

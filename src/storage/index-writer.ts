@@ -65,7 +65,7 @@ export class IndexWriter {
 
   /** Writes all held-back entries. */
   write(): void {
-    if (this.isGivenUp || (this.pending.length === 0 && this.entriesInFile >= 0)) return;
+    if (this.isGivenUp || this.pending.length === 0) return;
     try {
       this.writePending();
     } catch {

@@ -90,6 +90,18 @@ export const PRODUCER_BATCHES = 5;
 /** Epochs, segments, producers, quarantined ranges that a file of ours may list. */
 export const LIST_MAX_ENTRIES = 4 * 1024 * 1024;
 
+/** Largest file with the checkpoints of many logs; logs that find no room in it get one of their own. */
+export const CHECKPOINT_SET_MAX_BYTES = 128 * 1024 * 1024;
+
+/** Largest checkpoint that is written together with those of other logs; a larger one has a file and syncs of its own. */
+export const SET_CHECKPOINT_MAX_BYTES = 32 * 1024;
+
+/** Unsynced bytes of a log that are written with its checkpoint in a set; of a log with more the segments are synced. */
+export const SET_TAIL_MAX_BYTES = 16 * 1024;
+
+/** A log with more segments or producers than this has a checkpoint of its own, without a look at how large it is. */
+export const SET_LIST_MAX_ENTRIES = 256;
+
 /** Largest companion snapshot in a checkpoint. */
 export const SNAPSHOT_MAX_BYTES = 128 * 1024 * 1024;
 
@@ -101,6 +113,9 @@ export const READ_MIN_BYTES = 64 * 1024;
 
 /** Most bytes of one read, unless a single batch is larger. */
 export const READ_MAX_BYTES = 64 * 1024 * 1024;
+
+/** Logs of which a reader remembers the segments and where it stopped; those that were read longest ago are forgotten first. */
+export const READ_VIEWS = 1024;
 
 /** Places per log at which readers stopped and will go on. */
 export const READ_POSITIONS = 16;
@@ -128,6 +143,8 @@ export function checkStorageLimits(limits: StorageLimits): void {
   assert(limits.changeMaxBytes * 4 <= limits.journalAreaBytes, 'Four companion changes must fit a journal area');
   assert(limits.journalCopyMaxBytes * 2 <= limits.journalAreaBytes, 'Two copied ranges must fit a journal area');
   assert(limits.leaseOffsets >= 2, 'A lease must be divisible');
+  const entryBytes = SET_CHECKPOINT_MAX_BYTES + SET_TAIL_MAX_BYTES;
+  assert(entryBytes * 16 <= CHECKPOINT_SET_MAX_BYTES, 'Checkpoints of many logs must fit a set');
   assert(limits.parallelSyncs >= 1 && limits.openFiles >= 1, 'At least one file must be open and synced at a time');
   assert(limits.turnBufferBytes >= 1024, 'A turn buffer must hold a small batch');
 }

@@ -6,7 +6,7 @@ import * as batch from '../record/batch-header.js';
 import { HEADER_BYTES } from '../record/layout.js';
 import { isPlausibleHeader } from './batch-cursor.js';
 import { StorageError } from './errors.js';
-import { READ_MAX_BYTES, READ_MIN_BYTES } from './limits.js';
+import { READ_MAX_BYTES, READ_MIN_BYTES, READ_VIEWS } from './limits.js';
 import { LogView, type SegmentView } from './log-view.js';
 import { findMaxTimestamp, findTime, type TimeOffset } from './time-search.js';
 import { keepVisible } from './transaction-table.js';
@@ -36,6 +36,7 @@ export class LogReader {
   private readonly disk: Disk;
   private readonly directory: string;
   private readonly files: FileCache;
+  /** In the order in which they were made, which is nearly that of their last use: one that goes too early is made again. */
   private readonly views = new Map<number, LogView>();
   private scratch = new Uint8Array(READ_MIN_BYTES);
 
@@ -110,8 +111,16 @@ export class LogReader {
     if (known !== undefined && known.version === version && !isStale) return known;
     known?.forget();
     const view = new LogView(this.disk, this.files, this.directory, logId, version);
+    this.views.delete(logId);
     this.views.set(logId, view);
+    if (this.views.size > READ_VIEWS) this.forgetOldest();
     return view;
+  }
+
+  /** A look at each of 10,000 logs must not leave 10,000 lists of segments behind. Files stay open, as far as there is room for them. */
+  private forgetOldest(): void {
+    const oldest = this.views.keys().next();
+    if (oldest.done !== true) this.views.delete(oldest.value);
   }
 
   /** Leaves out what belongs to aborted transactions, and markers. */

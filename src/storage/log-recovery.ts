@@ -3,13 +3,14 @@ import { DiskError } from '../io/disk/disk-error.js';
 import type { Disk, DiskFile } from '../io/ports.js';
 import * as batch from '../record/batch-header.js';
 import { type CheckpointImage, readCheckpoint } from './checkpoint.js';
+import { damagedBeyond, type FoundCheckpoints, newestCheckpoint, type SegmentTail } from './checkpoint-set.js';
 import { StorageError } from './errors.js';
 import { finishIndex, writeIndex } from './index-rebuild.js';
 import { RecordKind } from './journal/format.js';
 import type { JournalRecord } from './journal/reader.js';
-import { SCAN_CHUNK_BYTES } from './limits.js';
+import { INDEX_INTERVAL_BYTES, SCAN_CHUNK_BYTES, SET_TAIL_MAX_BYTES } from './limits.js';
 import type { LogHost, PartitionLog } from './partition-log.js';
-import { segmentBaseOf, segmentPath } from './paths.js';
+import { checkpointPath, segmentBaseOf, segmentPath } from './paths.js';
 import { type BadRange, encodeQuarantine, readQuarantine } from './quarantine.js';
 import { Segment } from './segment.js';
 import { type ScanResult, scanSegment } from './segment-scan.js';
@@ -60,17 +61,29 @@ export class LogRecovery {
   /** The journal of the last companion change that was applied, or contained in the checkpoint. */
   private changesJournal: number;
   private hasChangeGap = false;
+  /** Bases of the segments that have an index. */
+  private hasIndex: ReadonlySet<number> = new Set();
   /** Companion changes that were found before one that comes first, by their offsets. */
   private readonly earlyChanges = new Map<number, Uint8Array>();
 
-  constructor(host: LogHost, log: PartitionLog) {
+  /** `sets`: the checkpoints that earlier starts wrote for many logs at once. */
+  constructor(host: LogHost, log: PartitionLog, sets: FoundCheckpoints) {
     this.host = host;
     this.log = log;
-    host.disk.mkdir(log.directory);
-    this.checkpoint = this.loadCheckpoint();
-    // A checkpoint was written only after the folder was durable.
-    log.isFolderDurable = this.checkpoint !== undefined;
-    if (!log.isFolderDurable) log.directoryChanges++;
+    const own = this.loadCheckpoint();
+    const entries = sets.byLog.get(log.logId) ?? [];
+    const lost = damagedBeyond(own, entries, sets.damaged);
+    this.damage.push(...lost.map(({ message }) => message));
+    const isLost = lost.length > 0;
+    const inSet = isLost ? undefined : newestCheckpoint(own, entries);
+    this.checkpoint = isLost ? undefined : (inSet?.image ?? own);
+    log.isCheckpointInSet = inSet !== undefined;
+    // A checkpoint of its own was written only after the folder was durable.
+    log.isFolderDurable = this.checkpoint !== undefined && inSet?.isFolderUnsynced !== true;
+    if (!log.isFolderDurable) {
+      host.disk.mkdir(log.directory);
+      log.directoryChanges++;
+    }
     this.wasOpen = this.checkpoint?.isClean === false;
     this.highestEpoch = this.checkpoint?.leaderEpoch ?? -1;
     this.changesJournal = this.checkpoint?.journalId ?? -1;
@@ -78,6 +91,7 @@ export class LogRecovery {
     const endOffset = this.checkpoint?.logEnd ?? 0;
     this.durable = { segmentBase: last?.baseOffset ?? 0, position: last?.sizeBytes ?? 0, endOffset };
     this.restore();
+    for (const tail of inSet?.tails ?? []) this.restoreTail(tail);
   }
 
   /** Takes one record of journal `journalId`; they must come in order. */
@@ -104,12 +118,12 @@ export class LogRecovery {
 
   /** All records were given. `wasPowerLost`: what was not synced may be gone; `wasClean`: nothing happened behind checkpoints. */
   finish(wasPowerLost: boolean, wasClean: boolean, isCommitted: IsCommitted = () => false): LogRecoveryReport {
-    const { log, host } = this;
+    const { log } = this;
     this.isSameBoot = !wasPowerLost;
     this.dropRedo();
     this.reportChangeGap();
     const isBlind = this.checkpoint === undefined && !this.wasCreated;
-    const isNew = isBlind && !this.wasOpen && this.listBases().length === 0;
+    const isNew = isBlind && !this.wasOpen && basesIn(this.host.disk.list(log.directory)).length === 0;
     const isScanned = this.wasOpen || (isBlind && !isNew);
     if (!isScanned && !wasClean) this.tidy();
     const recoveredEnd = isScanned ? this.scan(isBlind) : log.logEnd;
@@ -122,7 +136,6 @@ export class LogRecovery {
       log.checkpointed = { companionOffset, logStart, logEnd, isClean: true };
     }
     if (isNew) log.begin();
-    else if (isScanned) host.dirtied(log);
     const aborted = this.endTransactions(isCommitted);
     if (this.damage.length > 0) log.corruption = new StorageError('corrupt', this.damage.join('; '));
     log.companion.recovered({
@@ -149,6 +162,8 @@ export class LogRecovery {
   }
 
   private loadCheckpoint(): CheckpointImage | undefined {
+    // Most logs of many have none of their own: a look is cheaper than a failure.
+    if (!this.host.disk.exists(checkpointPath(this.log.directory))) return undefined;
     try {
       return readCheckpoint(this.host.disk, this.log.directory);
     } catch (cause) {
@@ -181,6 +196,22 @@ export class LogRecovery {
     }
   }
 
+  /** Writes the end of a segment to its place, where it may never have got to. */
+  private restoreTail({ segmentBase, position, bytes }: SegmentTail): void {
+    const { log, host } = this;
+    const segment = log.segments.find(({ baseOffset }) => baseOffset === segmentBase);
+    if (segment === undefined) return;
+    const file = segment.hold(host.files);
+    try {
+      if (bytes.length > 0) file.write(bytes, position);
+    } finally {
+      segment.drop(host.files);
+    }
+    segment.syncedBytes = position;
+    segment.unheldBytes = segment.sizeBytes;
+    if (segment.isUnsynced) log.unsynced.add(segment);
+  }
+
   private isContained(journalId: number, sequence: number): boolean {
     const { checkpoint } = this;
     if (checkpoint === undefined || journalId > checkpoint.journalId) return false;
@@ -191,7 +222,8 @@ export class LogRecovery {
     const { log } = this;
     // The records of a log that was offline are repeated in the journal, behind later ones.
     if (companionOffset <= log.companionOffset) return;
-    this.earlyChanges.set(companionOffset, change);
+    // Borrowed: what is not applied at once is kept as a copy.
+    this.earlyChanges.set(companionOffset, companionOffset > log.companionOffset + 1 ? change.slice() : change);
     // What a start before this journal's had recovered was not on disk yet when the power failed: nothing confirmed is missing then.
     if (companionOffset > log.companionOffset + 1) this.hasChangeGap ||= journalId === this.changesJournal;
     else this.changesJournal = journalId;
@@ -255,19 +287,16 @@ export class LogRecovery {
     this.lastRedo = undefined;
   }
 
-  private listBases(): number[] {
-    const names = this.host.disk.list(this.log.directory);
-    return names.map(segmentBaseOf).filter((base) => base >= 0);
-  }
-
   /** Scans what is behind the checkpoint. Returns the log's end. */
   private scan(isBlind: boolean): number {
     const { log } = this;
     const lastKnown = log.segments[log.segments.length - 1];
-    const all = this.listBases();
+    const names = this.host.disk.list(log.directory);
+    const all = basesIn(names);
     const found = all.filter((base) => lastKnown === undefined || base >= lastKnown.baseOffset);
-    this.finishSwaps();
+    this.finishSwaps(names);
     this.removeStray(all.filter((base) => lastKnown !== undefined && base < lastKnown.baseOffset));
+    this.hasIndex = indexesIn(names);
     this.reportMissing(new Set(found), lastKnown);
     let expected = lastKnown === undefined ? (found[0] ?? 0) : log.logEnd;
     let epoch = this.checkpoint?.leaderEpoch ?? -1;
@@ -301,10 +330,10 @@ export class LogRecovery {
    * A rewritten segment on its way: its size is in the checkpoint just before it takes the old one's place. If the checkpoint has it, the
    * swap is finished, otherwise forgotten.
    */
-  private finishSwaps(): void {
+  private finishSwaps(names: readonly string[]): void {
     const { log, host } = this;
     const { disk } = host;
-    for (const name of disk.list(log.directory)) {
+    for (const name of names) {
       if (!name.endsWith('.cleaned')) continue;
       const path = `${log.directory}/${name}`;
       const segment = log.segments.find((known) => known.path('cleaned') === path);
@@ -352,12 +381,18 @@ export class LogRecovery {
       this.takeResult(segment, file, result);
       const isClosed = nextBase !== undefined && !result.isTorn;
       // Better none than one that knows batches which did not get through.
-      if (!(isClosed ? finishIndex(segment, host.files) : writeIndex(segment, host.files)))
-        this.unlink(segment.path('index'));
+      if (!(isClosed ? finishIndex(segment, host.files) : this.bringIndex(segment))) this.unlink(segment.path('index'));
       return result;
     } finally {
       segment.drop(host.files);
     }
+  }
+
+  /** False when the index could not be written. A segment that is too small for an entry needs none. */
+  private bringIndex(segment: Segment): boolean {
+    const { host } = this;
+    if (segment.sizeBytes <= INDEX_INTERVAL_BYTES && !this.hasIndex.has(segment.baseOffset)) return true;
+    return writeIndex(segment, host.files);
   }
 
   private durableIn(baseOffset: number, nextBase: number | undefined): { durablePosition: number; durableEnd: number } {
@@ -385,8 +420,10 @@ export class LogRecovery {
     if (this.isSameBoot) this.writeAgain(segment, file);
     this.log.directoryChanges++;
     if (!segment.isUnsynced) return;
-    segment.holdUntilSynced(this.host.files);
     this.log.unsynced.add(segment);
+    // Short ends go into a set of checkpoints; of thousands of logs the files cannot all stay open.
+    if (segment.sizeBytes - segment.syncedBytes <= SET_TAIL_MAX_BYTES) segment.unheldBytes = segment.sizeBytes;
+    else segment.holdUntilSynced(this.host.files);
   }
 
   /**
@@ -461,8 +498,10 @@ export class LogRecovery {
    */
   private tidy(): void {
     const { log, host } = this;
-    const found = this.listBases();
-    this.finishSwaps();
+    const names = host.disk.list(log.directory);
+    const found = basesIn(names);
+    this.hasIndex = indexesIn(names);
+    this.finishSwaps(names);
     this.removeStray(found);
     const last = log.segments[log.segments.length - 1];
     if (last === undefined) return;
@@ -480,7 +519,7 @@ export class LogRecovery {
         file.syncNow();
       }
       // The index may have got through where the batches did not.
-      if (!writeIndex(last, host.files)) this.unlink(last.path('index'));
+      if (!this.bringIndex(last)) this.unlink(last.path('index'));
     } finally {
       last.drop(host.files);
     }
@@ -488,6 +527,7 @@ export class LogRecovery {
 
   private unlink(path: string): void {
     this.host.files.forget(path);
+    if (!this.host.disk.exists(path)) return;
     try {
       this.host.disk.unlink(path);
     } catch (cause) {
@@ -504,6 +544,16 @@ export class LogRecovery {
     const last = log.segments[log.segments.length - 1];
     if (last !== undefined) last.endOffset = Math.max(last.endOffset, recoveredEnd);
   }
+}
+
+function basesIn(names: readonly string[]): number[] {
+  return names.map(segmentBaseOf).filter((base) => base >= 0);
+}
+
+function indexesIn(names: readonly string[]): ReadonlySet<number> {
+  return new Set(
+    names.filter((name) => name.endsWith('.index')).map((name) => Number(name.slice(0, -'.index'.length))),
+  );
 }
 
 function sizeOf(disk: Disk, path: string): number {

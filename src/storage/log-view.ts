@@ -28,12 +28,14 @@ export class LogView {
   readonly segments: readonly SegmentView[];
   /** What was aborted; undefined for a log that never had a transaction. */
   readonly aborted: readonly AbortedRange[] | undefined;
+  private readonly disk: Disk;
   private readonly files: FileCache;
   /** By the offset to go on with; the oldest is forgotten first. */
   private readonly positions = new Map<number, ReadPosition>();
 
   /** Lists the log's folder. @throws DiskError */
   constructor(disk: Disk, files: FileCache, dataDirectory: string, logId: number, version: number) {
+    this.disk = disk;
     this.files = files;
     this.directory = logDirectory(dataDirectory, logId);
     this.version = version;
@@ -107,9 +109,12 @@ export class LogView {
 
   /** Asks a segment's index, or gives `otherwise` when there is none that can be trusted. */
   searchIndex<T>(segment: SegmentView, ask: (search: IndexSearch) => T, otherwise: T): T {
+    const path = segmentPath(this.directory, segment.baseOffset, 'index');
+    // Short segments have none: a look is cheaper than a failure.
+    if (!this.disk.exists(path)) return otherwise;
     let file: DiskFile;
     try {
-      file = this.files.acquire(segmentPath(this.directory, segment.baseOffset, 'index'));
+      file = this.files.acquire(path);
     } catch (cause) {
       if (cause instanceof DiskError) return otherwise;
       throw cause;

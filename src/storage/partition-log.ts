@@ -85,6 +85,8 @@ export class PartitionLog implements OwnerLog, JournalTenant {
   /** The lease's record in this journal; 0 as long as there is none. */
   leaseSequence = 0;
   checkpointedSequence = 0;
+  /** The newest checkpoint is in a set, not in the log's own file. */
+  isCheckpointInSet = false;
   /** What the last checkpoint said; undefined while there is none that counts. */
   checkpointed: { companionOffset: number; logStart: number; logEnd: number; isClean: boolean } | undefined;
   /** The end of the last lease that is known to be synced in this journal. */

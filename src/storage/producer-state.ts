@@ -19,6 +19,10 @@ export interface ProducerEntry {
   batches: readonly ProducerBatch[];
 }
 
+/** Never written to. */
+const NO_ENTRIES = new Map<number, ProducerEntry>();
+const NOTHING_BEFORE = new Map<number, ProducerEntry | undefined>();
+
 /**
  * Recognises resent batches and gaps by producer id, epoch and sequence, with the rules of Kafka 4's ProducerAppendInfo:
  * - a batch equal in epoch and sequences to one of the last five is a duplicate;
@@ -29,9 +33,10 @@ export interface ProducerEntry {
  * Changes since the last `commitTurn` can be taken back, for a write that failed.
  */
 export class ProducerState {
-  private readonly entries = new Map<number, ProducerEntry>();
+  /** Made with the first producer, as the other: there may be many thousands of logs without one. */
+  private entries = NO_ENTRIES;
   /** Entries as they were before the turn; undefined for those that were not there. */
-  private readonly before = new Map<number, ProducerEntry | undefined>();
+  private before = NOTHING_BEFORE;
 
   /** Number of producers known. */
   get size(): number {
@@ -45,6 +50,7 @@ export class ProducerState {
 
   /** Takes over an entry from a checkpoint. */
   restore(entry: ProducerEntry): void {
+    if (this.entries === NO_ENTRIES) this.entries = new Map();
     this.entries.set(entry.producerId, entry);
   }
 
@@ -72,6 +78,8 @@ export class ProducerState {
     baseOffset: number,
     arrivalMs: number,
   ): void {
+    if (this.entries === NO_ENTRIES) this.entries = new Map();
+    if (this.before === NOTHING_BEFORE) this.before = new Map();
     const known = this.entries.get(producerId);
     if (!this.before.has(producerId)) this.before.set(producerId, known === undefined ? undefined : { ...known });
     const entry = known ?? { producerId, epoch, lastArrivalMs: arrivalMs, batches: [] };

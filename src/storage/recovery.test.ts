@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Harness, recordsOf, simulatedHarness } from './fixtures/harness.js';
 import { LogReader } from './log-reader.js';
-import { segmentPath } from './paths.js';
+import { checkpointSetPath, segmentPath } from './paths.js';
 
 const DIRECTORY = '/data/logs/1';
 
@@ -119,7 +119,9 @@ describe('recovery', () => {
 
   it('reads a log without its checkpoint from its segments, damage included', async () => {
     const harness = await oneLog([['a'], ['b'], ['c']]);
+    await harness.settle(harness.storage.checkpoint(harness.log(1)));
     await harness.settle(harness.storage.close());
+    harness.disk.unlink(checkpointSetPath('/data', harness.storage.journal.journalId, 'stop'));
     const size = harness.disk.readFile(segmentPath(DIRECTORY, 0, 'log')).length;
     edit(harness, segmentPath(DIRECTORY, 0, 'log'), (bytes) =>
       bytes.map((byte, at) => (at === Math.floor(size / 2) ? byte ^ 1 : byte)),

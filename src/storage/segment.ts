@@ -30,6 +30,11 @@ export class Segment implements SegmentSums {
   syncedBytes = 0;
   /** Bytes that a sync of the file or of the journal covers, or will once the commit under way is over. */
   safeBytes = 0;
+  /**
+   * Bytes below this, as far as they are unsynced, were written under handles that are closed, and are safe in a set of checkpoints or not confirmed:
+   * whoever syncs the file writes them again first, since the kernel may have failed to write them and told nobody.
+   */
+  unheldBytes = 0;
   /** Position up to which the kernel was asked to start writing. */
   writebackBytes = 0;
   /** Since when a queue's cursor has been done with all of it; -1 when it is not, or nobody has looked yet. */

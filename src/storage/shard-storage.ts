@@ -1,7 +1,9 @@
 import { assert } from '../base/assert.js';
 import { DiskError } from '../io/disk/disk-error.js';
 import { FileCache } from '../io/disk/file-cache.js';
-import type { Clock, Disk, Random, Timers } from '../io/ports.js';
+import type { Clock, Disk, DiskFile, Random, Timers } from '../io/ports.js';
+import { readCheckpointSets } from './checkpoint-set.js';
+import { writeCheckpointSet } from './checkpoint-set-writer.js';
 import { Checkpointer } from './checkpointer.js';
 import { Decisions } from './decisions.js';
 import { StorageError } from './errors.js';
@@ -15,7 +17,7 @@ import { type BackgroundPool, Maintenance } from './maintenance.js';
 import { MemoryLogs } from './memory-log.js';
 import type { OwnerLog } from './owner-log.js';
 import { PartitionLog } from './partition-log.js';
-import { journalsDirectory, logDirectory, logsDirectory } from './paths.js';
+import { type CheckpointSetKind, journalsDirectory, logDirectory, logsDirectory } from './paths.js';
 import type { LogDescription, LogProgress, PartitionProgress } from './ports.js';
 import { runLimited } from './run-limited.js';
 import type { Segment } from './segment.js';
@@ -58,6 +60,8 @@ export interface RecoveryReport {
 /** The logs that one shard owns, their journal and their group commit. */
 export class ShardStorage {
   readonly disk: Disk;
+  /** The data folder. */
+  readonly directory: string;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly limits: StorageLimits;
@@ -84,11 +88,14 @@ export class ShardStorage {
   private turn: PartitionLog[] = [];
   private isFlushing = false;
   private isMaintaining = false;
+  /** All files are closed. */
+  private isEnded = false;
   private wasClean = true;
 
   private constructor(options: ShardStorageOptions, limits: StorageLimits, journal: Journal) {
     this.options = options;
     this.disk = options.disk;
+    this.directory = options.directory;
     this.clock = options.clock;
     this.timers = options.timers;
     this.limits = limits;
@@ -144,11 +151,13 @@ export class ShardStorage {
    * @throws DiskError; StorageError `bad-format`
    */
   recover(descriptions: readonly LogDescription[], journalIds: readonly number[]): RecoveryReport {
+    const earlier = journalIds.filter((journalId) => journalId !== this.journal.journalId);
+    const sets = readCheckpointSets(this.disk, this.directory, earlier);
     const recoveries = new Map<number, LogRecovery>();
     for (const description of descriptions) {
       const log = this.makeLog(description);
       log.isRecovering = true;
-      recoveries.set(log.logId, new LogRecovery(this, log));
+      recoveries.set(log.logId, new LogRecovery(this, log, sets));
     }
     const found = this.replay(journalIds, recoveries);
     this.wasClean = found.wasClean;
@@ -164,21 +173,23 @@ export class ShardStorage {
   }
 
   /**
-   * Writes the checkpoints of all logs that recovery changed; afterwards appends are taken in. A message lost in this recovery must never be
+   * Writes the checkpoints of all logs that recovery changed, and of those that sets of earlier starts hold; afterwards appends are taken in. A message lost in this recovery must never be
    * mistaken for one appended later, should this start crash as well; so what was recovered is written down before anything new. Resolves
    * with whether this shard can do without older journals: when every shard can, the node removes them (`removeJournals`). A log whose
    * checkpoint cannot be written does not serve.
    */
   async checkpointRecovered(): Promise<boolean> {
-    const changed = [...this.logs.values()].filter((log) => log.needsCheckpoint);
-    if (this.decisions.size > 0) await this.syncDecisions();
-    if (!this.wasClean) await this.syncCheckpoints([...this.logs.values()].filter((log) => !log.needsCheckpoint));
-    await Promise.all(
-      changed.map((log) => this.checkpoints.request(log).catch((error: StorageError) => log.goOffline(error))),
+    // The process before may have died just before the name of a log's own checkpoint was safe: the journals must not go before it is.
+    const changed = [...this.logs.values()].filter(
+      (log) => log.needsCheckpoint || log.isCheckpointInSet || !this.wasClean,
     );
+    if (this.decisions.size > 0) await this.syncDecisions();
+    await this.checkpointTogether('start', changed, (log, error) => log.goOffline(error));
     for (const log of this.logs.values()) {
       log.isRecovering = false;
       log.writeOwedMarkers();
+      // What is in its checkpoint is durable, and the next commit says so.
+      if (log.durableEnd < log.logEnd) this.dirtied(log);
     }
     this.flush();
     const isWritten = changed.every((log) => log.offline === undefined);
@@ -187,11 +198,20 @@ export class ShardStorage {
     return isWritten;
   }
 
-  /** The process before may have died just before the name of a checkpoint was safe: the journals must not go before it is. */
-  private syncCheckpoints(logs: readonly PartitionLog[]): Promise<void> {
-    return runLimited(
-      logs.map((log) => () => this.syncDirectories(log)),
+  /** Checkpoints logs that nothing is appended to: most of them in one file, the others each in its own. */
+  private async checkpointTogether(
+    kind: CheckpointSetKind,
+    logs: readonly PartitionLog[],
+    failed: (log: PartitionLog, error: StorageError) => void,
+  ): Promise<void> {
+    const others = await writeCheckpointSet(this, kind, logs);
+    const [changed, unchanged] = [others.filter(mustCheckpoint), others.filter((log) => !mustCheckpoint(log))];
+    await runLimited(
+      unchanged.map((log) => () => this.syncDirectories(log)),
       this.limits.parallelSyncs,
+    );
+    await Promise.all(
+      changed.map((log) => this.checkpoints.request(log).catch((error: StorageError) => failed(log, error))),
     );
   }
 
@@ -213,7 +233,7 @@ export class ShardStorage {
     const bootId = this.disk.bootId();
     for (const journalId of [...journalIds].sort((left, right) => left - right)) {
       if (journalId === this.journal.journalId) continue;
-      const findings = replayJournal(this.disk, this.options.directory, journalId, (record) => {
+      const findings = replayJournal(this.disk, this.directory, journalId, (record) => {
         if (record.kind === RecordKind.decision) this.decisions.replay(record);
         else recoveries.get(record.logId)?.apply(journalId, record);
       });
@@ -223,7 +243,7 @@ export class ShardStorage {
       wasClean = false;
       const isSameBoot = bootId === 'unknown' || findings.bootId === bootId;
       // Other logs rely on a decision when this journal has gone: what it decides must not be less safe than it is.
-      if (findings.hasUnsyncedDecision && isSameBoot) secureJournal(this.disk, this.options.directory, journalId);
+      if (findings.hasUnsyncedDecision && isSameBoot) secureJournal(this.disk, this.directory, journalId);
       wasPowerLost ||= bootId === 'unknown' || findings.bootId !== bootId;
     }
     return { wasClean, wasPowerLost, replayedRecords, journalCorruption };
@@ -274,7 +294,8 @@ export class ShardStorage {
 
   /** End of a turn: one write per log with buffered appends, then their new ends are published. Starts a commit if one is wanted. */
   flush(): void {
-    if (this.isFlushing) return;
+    // A turn that ends behind the close has nothing that anybody waits for, and no file to write to.
+    if (this.isFlushing || this.isEnded) return;
     this.isFlushing = true;
     this.memory.flush();
     const { turn } = this;
@@ -285,6 +306,8 @@ export class ShardStorage {
     }
     this.journal.write();
     this.isFlushing = false;
+    // Changes beside the logs, such as acknowledgements, do not wait for ever for the next append's commit either.
+    if (this.journal.neededSequence > this.journal.syncedSequence) this.commit.armIdleTimer();
     this.commit.startIfWanted();
   }
 
@@ -351,10 +374,11 @@ export class ShardStorage {
     await this.commit.drain();
     await this.checkpoints.drain();
     const open = [...this.logs.values()].filter((log) => log.offline === undefined && log.needsCheckpoint);
-    await Promise.all(open.map((log) => this.checkpoints.request(log).catch(() => {})));
+    await this.checkpointTogether('stop', open, () => {});
     await this.checkpoints.drain();
     const isClean = [...this.logs.values()].every((log) => log.offline === undefined && !log.needsCheckpoint);
     if (isClean && this.decisions.size === 0 && this.shardFailure === undefined) this.journal.markClean();
+    this.isEnded = true;
     this.journal.close();
     for (const log of this.logs.values()) log.releaseFiles();
     this.files.closeAll();
@@ -401,6 +425,7 @@ export class ShardStorage {
     try {
       const file = segment.hold(this.files);
       try {
+        this.writeUnheld(segment, file);
         // Bytes in a file whose name may vanish are not safe.
         await Promise.all([file.sync(), log.isDirectoryUnsynced ? this.syncDirectories(log) : undefined]);
       } finally {
@@ -417,11 +442,20 @@ export class ShardStorage {
     this.settle(log, segment);
   }
 
+  /** See Segment.unheldBytes. @throws DiskError */
+  private writeUnheld(segment: Segment, file: DiskFile): void {
+    const bytes = new Uint8Array(Math.max(0, Math.min(segment.unheldBytes, segment.sizeBytes) - segment.syncedBytes));
+    segment.unheldBytes = 0;
+    if (bytes.length === 0) return;
+    file.read(bytes, segment.syncedBytes);
+    file.write(bytes, segment.syncedBytes);
+  }
+
   async syncDirectories(log: PartitionLog): Promise<void> {
     const changes = log.directoryChanges;
     try {
       await this.disk.syncDirectoryAsync(log.directory);
-      if (!log.isFolderDurable) await this.disk.syncDirectoryAsync(logsDirectory(this.options.directory));
+      if (!log.isFolderDurable) await this.disk.syncDirectoryAsync(logsDirectory(this.directory));
       log.isFolderDurable = true;
       log.directoryChangesSynced = Math.max(log.directoryChangesSynced, changes);
     } catch (cause) {
@@ -518,7 +552,7 @@ export class ShardStorage {
   private makeLog(description: LogDescription): PartitionLog {
     const { logId } = description;
     if (this.logs.has(logId)) throw new StorageError('log-exists', `Cannot make log ${logId}: it is here already`);
-    const log = new PartitionLog(this, description, logDirectory(this.options.directory, logId));
+    const log = new PartitionLog(this, description, logDirectory(this.directory, logId));
     this.logs.set(logId, log);
     return log;
   }
@@ -556,4 +590,9 @@ export class ShardStorage {
     for (const log of this.logs.values()) log.goOffline(error);
     this.options.onFatal(error);
   }
+}
+
+/** What the newest checkpoint of a log does not say, or only a set does that goes with its journal. */
+function mustCheckpoint(log: PartitionLog): boolean {
+  return log.needsCheckpoint || log.isCheckpointInSet;
 }

@@ -39,6 +39,9 @@ export interface AbortedRange {
 }
 
 const NOTHING: readonly AbortedRange[] = [];
+/** Never written to. */
+const NONE_OPEN = new Map<number, OpenTransaction>();
+const NOTHING_BEFORE = new Map<number, OpenTransaction | undefined>();
 
 /** See the top of this file. */
 export class TransactionTable {
@@ -46,9 +49,9 @@ export class TransactionTable {
   hasAny = false;
   private ranges: readonly AbortedRange[] = NOTHING;
   /** By producer id, in the order of their first offsets. */
-  private readonly open = new Map<number, OpenTransaction>();
+  private open = NONE_OPEN;
   /** Entries as they were before the turn; undefined for those that were not there. */
-  private readonly before = new Map<number, OpenTransaction | undefined>();
+  private before = NOTHING_BEFORE;
 
   /** In the order in which they were aborted. */
   get aborted(): readonly AbortedRange[] {
@@ -82,7 +85,7 @@ export class TransactionTable {
 
   /** Takes over what a checkpoint says. */
   restore(open: readonly OpenTransaction[], aborted: readonly AbortedRange[]): void {
-    this.hasAny = true;
+    this.begin();
     for (const entry of open) this.open.set(entry.producerId, entry);
     this.ranges = aborted;
   }
@@ -90,12 +93,19 @@ export class TransactionTable {
   /** Notes an appended batch, which has its offset; nothing happens for one outside of transactions. */
   append(bytes: Uint8Array, at: number): void {
     if (!batch.batchIsTransactional(bytes, at)) return;
-    this.hasAny = true;
+    this.begin();
     const producerId = batch.batchProducerId(bytes, at);
     const known = this.open.get(producerId);
     if (!this.before.has(producerId)) this.before.set(producerId, known);
     if (batch.batchIsControl(bytes, at)) this.ended(known, readMarker(bytes, at) === 'abort');
     else this.extend(producerId, known, bytes, at);
+  }
+
+  /** The maps are made with the first transaction: there may be many thousands of logs without one. */
+  private begin(): void {
+    this.hasAny = true;
+    if (this.open === NONE_OPEN) this.open = new Map();
+    if (this.before === NOTHING_BEFORE) this.before = new Map();
   }
 
   /** Decides an open transaction; its marker is owed from then on. */

@@ -134,6 +134,49 @@ describe('messages of queues', () => {
     expect((await node.duolog(['queue', 'move', 'short', 'nowhere'])).code).toBe(3);
   });
 
+  it('that somebody holds are told with who it is', async () => {
+    await done('queue', 'declare', 'held');
+    expect((await done('queue', 'unacked', 'held')).stderr).toBe('Nobody holds messages of queue held\n');
+    await done('publish', 'held', 'a', 'b');
+    const rules = [
+      '--dead-letter-exchange',
+      '',
+      '--dead-letter-key',
+      'nobody',
+      '-A',
+      'x-dead-letter-strategy=at-least-once',
+    ];
+    const careful = ['--type', 'quorum', '--overflow', 'reject-publish', '--message-ttl', '1ms'];
+    await done('queue', 'declare', 'careful', ...rules, ...careful);
+    await done('publish', 'careful', 'x');
+    await expect
+      .poll(async () => json('queue', 'unacked', 'careful'))
+      .toMatchObject([{ kind: 'dead-letters', session: '', consumer: '', partition: 0, count: 1, firstOffset: 0 }]);
+    expect((await done('queue', 'unacked', 'careful')).stdout).toMatch(/^HOLDER .*\ndead-letters .* ago\n$/);
+    expect((await node.duolog(['queue', 'unacked', 'none'])).code).toBe(3);
+  });
+
+  it('that wait for their time are counted and cancelled', async () => {
+    await done('exchange', 'declare', 'later', '-t', 'x-delayed-message', '--delayed-type', 'fanout');
+    await done('exchange', 'publish', 'later', 'k', 'x', '--delay', '1h', '--message-id', 'm1');
+    expect(await json('delayed', 'count', 'later')).toMatchObject({ exchange: 'later', held: 1 });
+    expect((await done('delayed', 'count')).stdout).toMatch(/^waiting +1\nnext fires +20.*Z\n$/);
+    expect((await node.duolog(['delayed', 'cancel', 'later', 'm2'])).code).toBe(3);
+    expect((await done('delayed', 'cancel', 'later', 'm1')).stderr).toBe('Cancelled 1 message\n');
+    expect(await json('delayed', 'count', 'later')).toEqual({ exchange: 'later', held: 0, nextFire: null });
+    expect((await node.duolog(['delayed', 'count', 'none'])).code).toBe(3);
+  });
+
+  it('that are rejected one by one go where dead letters go', async () => {
+    await done('queue', 'declare', 'rejects');
+    await done('queue', 'declare', 'judged', '--dead-letter-exchange', '', '--dead-letter-key', 'rejects');
+    await done('publish', 'judged', 'no good');
+    expect((await done('queue', 'get', 'judged', '--reject')).stdout).toBe('no good\n');
+    await expect
+      .poll(async () => json('queue', 'peek', 'rejects'))
+      .toMatchObject([{ value: 'no good', origin: { queue: 'judged', offset: 0, reason: 'rejected' } }]);
+  });
+
   it('that no queue wants are not published quietly', async () => {
     const refused = await node.duolog(['exchange', 'publish', 'amq.direct', 'nobody', 'x']);
     expect(refused.code).toBe(1);

@@ -256,3 +256,93 @@ test('what comes twice is handled once', async () => {
   expect(handled.length).toBe(100);
   expect(new Set(handled).size).toBe(100);
 });
+
+describe('transactions', () => {
+  test('publish to several queues and settle what came from others: all of it, or nothing', async () => {
+    const client = await clientAt();
+    for (const queue of ['tx.in', 'tx.out', 'tx.log']) await client.declareQueue(queue);
+    await client.declareQueue('tx.full', { maxLength: 0, overflow: 'reject-publish' });
+    await client.publish('tx.in', ['a', 'b']);
+    const ready = async () =>
+      Promise.all(['tx.in', 'tx.out', 'tx.log'].map(async (queue) => (await client.describe(queue)).messagesReady));
+    const first = await client.get('tx.in');
+    const second = await client.get('tx.in');
+    const done = await client.transaction((transaction) => {
+      transaction.publish({ routingKey: 'tx.out', value: 'one' });
+      transaction.publish({ routingKey: 'nowhere', value: 'lost' }, { durability: 'memory' });
+      transaction.publish({ routingKey: 'tx.log', value: 'two' });
+      transaction.ack(first!);
+    });
+    expect(done).toEqual({ unroutable: [1] });
+    expect(await ready()).toEqual([0, 1, 1]);
+    expect(() => first?.ack()).toThrow('was settled before');
+    const failing = client.transaction((transaction) => {
+      transaction.publish({ routingKey: 'tx.out', value: 'three' });
+      transaction.publish({ routingKey: 'tx.full', value: 'no room' });
+      transaction.ack(second!);
+    });
+    await expect(failing).rejects.toMatchObject({ code: 'queue-full' });
+    await until(async () => (await ready())[0] === 1);
+    expect(await ready()).toEqual([1, 1, 1]);
+    const again = await client.get('tx.in');
+    expect(again).toMatchObject({ redelivered: true });
+    const thrown = client.transaction((transaction) => {
+      transaction.publish({ routingKey: 'tx.out', value: 'four' });
+      transaction.ack(again!);
+      throw new Error('changed my mind');
+    });
+    await expect(thrown).rejects.toThrow('changed my mind');
+    await until(async () => (await ready())[0] === 1);
+    expect(await ready()).toEqual([1, 1, 1]);
+    expect(await client.transaction(() => undefined)).toEqual({ unroutable: [] });
+  });
+});
+
+describe('what is held', () => {
+  test('by consumers, by time, and for the one active consumer, is told', async () => {
+    const client = await clientAt(server.url, { clientName: 'tests' });
+    await client.declareQueue('single', { singleActiveConsumer: true });
+    const events: string[] = [];
+    const open = (name: string) =>
+      client.subscribe('single', { onActive: (active) => events.push(`${name} ${active ? 'on' : 'off'}`) });
+    const first = await open('first');
+    const second = await open('second');
+    await client.publish('single', ['a', 'b']);
+    await taken(first, 2);
+    expect([first.isActive, second.isActive]).toEqual([true, false]);
+    const { holders, more } = await client.unacked('single');
+    expect(more).toBe(false);
+    expect(holders).toMatchObject([{ kind: 'consumer', session: 'tests at 127.0.0.1', count: 2, firstOffset: 0 }]);
+    expect(Date.now() - holders[0]!.stored!.getTime()).toBeLessThan(60_000);
+    await first.close();
+    await until(async () => second.isActive);
+    expect(events).toEqual(['first on', 'first off', 'second on']);
+    await expect(client.unacked('nowhere')).rejects.toMatchObject({ code: 'not-found' });
+    const message = { routingKey: 'single', value: 'later', delayMs: 60_000, messageId: 'later-1' };
+    await client.publish(message);
+    const count = await client.countDelayed('');
+    expect(count.held).toBe(1);
+    expect(count.nextFire!.getTime() - Date.now()).toBeGreaterThan(30_000);
+    expect(await client.cancelDelayed('', 'other')).toBe(0);
+    expect(await client.cancelDelayed('', 'later-1')).toBe(1);
+    expect(await client.countDelayed()).toEqual({ held: 0, nextFire: undefined });
+    await expect(client.countDelayed('nowhere')).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  test('by a dead letter exchange knows the message that it was', async () => {
+    const client = await clientAt();
+    await client.declareQueue('origin.dead');
+    const rules = { deadLetterExchange: '', deadLetterRoutingKey: 'origin.dead', retain: true };
+    await client.declareQueue('origin.work', rules);
+    await client.publish('origin.work', ['fine', 'bad']);
+    const [fine, bad] = [await client.get('origin.work'), await client.get('origin.work')];
+    await fine?.ackConfirmed();
+    await bad?.nackConfirmed({ requeue: false });
+    await until(async () => (await client.describe('origin.dead')).messagesReady === 1);
+    const letter = await client.get('origin.dead', { ack: 'auto' });
+    expect(letter?.origin).toEqual({ vhost: '/', queue: 'origin.work', partition: 0, offset: 1, reason: 'rejected' });
+    expect(fine?.origin).toBeUndefined();
+    const [fetched] = await client.fetch('origin.work', [{ partition: 0, offset: letter!.origin!.offset }]);
+    expect(fetched?.records[0]?.text()).toBe('bad');
+  });
+});

@@ -1,4 +1,4 @@
-// Bundles the crash tests, which are TypeScript, and runs them: `npm run crash -- node|power OPTIONS`.
+// Bundles the crash tests, which are TypeScript, and runs them: `npm run crash -- node|amqp|power|amqp-power OPTIONS`.
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

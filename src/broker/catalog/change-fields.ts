@@ -57,6 +57,8 @@ function writeTable(writer: ByteWriter, table: Uint8Array): void {
   writer.raw(table);
 }
 
+const NO_ARGUMENTS = new Uint8Array(0);
+
 /** A copy: what was read from belongs to a whole file. */
 function readTable(reader: ByteReader): Uint8Array {
   const length = reader.uvarint();
@@ -66,7 +68,7 @@ function readTable(reader: ByteReader): Uint8Array {
       `A metadata change has arguments of ${length} bytes: the limit is ${ARGUMENTS_BYTES_MAX}`,
     );
   }
-  return reader.view(length).slice();
+  return length === 0 ? NO_ARGUMENTS : reader.view(length).slice();
 }
 
 /** Writes a topic's settings as pairs of number and value, so that later versions may add some. */

@@ -2,9 +2,13 @@ import { assert } from '../../base/assert.js';
 import { HeldOffsets } from './held-offsets.js';
 import { IN_FLIGHT_MAX } from './limits.js';
 
+/** Never written to. */
+const NO_CONSUMERS = new Map<number, HeldOffsets>();
+
 /** Which consumer holds which offset. An offset has one holder at most, which the cursor sees to. */
 export class InFlightTable {
-  private readonly byConsumer = new Map<number, HeldOffsets>();
+  /** Made with the first delivery: there may be many thousands of queues without one. */
+  private byConsumer = NO_CONSUMERS;
   private total = 0;
   private lastConsumerId = -1;
   private lastHeld: HeldOffsets | undefined;
@@ -32,6 +36,7 @@ export class InFlightTable {
     let held = this.find(consumerId);
     if (held === undefined) {
       held = new HeldOffsets();
+      if (this.byConsumer === NO_CONSUMERS) this.byConsumer = new Map();
       this.byConsumer.set(consumerId, held);
       this.lastHeld = held;
     }

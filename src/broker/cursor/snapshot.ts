@@ -74,7 +74,7 @@ export function readSnapshot(bytes: Uint8Array, acknowledged: OffsetBitmap, coun
   const higher = bounded(reader.uvarint(), DELIVERY_COUNTS_MAX, 'delivery counts');
   for (let index = 0; index < higher; index++) {
     const offset = reader.uvarlong();
-    counts.higher.set(offset, bounded(reader.uvarint(), DELIVERY_COUNT_MAX, 'deliveries of a message'));
+    counts.set(offset, bounded(reader.uvarint(), DELIVERY_COUNT_MAX, 'deliveries of a message'));
   }
   if (reader.remaining > 0)
     throw new DecodeError('invalid', `A cursor snapshot has ${reader.remaining} bytes too many`);

@@ -211,8 +211,7 @@ export class DelayIndex {
     if (this.isFiring(offset)) return;
     const held = readHeld(record.headers);
     if (held === undefined) return;
-    const { vhost, envelope } = held;
-    const { exchange } = envelope;
+    const { vhost, envelope, exchange } = held;
     const isFirst = !this.isCounted;
     const id = isFirst ? this.exchanges.add(vhost, exchange) : this.exchanges.idOf(vhost, exchange);
     const isOrphan = isFirst && !this.parts.exchangeExists(vhost, exchange);

@@ -82,8 +82,8 @@ export class DelayLog implements QueuePolicyEngine {
 
   /** Takes out what is held of an exchange under a message id, but for what is on its way already. Returns how many messages. */
   cancel(vhost: string, exchange: string, messageId: string): Promise<number> {
-    const matches = ({ vhost: ofVhost, envelope }: HeldMessage): boolean =>
-      ofVhost === vhost && envelope.exchange === exchange && messageIdOf(envelope.properties) === messageId;
+    const matches = ({ vhost: ofVhost, envelope, exchange: at }: HeldMessage): boolean =>
+      ofVhost === vhost && at === exchange && messageIdOf(envelope.properties) === messageId;
     let count = this.cancelNear(vhost, exchange, idHash(messageId), matches);
     if (this.index.isComplete) return Promise.resolve(count);
     const takes = (held: HeldMessage): boolean => {
@@ -115,8 +115,8 @@ export class DelayLog implements QueuePolicyEngine {
       const headersAt = Math.max(records.valueStart, records.valueEnd);
       const held = readHeld(records.bytes.subarray(headersAt, records.recordEnd));
       if (held === undefined) continue;
-      const { fireAtMs, vhost, envelope } = held;
-      const { exchange, properties } = envelope;
+      const { fireAtMs, vhost, envelope, exchange } = held;
+      const { properties } = envelope;
       this.unseen.push({
         offset: baseOffset + records.offsetDelta,
         fireAtMs,
@@ -248,21 +248,16 @@ export class DelayLog implements QueuePolicyEngine {
   /** Publishes a message to where it goes by now. */
   private shoot(offset: number, exchange: number, record: StoredRecord | undefined): void {
     const held = record === undefined ? undefined : readHeld(record.headers);
-    if (
-      record === undefined ||
-      held === undefined ||
-      this.index.isDropped(held.vhost, held.envelope.exchange, offset)
-    ) {
+    if (record === undefined || held === undefined || this.index.isDropped(held.vhost, held.exchange, offset)) {
       this.index.settle(offset, exchange);
       return;
     }
     const shot = this.firing.begin(offset, exchange, record.sizeBytes);
     try {
       const { firing } = this;
-      firing.counted(
-        shot,
-        this.parts.fire(held.vhost, messageOf(held, record), held.envelope.origin, shot.token, firing),
-      );
+      const { vhost, envelope, exchange: from } = held;
+      const message = messageOf(held, record);
+      firing.counted(shot, this.parts.fire(vhost, message, envelope.origin, shot.token, firing, from));
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error;
       shot.mustRetry = mayPass(error);

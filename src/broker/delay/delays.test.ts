@@ -118,6 +118,60 @@ describe('delayed messages', () => {
     expect(read.headers?.get('kept')).toEqual(headers.get('kept'));
   });
 
+  test.each(['binding', 'alternate'])('an exchange that delays holds what comes to it by a %s', async (way) => {
+    const { world, queue, outcomes } = await worldWith();
+    const direct = await world.queue('direct');
+    await world.bind('later', 'q', 'queue', 'k');
+    const plain = { type: 'fanout', routesAs: 'fanout' } as const;
+    await world.exchange('front', [], way === 'binding' ? plain : { ...plain, alternate: 'later' });
+    if (way === 'binding') {
+      await world.bind('front', 'later', 'exchange');
+      await world.bind('front', 'direct');
+    }
+    const publish = (body: string, delay: number | undefined): number =>
+      world.broker.publishRouted(DEFAULT_VHOST, message('front', 'k', body, delayed(delay)), delay ?? 0, outcomes);
+    const ways = way === 'binding' ? 2 : 1;
+    expect(publish('at once', undefined)).toBe(ways);
+    expect(publish('later', 700)).toBe(ways);
+    await world.rest();
+    expect(outcomes.confirmed.length).toBe(2 * ways);
+    expect(bodies(world, queue)).toEqual(['at once']);
+    expect(bodies(world, direct)).toEqual(way === 'binding' ? ['at once', 'later'] : []);
+    const count = (exchange: string) => world.settle(world.broker.delayedCounts(DEFAULT_VHOST, exchange));
+    expect([(await count('later')).held, (await count('front')).held]).toEqual([1, 0]);
+    await world.restart('power', new Prng(7), 3);
+    expect((await count('later')).held).toBe(1);
+    await world.clock.advanceAsync(800);
+    await world.rest();
+    expect(bodies(world, queue)).toEqual(['at once', 'later']);
+    expect(bodies(world, direct)).toEqual(way === 'binding' ? ['at once', 'later'] : []);
+    const envelope = readEnvelope(world.messages(queue)[1]!.headers)!;
+    expect(envelope).toMatchObject({ exchange: 'front', routingKey: 'k' });
+    expect(readProperties(envelope.properties).headers?.get('x-delay')).toEqual({ type: 'int32', value: -700 });
+  });
+
+  test('what an exchange has got over another one is cancelled, and dropped, by its own name', async () => {
+    const { world, queue, outcomes } = await worldWith(1);
+    await world.bind('later', 'q', 'queue', 'k');
+    await world.exchange('front', [], { type: 'fanout', routesAs: 'fanout' });
+    await world.bind('front', 'later', 'exchange');
+    const publish = (messageId: string): number => {
+      const properties = delayed(500, { messageId });
+      return world.broker.publishRouted(DEFAULT_VHOST, message('front', 'k', messageId, properties), 1, outcomes);
+    };
+    for (const id of ['a', 'b', 'c']) expect(publish(id)).toBe(1);
+    await world.rest();
+    expect(await world.settle(world.broker.cancelDelayed(DEFAULT_VHOST, 'front', 'a'))).toBe(0);
+    expect(await world.settle(world.broker.cancelDelayed(DEFAULT_VHOST, 'later', 'a'))).toBe(1);
+    expect(world.held()).toBe(2);
+    await world.deleteExchange('later');
+    await world.rest();
+    await world.clock.advanceAsync(600);
+    await world.rest();
+    expect(bodies(world, queue)).toEqual([]);
+    expect(world.held()).toBe(0);
+  });
+
   test('a publisher may delay without an exchange that does, by time or by delay', async () => {
     const { world, queue, outcomes } = await worldWith();
     const plain = encodeProperties({});

@@ -3,18 +3,21 @@
  * on it takes only what comes before the limit: what it does not hold lies at or beyond that.
  */
 import { assert } from '../../base/assert.js';
+import { releaseMemory } from '../../base/release-memory.js';
 import { MEDIAN_SAMPLE } from './limits.js';
 
 const INITIAL_ENTRIES = 256;
 const ENTRIES_MIN = 4;
+/** Outgrown arrays from this size on are given back at once. */
+const RELEASED_BYTES_MIN = 64 * 1024;
 
 /** See the top of this file. Times are milliseconds since 1970; no offset is in it twice. */
 export class DueHeap {
   private readonly entriesMax: number;
-  private times = new Float64Array(0);
-  private offsets = new Float64Array(0);
-  private idHashes = new Uint32Array(0);
-  private exchanges = new Uint32Array(0);
+  private times: Float64Array<ArrayBuffer> = new Float64Array(0);
+  private offsets: Float64Array<ArrayBuffer> = new Float64Array(0);
+  private idHashes: Uint32Array<ArrayBuffer> = new Uint32Array(0);
+  private exchanges: Uint32Array<ArrayBuffer> = new Uint32Array(0);
   private count = 0;
   private limitTime = Number.POSITIVE_INFINITY;
   private limitPosition = 0;
@@ -206,17 +209,16 @@ export class DueHeap {
 
   private resize(entries: number): void {
     const { count } = this;
-    const times = new Float64Array(entries);
-    times.set(this.times.subarray(0, count));
-    this.times = times;
-    const offsets = new Float64Array(entries);
-    offsets.set(this.offsets.subarray(0, count));
-    this.offsets = offsets;
-    const idHashes = new Uint32Array(entries);
-    idHashes.set(this.idHashes.subarray(0, count));
-    this.idHashes = idHashes;
-    const exchanges = new Uint32Array(entries);
-    exchanges.set(this.exchanges.subarray(0, count));
-    this.exchanges = exchanges;
+    this.times = moved(this.times, new Float64Array(entries), count);
+    this.offsets = moved(this.offsets, new Float64Array(entries), count);
+    this.idHashes = moved(this.idHashes, new Uint32Array(entries), count);
+    this.exchanges = moved(this.exchanges, new Uint32Array(entries), count);
   }
+}
+
+/** `to` with the first `count` entries of `from`, which is not to be used any more. */
+function moved<T extends Float64Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(from: T, to: T, count: number): T {
+  to.set(from.subarray(0, count));
+  if (from.byteLength >= RELEASED_BYTES_MIN) releaseMemory(from);
+  return to;
 }

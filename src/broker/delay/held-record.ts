@@ -1,6 +1,7 @@
 /** The record that holds a message until its time; drawn in docs/formats/delayed.md. */
 import { ByteReader, ByteWriter } from '../../base/bytes.js';
 import { DecodeError } from '../../base/errors.js';
+import { utf8Size } from '../../base/utf8.js';
 import { type Envelope, readEnvelope } from '../../record/amqp/envelope.js';
 import { messageIdOf } from '../../record/amqp/properties.js';
 import type { RecordHeader } from '../../record/records.js';
@@ -9,6 +10,8 @@ import type { RecordHeader } from '../../record/records.js';
 export const HELD_HEADER = 'duolog.d';
 
 const VERSION = 1;
+/** With the name of the exchange that holds the message, which is not the one that it was published to. */
+const VERSION_AT = 2;
 const PERSISTENT = 1;
 const BY_HEADER = 2;
 const VHOST_AT = 10;
@@ -21,23 +24,29 @@ export interface Holding {
   readonly persistent: boolean;
   /** Its header `x-delay` said so, and is negated when it fires. */
   readonly byHeader: boolean;
+  /** The exchange that holds it, when that is not the one that it was published to. */
+  readonly at?: string | undefined;
 }
 
 /** A held message as it is in the log. `envelope.properties` is a view. */
 export interface HeldMessage extends Holding {
   readonly envelope: Envelope;
+  /** The exchange that holds it. */
+  readonly exchange: string;
 }
 
 /** Writes the header; what it returns is borrowed until the next call. */
 export class HeldHeaderWriter {
   private readonly writer = new ByteWriter();
 
-  header({ fireAtMs, vhost, persistent, byHeader }: Holding): RecordHeader {
+  header({ fireAtMs, vhost, persistent, byHeader, at }: Holding): RecordHeader {
     const writer = this.writer.reset();
-    writer.u8(VERSION);
+    writer.u8(at === undefined ? VERSION : VERSION_AT);
     writer.u8((persistent ? PERSISTENT : 0) | (byHeader ? BY_HEADER : 0));
     writer.i64(fireAtMs);
+    if (at !== undefined) writer.uvarint(utf8Size(vhost));
     writer.utf8(vhost);
+    if (at !== undefined) writer.utf8(at);
     return [HELD_HEADER, writer.view()];
   }
 }
@@ -50,7 +59,8 @@ export function readHeld(headers: Uint8Array): HeldMessage | undefined {
   if (envelope === undefined) return undefined;
   try {
     const holding = readHolding(headers);
-    return holding === undefined ? undefined : { ...holding, envelope };
+    if (holding === undefined) return undefined;
+    return { ...holding, envelope, exchange: holding.at ?? envelope.exchange };
   } catch (error) {
     if (error instanceof DecodeError) return undefined;
     throw error;
@@ -65,11 +75,18 @@ function readHolding(headers: Uint8Array): Holding | undefined {
   reader.skip(reader.varint());
   if (reader.utf8(reader.varint()) !== HELD_HEADER) return undefined;
   const length = reader.varint();
-  if (length < VHOST_AT || reader.u8() !== VERSION) return undefined;
+  if (length < VHOST_AT) return undefined;
+  const end = reader.skip(length) + length;
+  reader.at = end - length;
+  reader.end = end;
+  const version = reader.u8();
+  if (version !== VERSION && version !== VERSION_AT) return undefined;
   const flags = reader.u8();
   const fireAtMs = reader.i64();
-  const vhost = reader.utf8(length - VHOST_AT);
-  return { fireAtMs, vhost, persistent: (flags & PERSISTENT) !== 0, byHeader: (flags & BY_HEADER) !== 0 };
+  const common = { fireAtMs, persistent: (flags & PERSISTENT) !== 0, byHeader: (flags & BY_HEADER) !== 0 };
+  if (version === VERSION) return { ...common, vhost: reader.utf8(reader.remaining) };
+  const vhost = reader.utf8(reader.uvarint());
+  return { ...common, vhost, at: reader.utf8(reader.remaining) };
 }
 
 /** One name for an exchange of a virtual host, whatever characters they hold. */

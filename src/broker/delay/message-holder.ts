@@ -38,6 +38,8 @@ interface HeldPublish {
   readonly origin: MessageOrigin | undefined;
   readonly fireAtMs: number;
   readonly byHeader: boolean;
+  /** The exchange that holds it, when that is not the one that it was published to. */
+  readonly at: string | undefined;
   readonly token: number;
   readonly listener: PublishListener;
 }
@@ -101,8 +103,21 @@ export class MessageHolder {
     // For its refusals: where it goes is decided when it fires.
     if (source.isClient) this.parts.router.routePublished(vhost, exchange, routingKey, properties);
     const origin = source.isClient ? undefined : source.origin;
-    this.place({ vhost, message, origin, fireAtMs, byHeader: asked === 0, token, listener });
+    this.place({ vhost, message, origin, fireAtMs, byHeader: asked === 0, at: undefined, token, listener });
     return true;
+  }
+
+  /** Takes a message at an exchange of type x-delayed-message that it has come to over others. As `hold` otherwise. */
+  holdAt(
+    vhost: string,
+    at: string,
+    message: RoutedMessage,
+    origin: MessageOrigin | undefined,
+    token: number,
+    listener: PublishListener,
+  ): void {
+    const fireAtMs = this.parts.nowMs() + delayOf(message.properties);
+    this.place({ vhost, message, origin, fireAtMs, byHeader: true, at, token, listener });
   }
 
   /** Makes the internal topic unless it is there. @throws BrokerError */
@@ -141,12 +156,13 @@ export class MessageHolder {
     else this.store(topic, publish);
   }
 
-  private store(topic: TopicEntry, { vhost, message, origin, fireAtMs, byHeader, token, listener }: HeldPublish): void {
+  private store(topic: TopicEntry, publish: HeldPublish): void {
+    const { vhost, message, origin, fireAtMs, byHeader, at, token, listener } = publish;
     const { batcher, groups, nowMs, mark } = this.parts;
     const { exchange, routingKey, body, persistent } = message;
     const envelope = this.envelope(message, origin);
-    const held = this.headers.header({ fireAtMs, vhost, persistent, byHeader });
-    const partition = partitionOf(vhost, exchange, routingKey, topic.partitions.length);
+    const held = this.headers.header({ fireAtMs, vhost, persistent, byHeader, at });
+    const partition = partitionOf(vhost, at ?? exchange, routingKey, topic.partitions.length);
     const group = groups.single(partition, topic.partitions[partition]!.logId);
     group.maxBatchBytes = HELD_BATCH_BYTES;
     const level = persistent ? DurabilityLevel.disk : DurabilityLevel.memory;

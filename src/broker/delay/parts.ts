@@ -38,7 +38,7 @@ export interface DelayParts {
   /** False while the way to the disk or to another shard is congested. */
   readonly canFire: boolean;
   /**
-   * Routes a message whose time has come. Returns how many outcomes `listener` will get, 0 = nobody wants it. Everything is borrowed.
+   * Routes a message whose time has come, from the exchange that has held it. Returns how many outcomes `listener` will get, 0 = nobody wants it. Everything is borrowed.
    * @throws BrokerError when it can go nowhere, now or later
    */
   fire(
@@ -47,5 +47,6 @@ export interface DelayParts {
     origin: MessageOrigin | undefined,
     token: number,
     listener: PublishListener,
+    from: string,
   ): number;
 }

@@ -1,11 +1,13 @@
 /** Gives a queue's partition its rules. */
 import { assert } from '../../base/assert.js';
 import type { Clock, Timers } from '../../io/ports.js';
+import type { QueueCursor } from '../cursor/queue-cursor.js';
+import type { BrokerError } from '../errors.js';
 import { DEFAULT_QUEUE_POLICY, DEFAULT_VHOST, type QueuePolicy } from '../model.js';
 import type { OwnedPartition } from '../owned-partition.js';
 import type { PartitionOwner } from '../partition-owner.js';
 import type { TopicEntry, TopicSettings } from '../ports.js';
-import type { PushReader } from '../push-reader.js';
+import type { PushReader, StoredRecord } from '../push-reader.js';
 import { parseQueuePolicy } from '../queue-arguments.js';
 import { DueTimes } from './due-times.js';
 import { CONSUMER_TIMEOUT_MS } from './limits.js';
@@ -39,11 +41,12 @@ export class QueueRules {
     deleteTopic: (topicId: number) => Promise<void>,
     clock: Clock,
     timers: Timers,
+    consumerTimeoutMs = CONSUMER_TIMEOUT_MS,
   ) {
     this.owner = owner;
     this.deleteTopic = deleteTopic;
     this.due = new DueTimes(clock, timers);
-    this.parts = { clock, due: this.due, publisher, consumerTimeoutMs: CONSUMER_TIMEOUT_MS };
+    this.parts = { clock, due: this.due, publisher, consumerTimeoutMs };
   }
 
   /** Gives the partition of a queue the rules that the queue was declared with; streams have none here: they are read by offset. */
@@ -81,37 +84,71 @@ export interface AttachOptions {
 export function attachQueueEngine(options: AttachOptions): QueueEngine {
   const { partition, policy, autoDelete, identity, parts } = options;
   const { companion } = partition;
-  const engine = new QueueEngine({ policy, autoDelete, identity, companion, parts, host: hostOf(options) });
+  const engine = new QueueEngine({ policy, autoDelete, identity, companion, parts, host: new PartitionHost(options) });
   partition.policies = engine;
   companion.keepsRejected = policy.deadLetterExchange !== undefined;
   options.owner.touchIfHere(partition);
   return engine;
 }
 
-function hostOf({ partition, owner, aside, deleteQueue }: AttachOptions): EngineHost {
-  const { cursor, log } = partition;
-  assert(cursor !== undefined, `Log ${log.logId} has no queue's cursor: there can be no rules for it`);
-  return {
-    cursor,
-    get visibleEnd() {
-      return log.visibleEnd;
-    },
-    get consumerCount() {
-      return partition.consumerCount;
-    },
-    takeable: () => partition.takeable(),
-    nextRecord: () => partition.peekRecord(),
-    read: (offset) => aside.read(offset, log.visibleEnd),
-    forget: () => aside.forget(),
-    touch: () => owner.touchIfHere(partition),
-    holders: () => partition.holderIds(),
-    close: (consumerId, error) => {
-      partition.expel(consumerId, error);
-      owner.touchIfHere(partition);
-    },
-    deleteQueue: () => {
-      partition.seal({ ifUnused: false, ifEmpty: false });
-      deleteQueue().catch(() => partition.unseal());
-    },
-  };
+/** A class and not an object of functions: of those every queue would have its own. */
+class PartitionHost implements EngineHost {
+  readonly cursor: QueueCursor;
+  private readonly partition: OwnedPartition;
+  private readonly owner: PartitionOwner;
+  private readonly aside: PushReader;
+  private readonly deletion: AttachOptions['deleteQueue'];
+
+  constructor({ partition, owner, aside, deleteQueue }: AttachOptions) {
+    const { cursor, log } = partition;
+    assert(cursor !== undefined, `Log ${log.logId} has no queue's cursor: there can be no rules for it`);
+    this.cursor = cursor;
+    this.partition = partition;
+    this.owner = owner;
+    this.aside = aside;
+    this.deletion = deleteQueue;
+  }
+
+  get visibleEnd(): number {
+    return this.partition.log.visibleEnd;
+  }
+
+  get consumerCount(): number {
+    return this.partition.consumerCount;
+  }
+
+  takeable(): number {
+    return this.partition.takeable();
+  }
+
+  nextRecord(): StoredRecord | undefined {
+    return this.partition.peekRecord();
+  }
+
+  read(offset: number): StoredRecord | undefined {
+    return this.aside.read(offset, this.visibleEnd);
+  }
+
+  forget(): void {
+    this.aside.forget();
+  }
+
+  touch(): void {
+    this.owner.touchIfHere(this.partition);
+  }
+
+  holders(): Iterable<number> {
+    return this.partition.holderIds();
+  }
+
+  close(consumerId: number, error: BrokerError): void {
+    this.partition.expel(consumerId, error);
+    this.touch();
+  }
+
+  deleteQueue(): void {
+    const { partition } = this;
+    partition.seal({ ifUnused: false, ifEmpty: false });
+    this.deletion().catch(() => partition.unseal());
+  }
 }

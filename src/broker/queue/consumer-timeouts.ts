@@ -14,13 +14,15 @@ interface Oldest {
   readonly sinceMs: number;
 }
 
+const NONE: ReadonlyMap<number, Oldest> = new Map();
+
 /** See the top of this file. */
 export class ConsumerTimeouts implements DueTarget {
   dueAtMs = Number.POSITIVE_INFINITY;
   private readonly parts: EngineParts;
   private readonly host: EngineHost;
   private readonly timeoutMs: number;
-  private oldest = new Map<number, Oldest>();
+  private oldest: ReadonlyMap<number, Oldest> = NONE;
 
   constructor(timeoutMs: number, parts: EngineParts, host: EngineHost) {
     this.timeoutMs = timeoutMs;
@@ -37,21 +39,27 @@ export class ConsumerTimeouts implements DueTarget {
 
   due(): void {
     const before = this.oldest;
-    this.oldest = new Map();
+    const oldest = new Map<number, Oldest>();
     const nowMs = this.parts.clock.nowMs();
-    for (const holder of [...this.host.holders()]) this.look(holder, before.get(holder), nowMs);
-    if (this.oldest.size > 0) this.lookLater();
+    for (const holder of [...this.host.holders()]) {
+      const found = this.look(holder, before.get(holder), nowMs);
+      if (found !== undefined) oldest.set(holder, found);
+    }
+    this.oldest = oldest.size > 0 ? oldest : NONE;
+    if (oldest.size > 0) this.lookLater();
   }
 
-  private look(holder: number, before: Oldest | undefined, nowMs: number): void {
+  /** Returns its oldest delivery; undefined when it has none, or has just been ended. */
+  private look(holder: number, before: Oldest | undefined, nowMs: number): Oldest | undefined {
     const { cursor } = this.host;
     const offset = holder === DEAD_LETTER_CONSUMER ? -1 : cursor.firstHeld(holder);
-    if (offset < 0) return;
+    if (offset < 0) return undefined;
     const deliveryCount = cursor.deliveryCount(offset);
     const isSame = before !== undefined && before.offset === offset && before.deliveryCount === deliveryCount;
-    if (!isSame) this.oldest.set(holder, { offset, deliveryCount, sinceMs: nowMs });
-    else if (nowMs - before.sinceMs < this.timeoutMs) this.oldest.set(holder, before);
-    else this.host.close(holder, timedOut(this.timeoutMs));
+    if (!isSame) return { offset, deliveryCount, sinceMs: nowMs };
+    if (nowMs - before.sinceMs < this.timeoutMs) return before;
+    this.host.close(holder, timedOut(this.timeoutMs));
+    return undefined;
   }
 
   private lookLater(): void {

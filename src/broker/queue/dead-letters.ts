@@ -12,6 +12,7 @@ import { StorageError } from '../../storage/errors.js';
 import { BrokerError, type BrokerErrorCode } from '../errors.js';
 import type { QueuePolicy } from '../model.js';
 import { type PublishListener, type RecordView, SettleOutcome } from '../ports.js';
+import { withBcc } from '../routing/carbon-copies.js';
 import type { QueueCounters } from './counters.js';
 import { type DeathReason, deadLetterProperties, isDeathCycle } from './death-headers.js';
 import type { DueTarget } from './due-times.js';
@@ -171,7 +172,7 @@ export class DeadLetters implements PublishListener, DueTarget {
     const { vhost, queue, partition } = identity;
     const before = asPublished(record, queue);
     const newRoutingKey = policy.deadLetterRoutingKey;
-    const properties = deadLetterProperties(before.properties, {
+    const died = deadLetterProperties(before.properties, {
       queue,
       reason,
       timeMs: this.parts.clock.nowMs(),
@@ -179,6 +180,9 @@ export class DeadLetters implements PublishListener, DueTarget {
       routingKey: before.routingKey,
       newRoutingKey,
     });
+    // With keys of its own, the message goes to those that nobody sees, too.
+    const isBlind = newRoutingKey === undefined && before.blindKeys !== undefined;
+    const properties = isBlind ? withBcc(died, before.blindKeys) : died;
     const message = {
       exchange,
       routingKey: newRoutingKey ?? before.routingKey,
@@ -251,6 +255,7 @@ interface Published {
   readonly routingKey: string;
   readonly properties: Uint8Array;
   readonly persistent: boolean;
+  readonly blindKeys?: readonly string[];
 }
 
 function asPublished(record: RecordView, queue: string): Published {

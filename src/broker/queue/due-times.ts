@@ -1,7 +1,7 @@
 /** When something is due in any of a shard's queues: a heap of them, and one timer. */
 import { MinHeap } from '../../base/heap.js';
 import type { Clock, TimerHandle, Timers } from '../../io/ports.js';
-import { TIMER_MAX_MS } from './limits.js';
+import { FIRST_LOOKS_PER_MS, TIMER_MAX_MS } from './limits.js';
 
 /** Something that waits for a time. One instance waits for one time, the earliest that was asked for. */
 export interface DueTarget {
@@ -22,6 +22,8 @@ export class DueTimes {
   private readonly heap = new MinHeap<Entry>((a, b) => a.atMs < b.atMs);
   private timer: TimerHandle | undefined;
   private armedForMs = Number.POSITIVE_INFINITY;
+  private nextTurnMs = 0;
+  private isStopped = false;
 
   constructor(clock: Clock, timers: Timers) {
     this.clock = clock;
@@ -41,13 +43,20 @@ export class DueTimes {
     this.arm();
   }
 
+  /** A time of its own for each of many that have the same work to do, soon and none before now: after a start, thousands of queues look at their heads. */
+  turn(): number {
+    this.nextTurnMs = Math.max(this.nextTurnMs + 1 / FIRST_LOOKS_PER_MS, this.clock.nowMs());
+    return Math.floor(this.nextTurnMs);
+  }
+
   /** It waits for nothing any more. */
   cancel(target: DueTarget): void {
     target.dueAtMs = Number.POSITIVE_INFINITY;
   }
 
-  /** Ends the timer. */
+  /** Ends the timer, and sets no other. */
   stop(): void {
+    this.isStopped = true;
     if (this.timer !== undefined) this.timers.clearTimeout(this.timer);
     this.timer = undefined;
     this.heap.clear();
@@ -69,7 +78,7 @@ export class DueTimes {
 
   private arm(): void {
     const next = this.heap.peek();
-    if (next === undefined || next.atMs >= this.armedForMs) return;
+    if (this.isStopped || next === undefined || next.atMs >= this.armedForMs) return;
     if (this.timer !== undefined) this.timers.clearTimeout(this.timer);
     this.armedForMs = next.atMs;
     const delayMs = Math.min(TIMER_MAX_MS, Math.max(0, next.atMs - this.clock.nowMs()));

@@ -8,6 +8,8 @@ export const DEAD_LETTER_CREDIT_BYTES = 4 * 1024 * 1024;
 export const DEAD_LETTER_RETRY_MS = 1000;
 /** How often a queue's waiting head is looked at for its expiry, at most, in ms: so late may the message behind an expired one go. */
 export const EXPIRY_LOOK_MS = 10;
+/** Queues of a shard that look at their heads for the first time after a start, per ms: each look reads a piece of a file. */
+export const FIRST_LOOKS_PER_MS = 1;
 /** The longest time that a timer is set for, in ms: Node's timers end at 2^31-1. */
 export const TIMER_MAX_MS = 2 ** 31 - 1;
 /** Messages that one partition drops in one turn because they are expired or too many, before other work gets its chance. */

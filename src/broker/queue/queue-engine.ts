@@ -72,6 +72,11 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
   private dropsLeft = DROPS_PER_TURN;
   private lastLookMs = Number.NEGATIVE_INFINITY;
   private lookedAt = -1;
+  /** When messages from before the start may be looked at. */
+  private firstLookMs = 0;
+  /** The offset of a message that was looked at, and when it was stored. */
+  private seenOffset = -1;
+  private seenTimestampMs = 0;
 
   constructor(options: QueueEngineOptions) {
     const { policy, companion, host, parts } = options;
@@ -97,13 +102,32 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
     return this.policy.singleActiveConsumer;
   }
 
-  /** Milliseconds since the oldest waiting message was stored; -1 when nothing waits, or it cannot be read. For queues with priorities the oldest of all. */
-  oldestReadyAgeMs(): number {
+  /**
+   * Milliseconds since the oldest waiting message was stored; -1 when nothing waits, when it cannot be read, or when it was never looked at and `mayRead`
+   * is false. For queues with priorities the oldest of all.
+   */
+  oldestReadyAgeMs(mayRead: boolean): number {
+    const oldest = this.oldestReady();
+    if (oldest < 0) return -1;
+    if (oldest !== this.seenOffset) {
+      if (!mayRead || this.readAside(oldest) === undefined) return -1;
+      this.host.forget();
+      // The first one at or behind that offset, which is the one that waits.
+      this.seenOffset = oldest;
+    }
+    return Math.max(0, this.parts.clock.nowMs() - this.seenTimestampMs);
+  }
+
+  /** Whether `oldestReadyAgeMs` has to read a piece of the log. */
+  get mustReadForAge(): boolean {
+    const oldest = this.oldestReady();
+    return oldest >= 0 && oldest !== this.seenOffset;
+  }
+
+  private oldestReady(): number {
+    if (this.host.cursor.ready === 0) return -1;
     const offsets = this.heads().filter((offset) => offset >= 0);
-    if (offsets.length === 0 || this.host.cursor.ready === 0) return -1;
-    const record = this.readAside(Math.min(...offsets));
-    this.host.forget();
-    return record === undefined ? -1 : Math.max(0, this.parts.clock.nowMs() - record.timestampMs);
+    return offsets.length === 0 ? -1 : Math.min(...offsets);
   }
 
   /** Bytes of memory that priorities take. */
@@ -261,6 +285,7 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
       returned: (offset) => this.returned(offset),
       acknowledged: (offset) => this.bytes?.acknowledged(offset),
     };
+    if (cursor.ready > 0) this.firstLookMs = this.parts.due.turn();
     const needsScan = this.order !== undefined || this.bytes !== undefined;
     if (needsScan && cursor.ready > 0) this.startScan();
   }
@@ -432,6 +457,10 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
     if (this.order === undefined && head === this.lookedAt) return;
     const { clock, due } = this.parts;
     const nowMs = clock.nowMs();
+    if (nowMs < this.firstLookMs) {
+      due.at(this.firstLookMs, this);
+      return;
+    }
     const sinceMs = nowMs - this.lastLookMs;
     if (sinceMs >= 0 && sinceMs < EXPIRY_LOOK_MS) {
       due.at(this.lastLookMs + EXPIRY_LOOK_MS, this);
@@ -487,7 +516,12 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
   private readAside(offset: number): StoredRecord | undefined {
     if (offset < 0 || offset >= this.host.visibleEnd) return undefined;
     try {
-      return this.host.read(offset);
+      const record = this.host.read(offset);
+      if (record !== undefined) {
+        this.seenOffset = record.offset;
+        this.seenTimestampMs = record.timestampMs;
+      }
+      return record;
     } catch (error) {
       if (error instanceof StorageError) return undefined;
       throw error;

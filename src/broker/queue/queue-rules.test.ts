@@ -145,6 +145,41 @@ describe('dead letters', () => {
     expect(taker.taken).toEqual([]);
   });
 
+  it('go to the keys of BCC, which nobody sees, as long as no queue gives them a key of its own', async () => {
+    const keys = (...names: string[]) =>
+      ({ type: 'array', value: names.map((name) => ({ type: 'longstr', value: encodeUtf8(name) }) as const) }) as const;
+    const args = { 'x-dead-letter-exchange': 'dlx', 'x-message-ttl': 10 };
+    const first = await world.declare('first', args);
+    const second = await world.declare('second', args);
+    const [open, blind, named] = [
+      await world.declare('open'),
+      await world.declare('blind'),
+      await world.declare('named'),
+    ];
+    // What dies in `first` goes to `second` as well, and dies there.
+    const bindings = ['first', 'hidden'].flatMap((key) => [['second', key] as const]);
+    world.world.exchange('dlx', 'direct', [...bindings, ['open', 'first'], ['blind', 'hidden'], ['named', 'named']]);
+    await world.publish(first, 'a', { headers: new Map([['BCC', keys('hidden')]]) });
+    for (let round = 0; round < 6; round++) await world.wait(20);
+    const letters = await world.drain(blind);
+    // Of `first`, and of `second`: its letters know the key still.
+    expect(letters.map(reasonOf)).toEqual(['expired', 'expired']);
+    expect(bodies(await world.drain(open))).toEqual(['a', 'a']);
+    for (const { envelope } of letters) {
+      expect(readProperties(envelope!.properties).headers?.has('BCC')).toBe(false);
+      const events = readProperties(envelope!.properties).headers?.get('x-death');
+      expect(JSON.stringify(events, (_key, value) => (typeof value === 'bigint' ? `${value}` : value))).not.toContain(
+        Buffer.from('hidden').toJSON().data.join(','),
+      );
+    }
+    expect(world.ready(second)).toBe(0);
+    const keyed = await world.declare('keyed', { ...args, 'x-dead-letter-routing-key': 'named' });
+    await world.publish(keyed, 'b', { headers: new Map([['BCC', keys('hidden')]]) });
+    await world.wait(20);
+    expect(bodies(await world.drain(named))).toEqual(['b']);
+    expect(bodies(await world.drain(blind))).toEqual([]);
+  });
+
   it('do not go round in circles by themselves', async () => {
     const queue = await world.declare('dead', { ...DEAD, 'x-message-ttl': 10 });
     await world.publish(queue, 'a');

@@ -3,8 +3,9 @@
  * consumer sees CC, but not BCC.
  */
 
-import { readUtf8 } from '../../base/utf8.js';
-import { decodeValueAt } from '../../record/amqp/field-table.js';
+import { encodeUtf8, readUtf8 } from '../../base/utf8.js';
+import { decodeTable, decodeValueAt, encodeTable } from '../../record/amqp/field-table.js';
+import type { StoredProperties } from '../../record/amqp/header-blocks.js';
 import { headersOf, replaceHeaders } from '../../record/amqp/properties.js';
 import { FieldTag, TableCursor } from '../../record/amqp/table-cursor.js';
 import { erlangType } from '../catalog/sentences.js';
@@ -60,6 +61,36 @@ function malformed(field: TableCursor): BrokerError {
   const type = erlangType(decodeValueAt(field.bytes, field.nameEnd));
   const text = `invalid message: {unacceptable_type_in_header,"${field.name()}",${type}}`;
   return new BrokerError('precondition-failed', text);
+}
+
+/** What is stored of published properties: BCC, which consumers must not see, goes beside them, since dead letters go to those keys, too. */
+export function storedProperties(properties: Uint8Array): StoredProperties {
+  const stored = withoutBcc(properties);
+  if (stored === properties) return { properties };
+  const blindKeys = blindCopies(properties);
+  return blindKeys.length === 0 ? { properties: stored } : { properties: stored, blindKeys };
+}
+
+/** The keys of the header BCC. */
+function blindCopies(properties: Uint8Array): readonly string[] {
+  const keys: string[] = [];
+  const table = headersOf(properties);
+  if (table === undefined) return keys;
+  fields.open(table);
+  while (fields.next()) {
+    const isBcc = fields.nameEnd - fields.nameStart === 3 && isBlind(table, fields.nameStart);
+    if (isBcc && fields.tag === FieldTag.array) addKeys(fields, keys);
+  }
+  return keys;
+}
+
+/** The same properties with the header BCC. */
+export function withBcc(properties: Uint8Array, keys: readonly string[]): Uint8Array {
+  const table = headersOf(properties);
+  const headers = new Map(table === undefined ? [] : decodeTable(table));
+  const value = keys.map((key) => ({ type: 'longstr', value: encodeUtf8(key) }) as const);
+  headers.set('BCC', { type: 'array', value });
+  return replaceHeaders(properties, encodeTable(headers));
 }
 
 /** The same properties without the header BCC; the given bytes when there is none. */

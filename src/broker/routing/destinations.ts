@@ -4,6 +4,8 @@ import type { TopicEntry } from '../ports.js';
 export interface Destinations {
   /** Topics and queues without duplicates, in no order; empty = unroutable. */
   readonly topics: readonly TopicEntry[];
+  /** Exchanges on the way that hold the message: from each of them it goes on when its time has come. */
+  readonly held?: readonly string[];
   /** Room for what a publisher computes from it once. */
   cached?: unknown;
 }

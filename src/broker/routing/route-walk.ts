@@ -1,11 +1,13 @@
 import { decodeTable } from '../../record/amqp/field-table.js';
 import { headersOf } from '../../record/amqp/properties.js';
+import { delayOf } from '../delay/delay-header.js';
 import type { TopicEntry } from '../ports.js';
 import type { HeaderSource } from './binding-types.js';
 import type { BindingVisitor, BoundBinding, QueueTarget } from './bound-binding.js';
 import { type HeaderValues, headerValues } from './header-values.js';
 import type { ExchangeRoutes, VhostRoutes } from './vhost-routes.js';
 
+const DELAYING = 'x-delayed-message';
 const NO_HEADERS: HeaderValues = new Map();
 
 /**
@@ -15,9 +17,12 @@ const NO_HEADERS: HeaderValues = new Map();
 export class RouteWalk implements BindingVisitor, HeaderSource {
   /** Whether headers decided something: then the route is this message's alone. */
   usedHeaders = false;
+  /** Exchanges on the way that hold the message; a new list with every walk that has some. */
+  held: string[] | undefined;
   private readonly find: (vhost: string, name: string) => TopicEntry | undefined;
   /** Number of the walk, by which exchanges and targets know that they were met before. */
   private walk = 0;
+  private start: ExchangeRoutes | undefined;
   private vhost = '';
   private routes: VhostRoutes | undefined;
   private properties: Uint8Array | undefined;
@@ -44,6 +49,8 @@ export class RouteWalk implements BindingVisitor, HeaderSource {
     this.properties = properties;
     this.headers = undefined;
     this.usedHeaders = false;
+    this.held = undefined;
+    this.start = source;
     this.topics = [];
     this.waiting.length = 0;
     this.enter(source);
@@ -53,10 +60,21 @@ export class RouteWalk implements BindingVisitor, HeaderSource {
   }
 
   private visit(exchange: ExchangeRoutes, keys: readonly string[]): void {
+    if (exchange.entry.type === DELAYING && this.isHeldAt(exchange)) return;
     this.matches = 0;
     for (const key of keys) exchange.table.match(key, this, this);
     const { alternate } = exchange.entry;
     if (this.matches === 0 && alternate !== undefined) this.enter(this.routes?.exchanges.get(alternate));
+  }
+
+  /** Where a walk begins nothing is held: its publisher has seen to that, or the time of the message has come. */
+  private isHeldAt(exchange: ExchangeRoutes): boolean {
+    if (exchange === this.start) return false;
+    this.usedHeaders = true;
+    if (this.properties === undefined || delayOf(this.properties) === 0) return false;
+    this.held ??= [];
+    this.held.push(exchange.entry.name);
+    return true;
   }
 
   private enter(exchange: ExchangeRoutes | undefined): void {

@@ -127,10 +127,7 @@ export class Router implements CatalogListener {
     const route = known?.get(name);
     if (route !== undefined) return route;
     const topic = this.find(vhost, name);
-    if (topic === undefined) return UNROUTABLE;
-    const found: Destinations = { topics: [topic] };
-    known?.set(name, found);
-    return found;
+    return topic === undefined ? UNROUTABLE : aloneIn(known, topic);
   }
 
   private routeByNames(vhost: string, names: readonly string[]): Destinations {
@@ -151,7 +148,8 @@ export class Router implements CatalogListener {
   ): Destinations {
     const copies = carbonCopies(properties);
     if (copies !== undefined) {
-      return { topics: this.walk.run(vhost, routes, source, [...new Set([routingKey, ...copies])], properties) };
+      const keys = [...new Set([routingKey, ...copies])];
+      return this.destinations(routes, this.walk.run(vhost, routes, source, keys, properties));
     }
     return source.isLast && source.table.only !== undefined
       ? this.routeByList(vhost, routes, source, source.table.only(routingKey), routingKey)
@@ -195,9 +193,25 @@ export class Router implements CatalogListener {
     properties: Uint8Array,
   ): Destinations {
     this.oneKey[0] = routingKey;
-    const topics = this.walk.run(vhost, routes, source, this.oneKey, properties);
-    return topics.length === 0 ? UNROUTABLE : { topics };
+    return this.destinations(routes, this.walk.run(vhost, routes, source, this.oneKey, properties));
   }
+
+  /** What the walk that has just ended has found. */
+  private destinations({ byName }: VhostRoutes, topics: readonly TopicEntry[]): Destinations {
+    const { held } = this.walk;
+    if (held !== undefined) return { topics, held };
+    if (topics.length === 0) return UNROUTABLE;
+    return topics.length === 1 ? aloneIn(byName, topics[0]!) : { topics };
+  }
+}
+
+/** The one route to a topic alone: 100,000 bindings to a queue share what publishers compute from it, and find it in the processor's cache. */
+function aloneIn(known: Map<string, Destinations> | undefined, topic: TopicEntry): Destinations {
+  const route = known?.get(topic.name);
+  if (route !== undefined) return route;
+  const alone: Destinations = { topics: [topic] };
+  known?.set(topic.name, alone);
+  return alone;
 }
 
 function noExchange(vhost: string, exchange: string): BrokerError {

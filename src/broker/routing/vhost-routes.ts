@@ -31,7 +31,7 @@ export class ExchangeRoutes {
 /** The exchanges of one virtual host, from its beginning with the predeclared ones. */
 export class VhostRoutes {
   readonly exchanges = new Map<string, ExchangeRoutes>();
-  /** Routes of the default exchange: one for each topic that was published to. */
+  /** Routes to one topic alone, the default exchange's among them: one for each topic that was published to. */
   readonly byName = new Map<string, Destinations>();
   /** When anything changed that a route may depend on, by the router's clock. */
   private changedAt = 0;

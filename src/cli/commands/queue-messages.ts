@@ -1,6 +1,6 @@
-/** `duolog queue peek`, `get`, `move` and `redrive`: single messages of queues, for people. */
+/** `duolog queue peek`, `get`, `unacked`, `move` and `redrive`: single messages of queues, for people. */
 import { type Command, Option } from 'commander';
-import type { Delivery, Fields, RoutedOutgoing } from '../../client/index.js';
+import type { Delivery, Fields, RoutedOutgoing, UnackedHolder } from '../../client/index.js';
 import { wholeNumber } from '../arguments.js';
 import { type NodeSession, nodeAction } from '../connection.js';
 import { CliError } from '../exit-codes.js';
@@ -10,13 +10,15 @@ import { messageAsJson } from '../message-format.js';
 import { addPrintOptions } from '../message-options.js';
 import { MessagePrinter, type PrintOptions } from '../message-printer.js';
 import type { CellColumn } from '../output.js';
-import { plural } from '../quantities.js';
+import { formatCount, formatDuration, plural } from '../quantities.js';
 import type { Terminal } from '../terminal.js';
 
 /** Messages that are asked for, and published, in one go. */
 const BATCH_MESSAGES = 64;
 /** The node holds what is looked at as unacknowledged. */
 const PEEK_AT_MOST = 1_000;
+/** Holders that the node tells in one answer. */
+const UNACKED_AT_MOST = 1_000;
 const SHOWN_CHARACTERS = 200;
 /** What a message says about its deaths: it begins anew when it is sent back. */
 const DEATH_HEADERS = /^x-(death|first-death-.*|last-death-.*)$/;
@@ -38,8 +40,18 @@ export function addMessageCommands(queue: Command, terminal: Terminal): void {
       .summary('take single messages out of a queue')
       .description('Take the next messages out of a queue and print them; no consumer is made.')
       .argument('<queue>')
-      .addOption(count('messages to take').default(1)),
+      .addOption(count('messages to take').default(1))
+      .option('--reject', 'reject them once they are printed: they are dropped, or go to the dead letter exchange'),
   ).action(nodeAction(terminal, get));
+  queue
+    .command('unacked')
+    .summary('who holds messages of a queue')
+    .description(
+      'List who holds messages of a queue without having acknowledged them, the oldest message first: how many, and how old the\noldest one is since it was stored.',
+    )
+    .argument('<queue>')
+    .addOption(count('list at most so many', UNACKED_AT_MOST).default(100))
+    .action(nodeAction(terminal, unacked));
   queue
     .command('move')
     .summary('move messages from one queue to another')
@@ -69,13 +81,17 @@ interface CountOptions {
   readonly count?: number;
 }
 
+interface GetOptions extends CountOptions, PrintOptions {
+  readonly reject?: boolean;
+}
+
 const columns: readonly CellColumn<Delivery>[] = [
   { heading: 'PARTITION', optional: true, align: 'right', cell: ({ partition }) => String(partition) },
   { heading: 'OFFSET', align: 'right', cell: ({ offset }) => String(offset) },
   { heading: 'STORED', optional: true, cell: ({ timestamp }) => new Date(timestamp).toISOString() },
   { heading: 'EXCHANGE', cell: ({ exchange }) => (exchange === '' ? '(default)' : (exchange ?? '')) },
   { heading: 'ROUTING KEY', cell: ({ routingKey, key }) => routingKey ?? (key === null ? '' : textOf(key)) },
-  { heading: 'DELIVERED', align: 'right', cell: ({ deliveryCount }) => `${deliveryCount} times` },
+  { heading: 'DELIVERED', align: 'right', cell: ({ deliveryCount }) => plural(deliveryCount, 'time') },
   { heading: 'DIED', optional: true, cell: deathsText },
   { heading: 'HEADERS', optional: true, cell: headersText },
   { heading: 'VALUE', cell: ({ value }) => (value === null ? '(null)' : shown(textOf(value))) },
@@ -89,8 +105,9 @@ function shown(text: string): string {
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
 }
 
-function deathsText({ deadLetters }: Delivery): string {
-  return deadLetters.map(({ queue, reason, count: times }) => `${reason} in ${queue} ×${times}`).join(', ');
+function deathsText({ deadLetters, origin }: Delivery): string {
+  const deaths = deadLetters.map(({ queue, reason, count: times }) => `${reason} in ${queue} ×${times}`).join(', ');
+  return origin === undefined ? deaths : `${deaths}, from offset ${origin.offset}`;
 }
 
 function headersText({ properties, headers }: Delivery): string {
@@ -105,11 +122,18 @@ function withoutDeaths(fields: Fields): Fields {
 }
 
 function asJson(delivery: Delivery, queue: string): unknown {
-  const { exchange, routingKey, properties, deadLetters } = delivery;
+  const { exchange, routingKey, properties, deadLetters, origin } = delivery;
   const plain = messageAsJson(delivery, queue) as object;
   if (properties === undefined) return plain;
   const { headers, ...others } = properties;
-  return { ...plain, exchange, routingKey, properties: { ...others, headers: fieldsAsJson(headers) }, deadLetters };
+  return {
+    ...plain,
+    exchange,
+    routingKey,
+    properties: { ...others, headers: fieldsAsJson(headers) },
+    deadLetters,
+    origin,
+  };
 }
 
 async function peek(session: NodeSession<CountOptions>, queue: string): Promise<void> {
@@ -126,15 +150,48 @@ async function peek(session: NodeSession<CountOptions>, queue: string): Promise<
   if (behind > 0) output.note(`${plural(behind, 'message')} more`);
 }
 
-async function get(session: NodeSession<CountOptions & PrintOptions>, queue: string): Promise<void> {
+const unackedColumns: readonly CellColumn<UnackedHolder>[] = [
+  { heading: 'HOLDER', cell: ({ kind }) => kind },
+  { heading: 'SESSION', cell: ({ session }) => session },
+  { heading: 'CONSUMER', cell: ({ consumer }) => consumer },
+  { heading: 'PARTITION', optional: true, align: 'right', cell: ({ partition }) => String(partition) },
+  { heading: 'UNACKED', align: 'right', cell: ({ count: held }) => formatCount(held) },
+  { heading: 'OLDEST', align: 'right', cell: ({ firstOffset }) => String(firstOffset) },
+  { heading: 'STORED', cell: ({ stored }) => (stored === undefined ? '' : ageOf(stored)) },
+];
+
+function ageOf(stored: Date): string {
+  return `${formatDuration(Math.max(0, Date.now() - stored.getTime()))} ago`;
+}
+
+async function unacked(session: NodeSession<CountOptions>, queue: string): Promise<void> {
+  const { client, output, options, interrupted } = session;
+  const limit = options.count ?? UNACKED_AT_MOST;
+  const { holders, more } = await client.unacked(queue, { limit, signal: interrupted });
+  const oldestFirst = [...holders].sort((left, right) => timeOf(left.stored) - timeOf(right.stored));
+  await output.list(oldestFirst, unackedColumns, holderAsJson, `Nobody holds messages of queue ${queue}`);
+  if (more) output.warn('There are more holders than are listed');
+}
+
+function timeOf(stored: Date | undefined): number {
+  return stored?.getTime() ?? Number.POSITIVE_INFINITY;
+}
+
+function holderAsJson({ stored, ...holder }: UnackedHolder): unknown {
+  return { ...holder, stored: stored?.toISOString() ?? null };
+}
+
+async function get(session: NodeSession<GetOptions>, queue: string): Promise<void> {
   const { output, options } = session;
   const printer = new MessagePrinter(output, queue, options);
   try {
     for await (const batch of batches(session, queue, options.count ?? 1)) {
       for (const delivery of batch) printer.print(delivery);
       await printer.flush();
-      // Only what has left this process is acknowledged.
-      await Promise.all(batch.map((delivery) => delivery.ackConfirmed()));
+      // Only what has left this process is settled.
+      await Promise.all(
+        batch.map((one) => (options.reject ? one.nackConfirmed({ requeue: false }) : one.ackConfirmed())),
+      );
     }
   } finally {
     await printer.end();
@@ -154,9 +211,14 @@ async function move(session: NodeSession<CountOptions>, from: string, to: string
 async function redrive(session: NodeSession<CountOptions>, queue: string): Promise<void> {
   const { output, options } = session;
   const most = options.count ?? (await readyIn(session, queue));
-  const { sent, kept } = await transfer(session, queue, most, ({ deadLetters }) => deadLetters[0]?.queue);
+  const { sent, kept } = await transfer(session, queue, most, homeOf);
   output.note(`Sent ${plural(sent, 'dead letter')} of queue ${queue} back`);
   if (kept > 0) output.warn(`${plural(kept, 'message')} stayed: no dead letters, or their queue is gone`);
+}
+
+/** Where a dead letter died last: as its record says, or, when a program has published it once more, as its headers say. */
+function homeOf({ origin, deadLetters }: Delivery): string | undefined {
+  return origin?.queue ?? deadLetters[0]?.queue;
 }
 
 async function readyIn({ client, interrupted }: NodeSession<unknown>, name: string): Promise<number> {

@@ -4,6 +4,7 @@ import { CodedError } from '../../base/errors.js';
 import { readU32 } from '../../base/integers.js';
 import { SettleOutcome } from '../../broker/ports.js';
 import { isStream } from '../../broker/streams.js';
+import { type ChannelReport, newChannelFigures } from './channel-report.js';
 import { type Command, type ConsumeCommand, type QueueBindCommand, readCommand } from './commands.js';
 import { Confirms } from './confirms.js';
 import { Consumers } from './consumers.js';
@@ -64,6 +65,7 @@ export class Channel implements ChannelScope, ReplyConsumer {
   readonly outbox: Outbox;
   readonly session: SessionFacts;
   readonly settlements: Settlements;
+  readonly figures = newChannelFigures();
   /** Set by the connection while the end of the turn is asked for. */
   isMarked = false;
   private readonly host: ChannelHost;
@@ -87,7 +89,7 @@ export class Channel implements ChannelScope, ReplyConsumer {
     this.context = host.context;
     this.outbox = host.outbox;
     this.session = host.session;
-    this.settlements = new Settlements(host.context.counters);
+    this.settlements = new Settlements(host.context.counters, this.figures);
     this.content = new Content(host);
     this.consumers = new Consumers(this);
     this.polls = new Polls(this);
@@ -101,6 +103,19 @@ export class Channel implements ChannelScope, ReplyConsumer {
 
   get isTransactional(): boolean {
     return this.transactions !== undefined;
+  }
+
+  /** What a monitor is told. */
+  report(): ChannelReport {
+    return {
+      ...this.figures,
+      vhost: this.session.vhost,
+      connection: this.session.shown,
+      channel: this.id,
+      consumers: this.consumers.size,
+      unacknowledged: this.settlements.table.size,
+      unconfirmed: this.publisher.confirms?.waiting ?? 0,
+    };
   }
 
   takeTag(): number {

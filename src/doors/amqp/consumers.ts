@@ -21,7 +21,7 @@ import {
 import { MAX_SHORT_STRING_BYTES, PREFETCH_DEAL_MS } from './limits.js';
 import { isQuorum, messageOf, withDeliveryCount } from './messages.js';
 import { Method } from './methods.js';
-import type { ChannelScope } from './scope.js';
+import { type ChannelScope, channelName } from './scope.js';
 import type { DeliverySource } from './settlements.js';
 import { StreamConsumers } from './stream-consumers.js';
 import { readsByOffset } from './stream-terms.js';
@@ -96,6 +96,8 @@ class Consumer implements QueueConsumer {
       this.writeDecoded(record, tag, redelivered, isCounted ? deliveryCount : 0);
     }
     scope.context.counters.deliveries++;
+    scope.figures.delivered++;
+    if (redelivered) scope.figures.redelivered++;
     if (this.noAck) this.granted--;
     else scope.settlements.add(tag, this.source, partition, record.offset);
   }
@@ -204,6 +206,7 @@ export class Consumers {
       exclusive: command.exclusive,
       priority,
       connection: scope.session.connection,
+      label: { session: channelName(scope), consumer: tag },
       opened: () => consumer.confirmOpen(),
     };
     this.byTag.set(tag, consumer);

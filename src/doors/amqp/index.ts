@@ -1,4 +1,5 @@
 /** The AMQP 0-9-1 door. See docs/protocols/amqp.md. */
+export { addTotals, busiestOf, type ChannelReport, type ChannelReports, type ChannelTotals } from './channel-report.js';
 export type { AmqpPorts } from './context.js';
 export type { AmqpCounters } from './counters.js';
 export type { DirectReplyPort } from './direct-reply.js';

@@ -53,6 +53,8 @@ export const OUTBOX_FLUSH_BYTES = 256 * 1024;
 export const POOLED_WRITERS = 16;
 /** A pooled buffer that grew beyond this is dropped, in bytes. */
 export const POOLED_WRITER_BYTES = 2 * 1024 * 1024;
+/** A client's name for its connection is shown up to this length. */
+export const MAX_SHOWN_NAME_CHARACTERS = 100;
 /** Longest short string, in bytes. */
 export const MAX_SHORT_STRING_BYTES = 255;
 /** Slots of a shard's cache of exchange names and routing keys; a power of two. */

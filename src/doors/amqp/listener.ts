@@ -1,3 +1,4 @@
+import { busiestOf, type ChannelReport, type ChannelReports } from './channel-report.js';
 import { type AmqpPorts, DoorContext } from './context.js';
 import type { AmqpCounters } from './counters.js';
 import type { AmqpSocket } from './outbox.js';
@@ -17,6 +18,15 @@ export class AmqpDoor {
   /** What this shard's door has done so far; the object stays the same. */
   get counters(): AmqpCounters {
     return this.context.counters;
+  }
+
+  /** The channels that are open now: the `most` with the most messages under way one by one. */
+  channels(most: number): ChannelReports {
+    const reports: ChannelReport[] = [];
+    for (const connection of this.connections) {
+      for (const channel of connection.openChannels()) reports.push(channel.report());
+    }
+    return busiestOf(reports, most);
   }
 
   /** Takes a socket that has just been accepted; `remoteAddress` is numeric. The caller passes on its bytes, drains and end. */

@@ -4,6 +4,8 @@ import { type AmqpLimits, OUTBOX_FLUSH_BYTES, POOLED_WRITER_BYTES, POOLED_WRITER
 
 /** What a connection needs of its socket: the part of `TcpSocket` (src/io/tcp/port.ts) that it uses. */
 export interface AmqpSocket {
+  /** Tells connections of one address apart; absent where it is not known. */
+  readonly remotePort?: number;
   /** True: the bytes may be reused. False: they have not all left, and are the socket's now; when many wait, `drained` will come. */
   write(bytes: Uint8Array): boolean;
   bufferedBytes(): number;

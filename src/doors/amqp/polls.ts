@@ -8,7 +8,7 @@ import { beginMethod, endFrame, writeContent, writeShort } from './frame-writer.
 import { MAX_IDLE_POLLS } from './limits.js';
 import { isQuorum, messageOf, withDeliveryCount } from './messages.js';
 import { Method } from './methods.js';
-import type { ChannelScope } from './scope.js';
+import { type ChannelScope, channelName } from './scope.js';
 import type { DeliverySource } from './settlements.js';
 
 /** A message that came for a basic.get; how many wait behind it is told afterwards. */
@@ -43,6 +43,8 @@ class Poll implements QueueConsumer {
     const message = messageOf(record, this.queue.name);
     if (this.countsDeliveries) message.properties = withDeliveryCount(message.properties, deliveryCount);
     const tag = scope.takeTag();
+    scope.figures.delivered++;
+    if (redelivered) scope.figures.redelivered++;
     const frames = new ByteWriter();
     const frame = beginMethod(frames, scope.id, Method.basicGetOk);
     frames.i64(tag);
@@ -130,12 +132,11 @@ export class Polls {
     if (known !== undefined) this.letGo(known);
     if (this.polls.size >= MAX_IDLE_POLLS) this.letIdleGo();
     const { scope } = this;
+    const { broker } = scope.context.ports;
+    const label = { session: channelName(scope), consumer: 'basic.get' };
     const poll = new Poll(scope, queue);
     try {
-      poll.source = scope.settlements.open(
-        scope.context.ports.broker.poll(queue, scope.session.connection, poll),
-        'poll',
-      );
+      poll.source = scope.settlements.open(broker.poll(queue, scope.session.connection, poll, label), 'poll');
     } catch (thrown) {
       throw asAmqpError(thrown, Method.basicGet);
     }

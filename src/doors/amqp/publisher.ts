@@ -57,6 +57,7 @@ export class Publisher implements PublishListener {
     const { scope, message } = this;
     const { counters } = scope.context;
     counters.publishes++;
+    scope.figures.published++;
     counters.publishedBytes += content.body.length;
     const { facts } = content;
     this.check(content, facts);

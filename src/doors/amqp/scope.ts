@@ -1,4 +1,5 @@
 import type { Principal } from '../../broker/access.js';
+import type { ChannelFigures } from './channel-report.js';
 import type { DoorContext } from './context.js';
 import type { AmqpError } from './errors.js';
 import { AmqpError as AmqpException, resourceText } from './errors.js';
@@ -9,6 +10,8 @@ import type { Settlements } from './settlements.js';
 /** What an open connection has agreed on. */
 export interface SessionFacts {
   readonly connection: string;
+  /** The connection for people: its client's own name for it, and the client's address. */
+  readonly shown: string;
   readonly vhost: string;
   readonly principal: Principal;
   /** Negotiated; 0 = without limit. */
@@ -24,6 +27,7 @@ export interface ChannelScope {
   readonly outbox: Outbox;
   readonly session: SessionFacts;
   readonly settlements: Settlements;
+  readonly figures: ChannelFigures;
   /** False once the channel is closing. */
   readonly isOpen: boolean;
   /** Whether publishes and settlements are gathered for tx.commit. */
@@ -36,6 +40,11 @@ export interface ChannelScope {
   hold(): () => void;
   /** Asks for the end of the turn. */
   mark(): void;
+}
+
+/** A channel for people, as RabbitMQ writes it. */
+export function channelName({ id, session }: Pick<ChannelScope, 'id' | 'session'>): string {
+  return `${session.shown} (${id})`;
 }
 
 /** @throws AmqpError `access-refused` unless the principal may. */

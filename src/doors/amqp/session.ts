@@ -3,6 +3,7 @@ import { readU32 } from '../../base/integers.js';
 import { encodeUtf8 } from '../../base/utf8.js';
 import type { AccessVerdict, Principal } from '../../broker/access.js';
 import type { TimerHandle } from '../../io/ports.js';
+import { textOf } from '../../record/amqp/field-table.js';
 import { Channel, type ChannelHost } from './channel.js';
 import { type Command, readCommand } from './commands.js';
 import type { DoorContext, TurnEnd } from './context.js';
@@ -20,7 +21,7 @@ import {
   serverProperties,
 } from './handshake.js';
 import { Heartbeat, type HeartbeatPeer } from './heartbeat.js';
-import { ACCEPTING_POLL_MS } from './limits.js';
+import { ACCEPTING_POLL_MS, MAX_SHOWN_NAME_CHARACTERS } from './limits.js';
 import { FrameType, Method, type MethodId } from './methods.js';
 import { type AmqpSocket, Outbox } from './outbox.js';
 import { PauseReason, Reading } from './reading.js';
@@ -28,6 +29,8 @@ import type { SessionFacts } from './scope.js';
 
 /** What start-ok has told. */
 interface Client {
+  /** What the client calls its connection; empty = nothing. */
+  readonly name: string;
   readonly mechanism: string;
   readonly authenticationFailureClose: boolean;
   readonly blocked: boolean;
@@ -101,6 +104,11 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   get session(): SessionFacts {
     if (this.facts === undefined) throw new BugError('A channel asked for the facts of a connection that is not open');
     return this.facts;
+  }
+
+  /** The channels that are open now. */
+  openChannels(): IterableIterator<Channel> {
+    return this.channels.values();
   }
 
   private setState(state: State): void {
@@ -412,6 +420,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   private authenticate(command: Command & { kind: 'start-ok' }): void {
     const { properties, mechanism } = command;
     const client: Client = {
+      name: (textOf(properties.get('connection_name')) ?? '').slice(0, MAX_SHOWN_NAME_CHARACTERS),
       mechanism,
       authenticationFailureClose: hasCapability(properties, 'authentication_failure_close'),
       blocked: hasCapability(properties, 'connection.blocked'),
@@ -482,10 +491,21 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
     }
     const { client, principal, frameMaxBytes, channelMax } = state;
     const { cancelNotify } = client;
-    this.facts = { connection: this.context.newConnectionName(), vhost, principal, frameMaxBytes, cancelNotify };
+    const connection = this.context.newConnectionName();
+    const shown = this.shownName(client);
+    this.facts = { connection, shown, vhost, principal, frameMaxBytes, cancelNotify };
     this.setState({ name: 'running', client, principal, frameMaxBytes, channelMax });
     this.context.counters.connectionsAccepted++;
     this.answer(0, Method.connectionOpenOk, (writer) => writeShort(writer, ''));
+  }
+
+  /** The client's own name for its connection, and where it is. */
+  private shownName({ name }: Client): string {
+    const { remoteAddress } = this;
+    const { remotePort } = this.socket;
+    const address = remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress;
+    const where = remotePort === undefined ? remoteAddress : `${address}:${remotePort}`;
+    return name === '' ? where : `${name} at ${where}`;
   }
 
   /** connection.update-secret: the same user with new credentials. */

@@ -1,5 +1,6 @@
 import type { ConsumerHandle, PollHandle } from '../../broker/ports.js';
 import { SettleOutcome } from '../../broker/ports.js';
+import type { ChannelFigures } from './channel-report.js';
 import type { AmqpCounters } from './counters.js';
 import { DeliveryTable } from './delivery-table.js';
 import { AmqpError } from './errors.js';
@@ -79,14 +80,16 @@ export class Settlements {
   private readonly free: number[] = [];
   private dirty: DeliverySource[] = [];
   private readonly counters: AmqpCounters;
+  private readonly figures: ChannelFigures;
   private outcome: SettleOutcome = SettleOutcome.acknowledge;
   private readonly visit = (source: number, partition: number, offset: number, tag: number): void => {
     if (this.tap !== undefined) this.tap({ tag, source, partition, offset }, this.outcome);
     else this.settle(source, partition, offset, this.outcome);
   };
 
-  constructor(counters: AmqpCounters) {
+  constructor(counters: AmqpCounters, figures: ChannelFigures) {
     this.counters = counters;
+    this.figures = figures;
   }
 
   /** Opens a source of deliveries. */
@@ -150,8 +153,10 @@ export class Settlements {
   settle(index: number, partition: number, offset: number, outcome: SettleOutcome): void {
     const source = this.sources[index];
     if (source === undefined) return;
-    if (outcome === SettleOutcome.acknowledge) this.counters.acknowledged++;
-    else if (outcome === SettleOutcome.requeue) this.counters.requeued++;
+    if (outcome === SettleOutcome.acknowledge) {
+      this.counters.acknowledged++;
+      this.figures.acknowledged++;
+    } else if (outcome === SettleOutcome.requeue) this.counters.requeued++;
     else this.counters.rejected++;
     if (!source.isDirty) this.dirty.push(source);
     source.settle(partition, offset, outcome);

@@ -123,6 +123,7 @@ class StreamConsumer implements BatchFollower {
     writeDeliver(writer, scope.id, this.tagBytes, tag, false, message.exchange, message.routingKey);
     writeContent(writer, scope.id, properties, message.body, scope.session.frameMaxBytes);
     scope.context.counters.deliveries++;
+    scope.figures.delivered++;
     scope.settlements.add(tag, this.source, partition, record.offset);
   }
 

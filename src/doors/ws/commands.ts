@@ -123,6 +123,38 @@ export interface ExplainRouteCommand {
   readonly properties: Uint8Array;
 }
 
+/** Asks who holds messages of a queue. */
+export interface ListUnackedCommand {
+  readonly kind: 'list-unacked';
+  readonly name: string;
+  readonly vhost: string;
+  readonly limit: number;
+}
+
+/** Asks how many messages wait for their time. */
+export interface CountDelayedCommand {
+  readonly kind: 'count-delayed';
+  readonly vhost: string;
+  /** Undefined: of the whole virtual host. */
+  readonly exchange: string | undefined;
+}
+
+/** Takes out messages that wait for their time. */
+export interface CancelDelayedCommand {
+  readonly kind: 'cancel-delayed';
+  readonly vhost: string;
+  readonly exchange: string;
+  readonly messageId: string;
+}
+
+/** Publishes and settles, all or nothing. */
+export interface TransactCommand {
+  readonly kind: 'transact';
+  readonly vhost: string;
+  readonly publishes: readonly PublishRoutedCommand[];
+  readonly settles: readonly SettleCommand[];
+}
+
 /** Asks a queue for one message. */
 export interface GetCommand {
   readonly kind: 'get';
@@ -323,6 +355,10 @@ export type Command =
   | ListExchangesCommand
   | ListBindingsCommand
   | ExplainRouteCommand
+  | ListUnackedCommand
+  | CountDelayedCommand
+  | CancelDelayedCommand
+  | TransactCommand
   | GetCommand
   | ListCommand
   | PingCommand

@@ -1,4 +1,6 @@
-import type { Broker, RoutingBroker } from '../../broker/ports.js';
+import type { DelayedMessages } from '../../broker/delay/requests.js';
+import type { Broker, QueueInspection, RoutingBroker } from '../../broker/ports.js';
+import type { Transactions } from '../../broker/transactions/port.js';
 import type { Random, Timers } from '../../io/ports.js';
 import type { Authorizer } from './authorizer.js';
 import { BroadcastHub } from './broadcast-hub.js';
@@ -20,7 +22,8 @@ export type NodeStatusAnswer = WireKind<'nodeStatus'>;
 
 /** What the node gives its native door on one shard. */
 export interface DoorPorts {
-  readonly broker: Broker & RoutingBroker;
+  readonly broker: Broker & RoutingBroker & QueueInspection & DelayedMessages;
+  readonly transactions: Transactions;
   readonly timers: Timers;
   readonly random: Random;
   readonly limits: SessionLimits;

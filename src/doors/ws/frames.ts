@@ -47,6 +47,10 @@ const decoders: Decoders = {
   listBindings: messages.ListBindings,
   get: messages.Get,
   explainRoute: messages.ExplainRoute,
+  listUnacked: messages.ListUnacked,
+  countDelayed: messages.CountDelayed,
+  cancelDelayed: messages.CancelDelayed,
+  transact: messages.Transact,
 };
 
 /** Reads incoming frames, first `open`, then `command`: what is asked can be wrong where the frame itself is not. */

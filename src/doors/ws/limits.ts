@@ -75,6 +75,12 @@ export const MAX_PARTITIONS_PER_REQUEST = 10_000;
 export const MAX_PARTITIONS_PER_TOPIC = 10_000;
 /** Entries of one Listing. */
 export const MAX_LISTING_ENTRIES = 1_000;
+/** Publishes of one transaction, each of which may have several messages, and settlements in it. */
+export const MAX_TRANSACTION_PARTS = 1_000;
+/** Transactions of one session that may be under way: what they publish is kept meanwhile. */
+export const MAX_OPEN_TRANSACTIONS = 8;
+/** Holders of a queue's messages that are told when the request names no number. */
+export const DEFAULT_HOLDERS = 100;
 /** Entries of one Listing with partition states, which each cost a question to the owners. */
 export const MAX_LISTING_ENTRIES_WITH_STATE = 100;
 /** Bytes that Ping may carry. */

@@ -11,6 +11,7 @@ import { NativeDoor, serverLimits } from './listener.js';
 function newDoor(): NativeDoor {
   return new NativeDoor({
     broker: new FakeBroker(),
+    transactions: new FakeBroker().transactions,
     timers: realTimers,
     random: { bytes: (length) => new Uint8Array(length), uint32: () => 0 },
     limits: sessionLimits(),

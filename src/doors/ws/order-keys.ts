@@ -35,8 +35,11 @@ export function orderKeys(command: Command): readonly string[] {
       return [topicKey(command.declaration.name, command.declaration.vhost), ROUTES_KEY];
     case 'delete':
       return [topicKey(command.name, command.vhost), ROUTES_KEY];
+    case 'transact':
+      return [ROUTES_KEY, ...new Set(command.settles.map(({ subscription }) => `#${subscription}`))];
     case 'describe':
     case 'purge':
+    case 'list-unacked':
       return [topicKey(command.name, command.vhost)];
     case 'get':
       return [topicKey(command.from, command.vhost), `#${command.subscription}`];
@@ -48,6 +51,8 @@ export function orderKeys(command: Command): readonly string[] {
     case 'list-exchanges':
     case 'list-bindings':
     case 'explain-route':
+    case 'count-delayed':
+    case 'cancel-delayed':
       return [ROUTES_KEY];
     default:
       return [];

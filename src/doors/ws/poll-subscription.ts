@@ -3,7 +3,14 @@ import type { PollHandle, QueueConsumer, RecordView, RoutingBroker, TopicEntry }
 import type { GetCommand, SettleCommand } from './commands.js';
 import { wireDelivery } from './deliveries.js';
 import { MAX_WAITING_GETS } from './limits.js';
-import { notFor, type Subscription, type SubscriptionSetting } from './subscription.js';
+import {
+  type LentDeliveries,
+  labelOf,
+  notFor,
+  type SessionName,
+  type Subscription,
+  type SubscriptionSetting,
+} from './subscription.js';
 import { TaggedOffsets } from './tagged-offsets.js';
 import type { WireDelivery } from './wire-types.js';
 
@@ -35,12 +42,12 @@ export class PollSubscription implements Subscription, QueueConsumer {
     number: number,
     broker: RoutingBroker,
     queue: TopicEntry,
-    connection: string,
+    who: SessionName,
   ) {
     this.setting = setting;
     this.number = number;
     this.tagged = new TaggedOffsets(number);
-    this.handle = broker.poll(queue, connection, this);
+    this.handle = broker.poll(queue, who.connection, this, labelOf(who, number));
   }
 
   /** Asks for one message; `answered` runs once unless the session ends before. @throws BrokerError `limit-exceeded`. */
@@ -99,6 +106,10 @@ export class PollSubscription implements Subscription, QueueConsumer {
 
   credit(): void {
     throw notFor('polled', 'credit', this.number);
+  }
+
+  lend(command: SettleCommand): LentDeliveries {
+    return { handle: this.handle, offsets: this.tagged.take(command) };
   }
 
   seek(): void {

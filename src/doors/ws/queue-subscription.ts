@@ -10,7 +10,14 @@ import { wireDelivery } from './deliveries.js';
 import { asBrokerError } from './errors.js';
 import { addDelivery, beginFrame, finishDeliver, frameContentBytes } from './frame-writer.js';
 import { DELIVER_FRAME_BYTES, MAX_TEXT_DELIVERIES } from './limits.js';
-import { notFor, type Subscription, type SubscriptionSetting } from './subscription.js';
+import {
+  type LentDeliveries,
+  labelOf,
+  notFor,
+  type SessionName,
+  type Subscription,
+  type SubscriptionSetting,
+} from './subscription.js';
 import { TaggedOffsets } from './tagged-offsets.js';
 import type { WireDelivery } from './wire-types.js';
 
@@ -42,7 +49,7 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   readonly number: number;
   private readonly setting: SubscriptionSetting;
   private readonly command: SubscribeQueueCommand;
-  private readonly connection: string;
+  private readonly who: SessionName;
   /** With automatic acknowledgement only. */
   private readonly automatic: AutomaticCredit | undefined;
   private readonly tags: TaggedOffsets;
@@ -61,14 +68,16 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   /** Manual acknowledgement: what the client asked for. */
   private prefetch: number;
   private nextAutomaticTag = 1;
+  /** Of a queue with a single active consumer, once it was told. */
+  private isActive: boolean | undefined;
 
-  /** `connection`: who consumes; exclusive queues are for their owner only. */
-  constructor(setting: SubscriptionSetting, command: SubscribeQueueCommand, connection: string) {
+  /** `who` consumes; exclusive queues are for their owner only. */
+  constructor(setting: SubscriptionSetting, command: SubscribeQueueCommand, who: SessionName) {
     this.setting = setting;
     this.number = command.subscription;
     this.tags = new TaggedOffsets(command.subscription);
     this.command = command;
-    this.connection = connection;
+    this.who = who;
     const { backlogMarkBytes } = setting.limits;
     this.automatic = command.automaticAck ? new AutomaticCredit(command.credit, backlogMarkBytes) : undefined;
     this.prefetch = command.credit;
@@ -79,8 +88,9 @@ export class QueueSubscription implements Subscription, QueueConsumer {
     const { automatic } = this;
     const credit = automatic === undefined ? this.prefetch : automatic.begin(queue.partitions.length);
     const { exclusive, priority } = this.command;
-    const { connection } = this;
-    const options = { automaticAck: automatic !== undefined, credit, exclusive, priority, connection };
+    const { connection } = this.who;
+    const label = labelOf(this.who, this.number);
+    const options = { automaticAck: automatic !== undefined, credit, exclusive, priority, connection, label };
     this.handle = broker.consume(queue, options, this);
     // The broker may have delivered, or ended the consumer, before its handle was known here.
     if (this.isOver) this.handle.cancel();
@@ -142,6 +152,19 @@ export class QueueSubscription implements Subscription, QueueConsumer {
   flush(): void {
     this.send();
     this.balance();
+  }
+
+  /** Told in order with deliveries; while there is no connection it is kept for the next one. */
+  activeChanged(active: boolean): void {
+    if (this.isOver) return;
+    this.isActive = active;
+    this.send();
+    this.tellActive();
+  }
+
+  private tellActive(): void {
+    if (this.isActive === undefined) return;
+    this.setting.outbox.answer(0, { subscriptionActive: { subscription: this.number, active: this.isActive } });
   }
 
   private send(): void {
@@ -250,6 +273,11 @@ export class QueueSubscription implements Subscription, QueueConsumer {
     throw notFor('queue', 'seek', this.number);
   }
 
+  lend(command: SettleCommand): LentDeliveries {
+    if (this.automatic !== undefined) throw notFor('automatically acknowledging', 'settling', this.number);
+    return { handle: this.handle, offsets: this.tags.take(command) };
+  }
+
   drained(): void {
     this.sendHeld();
     this.balance();
@@ -264,6 +292,7 @@ export class QueueSubscription implements Subscription, QueueConsumer {
     if (this.automatic === undefined) this.tags.returnLost(received, this.lastSent, this.handle);
     // What was settled by being sent, and did not arrive, is lost; the credit that it took is not.
     else this.automatic.add(Math.max(0, this.lastSent - received));
+    this.tellActive();
     this.drained();
   }
 

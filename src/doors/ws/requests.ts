@@ -7,6 +7,7 @@ import type * as commands from './commands.js';
 import type { DeclareCommand } from './commands.js';
 import type { RequestKind } from './envelope.js';
 import { invalidRequest } from './errors.js';
+import * as held from './held-requests.js';
 import { checkContent, checkWeight } from './hot-frames.js';
 import * as limits from './limits.js';
 import { publishRouted } from './routed-frames.js';
@@ -280,6 +281,18 @@ function remove(request: WireKind<'delete'>, session: limits.RequestScope): comm
   };
 }
 
+function transact(request: WireKind<'transact'>, session: limits.RequestScope): commands.TransactCommand {
+  const { publishes, settles } = request;
+  check.checkCount('publishes', publishes?.length ?? 0, limits.MAX_TRANSACTION_PARTS);
+  check.checkCount('settlements', settles?.length ?? 0, limits.MAX_TRANSACTION_PARTS);
+  return {
+    kind: 'transact',
+    vhost: check.checkedVhost(request.vhost, session.vhost),
+    publishes: (publishes ?? []).map((publish) => publishRouted(publish, session)),
+    settles: (settles ?? []).map(settle),
+  };
+}
+
 function ping(request: WireKind<'ping'>): commands.PingCommand {
   const payload = request.payload ?? new Uint8Array(0);
   check.checkMost("The length of the ping's payload", payload.length, limits.MAX_PING_BYTES);
@@ -318,6 +331,10 @@ const readers: Readers = {
   listExchanges: routing.listExchanges,
   listBindings: routing.listBindings,
   explainRoute: routing.explainRoute,
+  listUnacked: held.listUnacked,
+  countDelayed: held.countDelayed,
+  cancelDelayed: held.cancelDelayed,
+  transact,
   get: routing.get,
 };
 

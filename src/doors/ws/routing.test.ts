@@ -375,3 +375,137 @@ describe('get', () => {
     ]);
   });
 });
+
+describe('messages that somebody holds, or that wait', () => {
+  const holder = {
+    kind: 'consumer' as const,
+    session: 's',
+    consumer: '1',
+    partition: 3,
+    count: 2,
+    firstOffset: 5,
+    storedMs: 99,
+  };
+
+  it('are told by their holders', async () => {
+    const harness = withExchange();
+    harness.broker.add('t', 'topic');
+    for (let index = 0; index < 3; index++) harness.broker.holders.push({ ...holder, consumer: `${index}` });
+    const [all] = await harness.ask({ id: 1, listUnacked: { name: 'q' } });
+    expect(all?.unackedList?.holders).toMatchObject(
+      [holder, holder, holder].map((one, index) => ({ ...one, consumer: `${index}` })),
+    );
+    const [some] = await harness.ask({ id: 2, listUnacked: { name: 'q', limit: 2 } });
+    expect(some?.unackedList).toMatchObject({ more: true });
+    expect(some?.unackedList?.holders?.length).toBe(2);
+    expect(await harness.ask({ id: 3, listUnacked: { name: 't' } })).toMatchObject([{ id: 3, error: { code: 4 } }]);
+    expect(await harness.ask({ id: 4, listUnacked: { name: 'none' } })).toMatchObject([{ id: 4, error: { code: 2 } }]);
+    expect(await harness.ask({ id: 5, listUnacked: {} })).toMatchObject([{ id: 5, error: { code: 1 } }]);
+  });
+
+  it('are counted and cancelled', async () => {
+    const harness = withExchange();
+    await bound(harness);
+    expect(await harness.ask({ id: 1, countDelayed: {} })).toMatchObject([{ id: 1, delayedCount: {} }]);
+    const one = { exchange: 'e', messageId: 'm', fireMs: 5000 };
+    harness.broker.delayed.push(one, { ...one, fireMs: 3000 }, { exchange: '', messageId: 'm', fireMs: 1000 });
+    const [count] = await harness.ask({ id: 2, countDelayed: { exchange: 'e' } });
+    expect(count?.delayedCount).toMatchObject({ held: 2, nextFireMs: 3000 });
+    const [every] = await harness.ask({ id: 3, countDelayed: {} });
+    expect(every?.delayedCount).toMatchObject({ held: 3, nextFireMs: 1000 });
+    const [unnamed] = await harness.ask({ id: 4, countDelayed: { exchange: '' } });
+    expect(unnamed?.delayedCount).toMatchObject({ held: 1 });
+    const cancelDelayed = { exchange: 'e', messageId: 'm' };
+    expect(await harness.ask({ id: 5, cancelDelayed })).toMatchObject([{ id: 5, purged: { count: 2 } }]);
+    expect(await harness.ask({ id: 6, cancelDelayed })).toMatchObject([{ id: 6, purged: {} }]);
+    const nowhere = { exchange: 'none', messageId: 'm' };
+    expect(await harness.ask({ id: 7, cancelDelayed: nowhere })).toMatchObject([{ id: 7, error: { code: 2 } }]);
+    expect(await harness.ask({ id: 8, cancelDelayed: { exchange: 'e' } })).toMatchObject([
+      { id: 8, error: { code: 1 } },
+    ]);
+    expect(await harness.ask({ id: 9, countDelayed: { exchange: 'none' } })).toMatchObject([
+      { id: 9, error: { code: 2 } },
+    ]);
+  });
+});
+
+describe('a transaction', () => {
+  async function holding(): Promise<Harness> {
+    const harness = withExchange();
+    await bound(harness);
+    harness.send({ subscribe: { subscription: 1, from: 'q', queue: { credit: 10 } } });
+    for (const value of ['a', 'b', 'c']) harness.send({ publish: { to: 'q', messages: [{ value: utf8(value) }] } });
+    await harness.turn();
+    harness.take();
+    return harness;
+  }
+  const publishes = [
+    {
+      exchange: 'e',
+      messages: [
+        { routingKey: 'k', value: utf8('x') },
+        { routingKey: 'k', delayMs: 5 },
+      ],
+    },
+  ];
+
+  it('hands everything to the broker at once, and answers when that has happened', async () => {
+    const harness = await holding();
+    const settles = [
+      { subscription: 1, tags: [{ first: 1, last: 2 }] },
+      { subscription: 1, outcome: 2, tags: [{ first: 3, last: 3 }] },
+    ];
+    expect(await harness.ask({ id: 5, transact: { publishes, settles } })).toMatchObject([{ id: 5, transacted: {} }]);
+    const [transaction] = harness.broker.transacted;
+    expect(transaction?.publishes).toMatchObject([
+      { exchange: 'e', routingKey: 'k', persistent: true },
+      { exchange: 'e', routingKey: 'k', delayMs: 5 },
+    ]);
+    // The frame's memory has been used again.
+    expect(text(transaction?.publishes[0]?.body)).toBe('x');
+    expect(transaction?.settles).toMatchObject([
+      { partition: 0, offsets: [0, 1], outcome: 0 },
+      { partition: 0, offsets: [2], outcome: 2 },
+    ]);
+    const again = { settle: { subscription: 1, tags: [{ first: 1, last: 1 }] } };
+    expect(await harness.ask({ id: 6, ...again })).toMatchObject([{ id: 6, error: { code: 2 } }]);
+  });
+
+  it('that fails gives its deliveries back to their queue', async () => {
+    const harness = await holding();
+    harness.broker.failCommits = new BrokerError('queue-full', 'full');
+    harness.send({ id: 5, transact: { publishes, settles: [{ subscription: 1, upToTag: 2 }] } });
+    await harness.turn();
+    const frames = harness.take();
+    expect(frames.find(({ id }) => id === 5)).toMatchObject({ error: { code: 22 } });
+    const again = frames.flatMap(({ deliver }) => deliver?.deliveries ?? []);
+    expect(again).toMatchObject([
+      { tag: 4, redelivered: true, message: { value: utf8('a') } },
+      { tag: 5, offset: 1 },
+    ]);
+  });
+
+  it('is refused when a part of it cannot be, and nothing of it happens', async () => {
+    const harness = await holding();
+    const good = { subscription: 1, tags: [{ first: 1, last: 1 }] };
+    const bad = { subscription: 1, tags: [{ first: 9, last: 9 }] };
+    harness.send({ id: 5, transact: { settles: [good, bad] } });
+    await harness.turn();
+    const frames = harness.take();
+    expect(frames.find(({ id }) => id === 5)).toMatchObject({ error: { code: 2 } });
+    // What had been taken by then has come again.
+    expect(frames.flatMap(({ deliver }) => deliver?.deliveries ?? [])).toMatchObject([
+      { tag: 4, redelivered: true, message: { value: utf8('a') } },
+    ]);
+    expect(harness.broker.transacted).toEqual([]);
+    expect(await harness.ask({ id: 6, transact: {} })).toMatchObject([{ id: 6, error: { code: 1 } }]);
+    for (let id = 10; id < 19; id++) harness.send({ id, transact: { publishes } });
+    await harness.turn();
+    expect(
+      harness
+        .take()
+        .filter(({ error }) => error?.code === 7)
+        .map(({ id }) => id),
+    ).toEqual([18]);
+  });
+});

@@ -12,6 +12,7 @@ import { countUp } from './counters.js';
 import { asBrokerError, type CloseName, closeCodes, invalidRequest, ProtocolError } from './errors.js';
 import { Fetches } from './fetches.js';
 import { FrameReader } from './frames.js';
+import * as held from './held-administration.js';
 import { HELLO_VERSION, MAX_WAITING_BYTES, QUEUE_NAME_BYTES } from './limits.js';
 import { OrderGate } from './order-gate.js';
 import { orderKeys, ROUTES_KEY, topicKey } from './order-keys.js';
@@ -22,6 +23,7 @@ import type { LiveSession } from './resumable-sessions.js';
 import * as routing from './routing-administration.js';
 import { newSessionId, shardOfSession } from './session-ids.js';
 import { Subscriptions } from './subscriptions.js';
+import { SessionTransactions } from './transactions.js';
 import type { WireAnswer } from './wire-types.js';
 
 /** A frame that came before the authorizer had decided. */
@@ -65,10 +67,12 @@ export class Session implements TurnEnd, LiveSession {
   private readonly publisher: Publisher;
   private subscriptions: Subscriptions;
   private readonly fetches: Fetches;
+  private readonly transactions: SessionTransactions;
   private readonly gate = new OrderGate();
   private id: Uint8Array;
   /** The session's name to the broker, for what is its own alone. */
   private connection: string;
+  private readonly who: { readonly connection: string; shown: string };
   /** How long what the session holds outlives its connection, in milliseconds. */
   private resumeWindowMs = 0;
   private user = '';
@@ -93,7 +97,9 @@ export class Session implements TurnEnd, LiveSession {
     this.id = newSessionId(random, broker.shard);
     this.connection = `native:${Buffer.from(this.id).toString('hex')}`;
     this.publisher = new Publisher(setting, this.outbox);
-    this.subscriptions = new Subscriptions(context, this.outbox, this.connection);
+    this.who = { connection: this.connection, shown: remoteAddress };
+    this.subscriptions = new Subscriptions(context, this.outbox, this.who);
+    this.transactions = new SessionTransactions(context.ports.transactions);
     this.fetches = new Fetches(broker, this.outbox, counters, writers);
     const timer = timers.setTimeout(() => this.helloTimedOut(), limits.helloTimeoutMs);
     timer.unref();
@@ -165,6 +171,7 @@ export class Session implements TurnEnd, LiveSession {
     if (!this.context.ports.broker.hasVhost(hello.vhost)) {
       throw new ProtocolError('unauthenticated', `There is no virtual host ${JSON.stringify(hello.vhost)}`);
     }
+    if (hello.clientName !== '') this.who.shown = `${hello.clientName} at ${this.remoteAddress}`;
     this.reader.vhost = hello.vhost;
     this.vhost = hello.vhost;
     const verdict = this.context.ports.authorizer.authenticate(hello, this.remoteAddress);
@@ -380,6 +387,14 @@ export class Session implements TurnEnd, LiveSession {
         return this.reply(id, routing.listBindings(broker, command));
       case 'explain-route':
         return this.reply(id, routing.explainRoute(broker, command));
+      case 'list-unacked':
+        return this.ask(id, () => held.listUnacked(broker, command));
+      case 'count-delayed':
+        return this.ask(id, () => held.countDelayed(broker, command));
+      case 'cancel-delayed':
+        return this.ask(id, () => held.cancelDelayed(broker, command));
+      case 'transact':
+        return this.transact(id, command);
       case 'get':
         return this.get(id, command);
       case 'list':
@@ -426,6 +441,21 @@ export class Session implements TurnEnd, LiveSession {
     const finished = this.takeRequest();
     try {
       this.subscriptions.get(id, command, finished);
+    } catch (thrown) {
+      finished();
+      throw thrown;
+    }
+  }
+
+  private transact(id: number, command: Command & { kind: 'transact' }): void {
+    const finished = this.takeRequest();
+    try {
+      this.transactions.run(command, this.subscriptions, (error, unroutable) => {
+        finished();
+        if (this.state.name !== 'open') return;
+        if (error === undefined) this.reply(id, { transacted: { unroutable: [...unroutable] } });
+        else this.outbox.error(id, error);
+      });
     } catch (thrown) {
       finished();
       throw thrown;

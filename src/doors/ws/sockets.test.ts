@@ -17,6 +17,7 @@ async function listen(engine: WsEngine) {
   const limits = sessionLimits({ backlogMarkBytes: 64 * 1024 });
   const door = new NativeDoor({
     broker,
+    transactions: broker.transactions,
     timers: realTimers,
     random: { bytes: (length) => new Uint8Array(length), uint32: () => 0 },
     limits,

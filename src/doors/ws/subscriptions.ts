@@ -16,7 +16,13 @@ import { asBrokerError, invalidRequest, wireError } from './errors.js';
 import { type Outbox, parkedOutbox } from './outbox.js';
 import { PollSubscription } from './poll-subscription.js';
 import { QueueSubscription } from './queue-subscription.js';
-import type { Subscription, SubscriptionSetting } from './subscription.js';
+import {
+  type LentDeliveries,
+  notFor,
+  type SessionName,
+  type Subscription,
+  type SubscriptionSetting,
+} from './subscription.js';
 import { TopicSubscription } from './topic-subscription.js';
 import { checkPosition, requiredQueue, requiredTopic, resolveStart, wireBounds } from './topics.js';
 
@@ -32,17 +38,16 @@ interface Entry {
 /** All subscriptions of one session. */
 export class Subscriptions {
   private readonly context: DoorContext;
-  private readonly connection: string;
+  private readonly who: SessionName;
   private readonly setting: SubscriptionSetting & { outbox: Outbox };
   private readonly entries = new Map<number, Entry>();
   /** Numbers whose Subscribe waits for committed offsets. */
   private readonly reserved = new Set<number>();
   private isOver = false;
 
-  /** `connection`: the session's name to the broker. */
-  constructor(context: DoorContext, outbox: Outbox, connection: string) {
+  constructor(context: DoorContext, outbox: Outbox, who: SessionName) {
     this.context = context;
-    this.connection = connection;
+    this.who = who;
     this.setting = {
       limits: context.ports.limits,
       counters: context.counters,
@@ -87,7 +92,7 @@ export class Subscriptions {
   private subscribeQueue(id: number, command: SubscribeQueueCommand): void {
     const { broker } = this.context.ports;
     const queue = requiredQueue(broker, command.from, command.vhost);
-    const subscription = new QueueSubscription(this.setting, command, this.connection);
+    const subscription = new QueueSubscription(this.setting, command, this.who);
     this.add(subscription, queue);
     const partitions = wireBounds(broker, queue, () => 0);
     this.setting.outbox.answer(id, { subscribed: { subscription: command.subscription, partitions } });
@@ -234,7 +239,7 @@ export class Subscriptions {
       return entry.subscription;
     }
     this.checkNumber(number);
-    const poll = new PollSubscription(this.setting, number, broker, queue, this.connection);
+    const poll = new PollSubscription(this.setting, number, broker, queue, this.who);
     this.add(poll, queue);
     return poll;
   }
@@ -247,6 +252,13 @@ export class Subscriptions {
   /** Settles deliveries. @throws BrokerError; then nothing was settled. */
   settle(command: SettleCommand, done: ((error?: BrokerError) => void) | undefined): void {
     this.entry(command.subscription).subscription.settle(command, done);
+  }
+
+  /** Takes deliveries that a transaction will settle. @throws BrokerError; then nothing was taken. */
+  lend(command: SettleCommand): LentDeliveries {
+    const { subscription } = this.entry(command.subscription);
+    if (subscription.lend === undefined) throw notFor('reading', 'settling', command.subscription);
+    return subscription.lend(command);
   }
 
   /** Ends a subscription. @throws BrokerError `not-found`. */

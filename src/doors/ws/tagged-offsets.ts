@@ -35,17 +35,21 @@ export class TaggedOffsets {
     handle: Pick<ConsumerHandle, 'settle'> | undefined,
     done: ((error?: BrokerError) => void) | undefined,
   ): void {
-    const { ranges, upToTag } = command;
-    if (!command.skipSettled) this.check(ranges, upToTag);
-    const settled = new Map<number, number[]>();
+    settleAll(this.take(command), command.outcome, handle, done);
+  }
+
+  /** Takes what the command names out of the unsettled ones: offsets by partition. @throws BrokerError `not-found`; then nothing was taken. */
+  take({ ranges, upToTag, skipSettled }: SettleCommand): ReadonlyMap<number, readonly number[]> {
+    if (!skipSettled) this.check(ranges, upToTag);
+    const taken = new Map<number, number[]>();
     const note = (partition: number, offset: number): void => {
-      const offsets = settled.get(partition);
-      if (offsets === undefined) settled.set(partition, [offset]);
+      const offsets = taken.get(partition);
+      if (offsets === undefined) taken.set(partition, [offset]);
       else offsets.push(offset);
     };
     if (upToTag > 0) this.tags.take(1, upToTag, note);
     for (let index = 0; index < ranges.length; index += 2) this.tags.take(ranges[index]!, ranges[index + 1]!, note);
-    settleAll(settled, command.outcome, handle, done);
+    return taken;
   }
 
   /** Returns to the queue what was sent behind `received`, up to `sent`: it did not arrive. */

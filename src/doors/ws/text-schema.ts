@@ -36,6 +36,10 @@ export const requestSchema = {
     listBindings: 'ListBindings in kind',
     get: 'Get in kind',
     explainRoute: 'ExplainRoute in kind',
+    listUnacked: 'ListUnacked in kind',
+    countDelayed: 'CountDelayed in kind',
+    cancelDelayed: 'CancelDelayed in kind',
+    transact: 'Transact in kind',
   },
   Hello: {
     version: 'uint32',
@@ -229,6 +233,10 @@ export const requestSchema = {
   ListExchanges: { vhost: 'string', namePrefix: 'string', after: 'string', limit: 'uint32' },
   ListBindings: { vhost: 'string', source: 'string', destination: 'string', skip: 'uint32', limit: 'uint32' },
   ExplainRoute: { vhost: 'string', exchange: 'string', routingKey: 'string', headers: 'repeated Field' },
+  ListUnacked: { name: 'string', vhost: 'string', limit: 'uint32' },
+  CountDelayed: { vhost: 'string', exchange: 'string' },
+  CancelDelayed: { vhost: 'string', exchange: 'string', messageId: 'string' },
+  Transact: { vhost: 'string', publishes: 'repeated PublishRouted', settles: 'repeated Settle' },
   Ping: { payload: 'bytes' },
   Status: {},
 } as const;

@@ -66,6 +66,7 @@ export function routedOf(headers: Uint8Array): WireRouted | undefined {
   const deaths = properties.headers?.get(DEATHS_HEADER);
   const routed: WireRouted = { exchange, routingKey, properties: wireProperties(properties) };
   if (deaths !== undefined) routed.deadLetters = deadLetters(deaths);
+  if (envelope.origin !== undefined) routed.origin = envelope.origin;
   return routed;
 }
 

@@ -21,6 +21,8 @@ export interface Envelope {
   /** The basic class's property flags and list as published, verified: a view. */
   readonly properties: Uint8Array;
   readonly origin?: MessageOrigin;
+  /** Further routing keys, which consumers do not see. */
+  readonly blindKeys?: readonly string[];
 }
 
 /** Where a dead letter comes from, so that it can be sent back there. */
@@ -36,6 +38,7 @@ export interface MessageOrigin {
 const VERSION = 1;
 const NO_FLAGS = 0;
 const ORIGIN_SECTION = 1;
+const BLIND_KEYS_SECTION = 2;
 
 /** Makes the headers of records. One writer serves a session: what it returns is borrowed until the next call. */
 export class EnvelopeWriter {
@@ -53,6 +56,7 @@ export class EnvelopeWriter {
     routingKey: string,
     properties: Uint8Array,
     origin?: MessageOrigin,
+    blindKeys?: readonly string[],
   ): readonly RecordHeader[] {
     if (this.writer.bytes.length > WRITER_KEEP_BYTES) this.writer = newWriter();
     const writer = this.writer.reset();
@@ -63,6 +67,7 @@ export class EnvelopeWriter {
     writer.uvarint(properties.length);
     writer.raw(properties);
     if (origin !== undefined) writeOrigin(writer, origin);
+    if (blindKeys !== undefined) writeBlindKeys(writer, blindKeys);
     this.list.length = 0;
     this.list.push([ENVELOPE_HEADER, writer.view()]);
     const table = headersOf(properties);
@@ -96,7 +101,17 @@ function writeOrigin(writer: ByteWriter, origin: MessageOrigin): void {
   content.uvarint(origin.partition);
   content.uvarint(origin.offset);
   writeText(content, origin.reason);
-  writer.u8(ORIGIN_SECTION);
+  writeSection(writer, ORIGIN_SECTION, content);
+}
+
+function writeBlindKeys(writer: ByteWriter, keys: readonly string[]): void {
+  const content = new ByteWriter(TABLE_INITIAL_BYTES, MAX_ENVELOPE_BYTES);
+  for (const key of keys) writeText(content, key);
+  writeSection(writer, BLIND_KEYS_SECTION, content);
+}
+
+function writeSection(writer: ByteWriter, tag: number, content: ByteWriter): void {
+  writer.u8(tag);
   writer.uvarint(content.at);
   writer.raw(content.view());
 }
@@ -212,8 +227,7 @@ function readFound(headers: Uint8Array): Envelope {
   const properties = headers.subarray(found.propertiesStart, found.propertiesEnd);
   if (found.propertiesEnd === found.end) return { exchange, routingKey, properties };
   reader.reset(headers, found.propertiesEnd, found.end);
-  const origin = readSections();
-  return origin === undefined ? { exchange, routingKey, properties } : { exchange, routingKey, properties, origin };
+  return { exchange, routingKey, properties, ...readSections() };
 }
 
 function textBetween(bytes: Uint8Array, start: number, end: number): string {
@@ -225,22 +239,27 @@ function readText(): string {
 }
 
 /** Sections that are not known are passed over: a later version may have written them. */
-function readSections(): MessageOrigin | undefined {
-  let origin: MessageOrigin | undefined;
+function readSections(): Pick<Envelope, 'origin' | 'blindKeys'> {
+  const sections: { origin?: MessageOrigin; blindKeys?: readonly string[] } = {};
   const { end } = reader;
   while (reader.remaining > 0) {
     const tag = reader.u8();
     const length = reader.uvarint();
     const sectionEnd = reader.skip(length) + length;
-    if (tag === ORIGIN_SECTION) {
-      reader.at = sectionEnd - length;
-      reader.end = sectionEnd;
-      origin = readOrigin();
-      reader.end = end;
-    }
+    reader.at = sectionEnd - length;
+    reader.end = sectionEnd;
+    if (tag === ORIGIN_SECTION) sections.origin = readOrigin();
+    else if (tag === BLIND_KEYS_SECTION) sections.blindKeys = readBlindKeys();
+    reader.end = end;
     reader.at = sectionEnd;
   }
-  return origin;
+  return sections;
+}
+
+function readBlindKeys(): readonly string[] {
+  const keys: string[] = [];
+  while (reader.remaining > 0) keys.push(readText());
+  return keys;
 }
 
 function readOrigin(): MessageOrigin {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { encodeHeaders } from '../batch-builder.js';
 import { EnvelopeCursor, EnvelopeWriter, readEnvelope } from './envelope.js';
 import { HeaderBlocks } from './header-blocks.js';
+import { HeaderTemplate } from './header-template.js';
 import { KEPT_BLOCK_PROPERTIES_BYTES } from './limits.js';
 import { encodeProperties } from './properties.js';
 
@@ -27,7 +28,7 @@ describe('headers of messages that are published again and again', () => {
   test('are what they would be without memory, although the caller uses its bytes again', () => {
     fc.assert(
       fc.property(messages, (list) => {
-        const blocks = new HeaderBlocks((given) => given);
+        const blocks = new HeaderBlocks((properties) => ({ properties }));
         const lent = new Uint8Array(1024);
         for (const [exchange, routingKey, given] of list) {
           lent.set(given);
@@ -45,13 +46,38 @@ describe('headers of messages that are published again and again', () => {
     const stored = encodeProperties({ deliveryMode: 2 });
     const blocks = new HeaderBlocks(() => {
       prepared++;
-      return stored;
+      return { properties: stored };
     });
     const given = encodeProperties({ deliveryMode: 1 });
     const first = blocks.headersFor('e', 'k', given);
     expect(blocks.headersFor('e', 'k', given.slice())).toBe(first);
     expect(prepared).toBe(1);
     expect(readEnvelope(first)?.properties).toEqual(stored);
+  });
+});
+
+describe('headers with another key', () => {
+  test('are those that are encoded with it, whatever the lengths, and keep what else there is', () => {
+    const headers = new Map([['one', { type: 'longstr', value: new Uint8Array([1, 2]) } as const]]);
+    const writer = new EnvelopeWriter();
+    const encoded = (exchange: string, key: string, given: Uint8Array): Uint8Array =>
+      encodeHeaders(writer.headers(exchange, key, given, undefined, ['blind']));
+    fc.assert(
+      fc.property(
+        fc.string({ maxLength: 80 }),
+        fc.array(fc.string({ unit: 'grapheme', maxLength: 200 })),
+        (exchange, keys) => {
+          for (const given of [encodeProperties({}), encodeProperties({ headers })]) {
+            const template = new HeaderTemplate(encoded(exchange, '', given));
+            let target: Uint8Array = new Uint8Array(0);
+            for (const key of keys) {
+              target = template.fill(key, target);
+              expect(target).toEqual(encoded(exchange, key, given));
+            }
+          }
+        },
+      ),
+    );
   });
 });
 

@@ -1,28 +1,44 @@
 /** The encoded headers of the records that publishers make of their messages: most messages have the same ones as the last of their publisher. */
-import { encodeHeaders } from '../batch-builder.js';
+import { encodeHeaders, encodeHeadersInto } from '../batch-builder.js';
 import { EnvelopeWriter, type MessageOrigin } from './envelope.js';
+import { HeaderTemplate } from './header-template.js';
 import { HEADER_BLOCK_SLOTS, KEPT_BLOCK_PROPERTIES_BYTES } from './limits.js';
 
 interface Block {
-  readonly exchange: string;
-  readonly routingKey: string;
+  exchange: string;
+  routingKey: string;
   /** Bytes of its own. */
-  readonly properties: Uint8Array;
-  readonly headers: Uint8Array;
+  properties: Uint8Array;
+  headers: Uint8Array;
 }
 
-/** Remembers one block per hash; the newest wins. Memory: a block of small properties, and the two names, per slot. */
+/** What is stored of the properties that were published. */
+export interface StoredProperties {
+  readonly properties: Uint8Array;
+  /** Routing keys that consumers do not see. */
+  readonly blindKeys?: readonly string[];
+}
+
+/**
+ * Remembers one block per hash; the newest wins, and is written over the one before where that has the same size: with keys that are always others nothing
+ * is remembered in vain, and nothing is allocated. Memory: a block of small properties, and the two names, per slot.
+ */
 export class HeaderBlocks {
   private readonly writer = new EnvelopeWriter();
   private readonly slots = new Array<Block | undefined>(HEADER_BLOCK_SLOTS).fill(undefined);
-  private readonly prepare: (properties: Uint8Array) => Uint8Array;
+  private readonly prepare: (properties: Uint8Array) => StoredProperties;
+  /** What was encoded last and was not known; the template is made when it comes again. */
+  private readonly last: { exchange: string; properties: Uint8Array; template: HeaderTemplate | undefined } = {
+    exchange: '',
+    properties: new Uint8Array(0),
+    template: undefined,
+  };
 
-  /** `prepare` says which properties are stored for those that were published. */
-  constructor(prepare: (properties: Uint8Array) => Uint8Array) {
+  constructor(prepare: (properties: Uint8Array) => StoredProperties) {
     this.prepare = prepare;
   }
 
-  /** The headers that EnvelopeWriter gives, encoded with their count; not to be changed. @throws EncodeError `too-large`. */
+  /** The headers that EnvelopeWriter gives, encoded with their count; not to be changed, and lent until the next call. @throws EncodeError `too-large`. */
   headersFor(exchange: string, routingKey: string, properties: Uint8Array): Uint8Array {
     if (properties.length > KEPT_BLOCK_PROPERTIES_BYTES) return this.encode(exchange, routingKey, properties);
     const slot = slotOf(routingKey, properties);
@@ -35,14 +51,39 @@ export class HeaderBlocks {
     ) {
       return known.headers;
     }
-    const headers = this.encode(exchange, routingKey, properties);
-    this.slots[slot] = { exchange, routingKey, properties: properties.slice(), headers };
+    if (known === undefined) {
+      const headers = this.encode(exchange, routingKey, properties);
+      this.slots[slot] = { exchange, routingKey, properties: properties.slice(), headers };
+      return headers;
+    }
+    // Before anything else is changed: it may throw.
+    known.headers = this.encodeOver(known.headers, exchange, routingKey, properties);
+    known.exchange = exchange;
+    known.routingKey = routingKey;
+    if (!areSame(known.properties, properties)) known.properties = properties.slice();
+    return known.headers;
+  }
+
+  /** Who publishes with ever new keys mostly has the same exchange and properties as the last time. */
+  private encodeOver(target: Uint8Array, exchange: string, routingKey: string, properties: Uint8Array): Uint8Array {
+    const { last } = this;
+    if (last.exchange === exchange && areSame(last.properties, properties)) {
+      last.template ??= new HeaderTemplate(this.encode(exchange, '', properties));
+      return last.template.fill(routingKey, target);
+    }
+    const stored = this.prepare(properties);
+    const list = this.writer.headers(exchange, routingKey, stored.properties, undefined, stored.blindKeys);
+    const headers = encodeHeadersInto(target, list);
+    last.exchange = exchange;
+    last.properties = properties.slice();
+    last.template = undefined;
     return headers;
   }
 
   /** As headersFor, for a dead letter: nothing is remembered. */
   encode(exchange: string, routingKey: string, properties: Uint8Array, origin?: MessageOrigin): Uint8Array {
-    return encodeHeaders(this.writer.headers(exchange, routingKey, this.prepare(properties), origin));
+    const stored = this.prepare(properties);
+    return encodeHeaders(this.writer.headers(exchange, routingKey, stored.properties, origin, stored.blindKeys));
   }
 }
 

@@ -1,9 +1,10 @@
 import { crc32c } from '../../base/crc32c.js';
 import { readI64, readU32 } from '../../base/integers.js';
+import { releaseMemory } from '../../base/release-memory.js';
 import type { Disk, DiskFile } from '../../io/ports.js';
 import { StorageError } from '../errors.js';
 import { SCAN_CHUNK_BYTES } from '../limits.js';
-import { journalIdOf, journalPath, journalsDirectory } from '../paths.js';
+import { checkpointSetJournalOf, journalIdOf, journalPath, journalsDirectory } from '../paths.js';
 import {
   AREAS_AT,
   CLEAN_MARK_AT,
@@ -33,7 +34,7 @@ export interface JournalRecord {
   logId: number;
   leaderEpoch: number;
   kind: number;
-  /** The payload is `bytes` from `at` to `end`. */
+  /** The payload is `bytes` from `at` to `end`; gone when the visit ends. */
   bytes: Uint8Array;
   at: number;
   end: number;
@@ -74,10 +75,18 @@ export function findJournals(disk: Disk, dataDirectory: string): number[] {
   return ids.filter((id) => id >= 0).sort((left, right) => left - right);
 }
 
-/** Removes journals that all logs have newer checkpoints than. @throws DiskError */
+/** Removes journals that all logs have newer checkpoints than, and the sets of checkpoints that are as old. @throws DiskError */
 export function removeJournals(disk: Disk, dataDirectory: string, journalIds: readonly number[]): void {
+  if (journalIds.length === 0) return;
+  const directory = journalsDirectory(dataDirectory);
+  const newest = Math.max(...journalIds);
   for (const journalId of journalIds) disk.remove(journalPath(dataDirectory, journalId));
-  if (journalIds.length > 0) disk.syncDirectory(journalsDirectory(dataDirectory));
+  for (const name of disk.list(directory)) {
+    const journalId = checkpointSetJournalOf(name);
+    // Those that an earlier removal has left over are older still.
+    if (journalId >= 0 && journalId <= newest) disk.remove(`${directory}/${name}`);
+  }
+  disk.syncDirectory(directory);
 }
 
 /**
@@ -142,11 +151,13 @@ function replayFile(file: DiskFile, journalId: number, visit: (record: JournalRe
   if (isCleanMark(mark, journalId))
     return { journalId, bootId, isClean: true, records: 0, corruption: undefined, hasUnsyncedDecision: false };
   const findings: Findings = { found: [], maxSynced: 0, neededFrom: 1 };
-  for (const start of [AREAS_AT, AREAS_AT + areaBytes]) readArea(file, salt, start, areaBytes, findings);
+  const areas = [new Uint8Array(areaBytes), new Uint8Array(areaBytes)];
+  for (const [index, area] of areas.entries()) readArea(file, salt, AREAS_AT + index * areaBytes, area, findings);
   const { records, corruption } = visitInOrder(findings, file.path, visit);
   const hasUnsyncedDecision = findings.found.some(
     ({ sequence, bytes, at }) => sequence > findings.maxSynced && bytes[at + RECORD_KIND_AT] === RecordKind.decision,
   );
+  for (const area of areas) releaseMemory(area);
   return { journalId, bootId, isClean: false, records, corruption, hasUnsyncedDecision };
 }
 
@@ -163,8 +174,13 @@ function isZeroFrom(file: DiskFile, start: number): boolean {
   }
 }
 
-function readArea(file: DiskFile, salt: Uint8Array, start: number, areaBytes: number, findings: Findings): void {
-  const bytes = new Uint8Array(areaBytes);
+function readArea(
+  file: DiskFile,
+  salt: Uint8Array,
+  start: number,
+  bytes: Uint8Array<ArrayBuffer>,
+  findings: Findings,
+): void {
   const length = file.read(bytes, start);
   // Buffer's search runs in native code; the view shares the memory.
   const haystack = Buffer.from(bytes.buffer, bytes.byteOffset, length);

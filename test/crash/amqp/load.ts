@@ -1,229 +1,114 @@
-/** What clients do to a node until it is killed. */
+/** What clients do to a node until it dies. */
 import type { Prng } from '../../../src/base/prng.js';
-import { type AmqpChannel, AmqpClient, Closed, type Received } from '../../fuzz/amqp/client.js';
-import type { NodeAddress } from '../../fuzz/amqp/stream.js';
+import { type AmqpChannel, type AmqpClient, Closed, type Received } from '../../fuzz/amqp/client.js';
 import { promised } from '../power/violation.js';
+import type { LoadCounts } from './counts.js';
 import type { Entry, Ledger } from './ledger.js';
+import { Publisher } from './publishing.js';
+import type { Site } from './site.js';
+import { DEATHS, PRIORITIES, QUEUES } from './topology.js';
+import { TransactionClient } from './transacting.js';
+import type { Work } from './work.js';
 
-/** Time to live of the queue `brief`, in milliseconds. */
-export const BRIEF_MS = 400;
-const PRIORITIES = 5;
-const WINDOW = 30;
+/** How often those that wait look. */
+const LOOK_MS = 50;
+/** Bodies are padded up to so many bytes. */
+const PADDING_BYTES = 400;
 
-/** Queue to its arguments. */
-export const QUEUES: Readonly<Record<string, Record<string, string | number>>> = {
-  work: { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'dead' },
-  dead: {},
-  urgent: { 'x-max-priority': PRIORITIES },
-  brief: { 'x-message-ttl': BRIEF_MS, 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'expired' },
-  expired: {},
-  due: {},
-  left: {},
-  right: {},
-};
-/** Queues that a message may have gone on to. */
-const WORK = ['work', 'dead'];
-const BRIEF = ['brief', 'expired'];
-
-/** What a run has met, for the report. */
-export interface LoadCounts {
-  published: number;
-  confirmed: number;
-  nacked: number;
-  returned: number;
-  deliveries: number;
-  acked: number;
-  rejected: number;
-  committed: number;
-  rolledBack: number;
-  latestMs: number;
-}
-
-/** Declares what the run uses. */
-export async function declareAll(channel: AmqpChannel): Promise<void> {
-  for (const [queue, table] of Object.entries(QUEUES))
-    await channel.call('queue.declare', { queue, durable: true, arguments: table });
-  await channel.call('exchange.declare', {
-    exchange: 'later',
-    type: 'x-delayed-message',
-    durable: true,
-    arguments: { 'x-delayed-type': 'direct' },
-  });
-  await channel.call('queue.bind', { queue: 'due', exchange: 'later', routingKey: 'due' });
-  await channel.call('exchange.declare', { exchange: 'all', type: 'fanout', durable: true });
-  for (const queue of ['work', 'urgent', 'brief']) await channel.call('queue.bind', { queue, exchange: 'all' });
-}
-
-/** One life of the node, from its start to its kill. */
-export class Load {
+/** One life of the node, from its start to its end. */
+export class Load implements Work {
+  readonly site: Site;
+  readonly prng: Prng;
+  readonly ledger: Ledger;
+  readonly counts: LoadCounts;
   /** The first broken promise. */
   violation: unknown;
-  private readonly address: NodeAddress;
-  private readonly prng: Prng;
-  private readonly ledger: Ledger;
-  private readonly counts: LoadCounts;
+  isGone = false;
+  isOver = false;
+  isQuiet = false;
   private readonly name: string;
-  private readonly readyMs = Date.now();
+  private readonly readyMs: number;
   private readonly clients: AmqpClient[] = [];
+  private readonly workers: (Publisher | TransactionClient)[] = [];
   private serial = 0;
-  /** From the kill on, nothing that still arrives from the dead node counts. */
-  private isOver = false;
 
   /** `name` begins the names of this life's messages. */
-  constructor(address: NodeAddress, prng: Prng, ledger: Ledger, counts: LoadCounts, name: string) {
-    this.address = address;
+  constructor(site: Site, prng: Prng, ledger: Ledger, counts: LoadCounts, name: string) {
+    this.site = site;
     this.prng = prng;
     this.ledger = ledger;
     this.counts = counts;
     this.name = name;
+    this.readyMs = site.clock.nowMs();
   }
 
   /** Begins all work. */
   async begin(): Promise<void> {
-    await Promise.all([this.publisher(), this.publisher(), this.transactions(), this.transactions()]);
-    const outcomes = (): number => this.prng.nextFloat();
-    await Promise.all([
-      this.consumer('work', outcomes),
-      this.consumer('work', outcomes),
-      this.consumer('urgent', outcomes),
-    ]);
-    await Promise.all(['due', 'dead'].map((queue) => this.consumer(queue, () => this.prng.nextFloat() / 2)));
+    for (let count = 0; count < 2; count++) {
+      this.workers.push(await Publisher.start(this), await TransactionClient.start(this));
+    }
+    const any = (): number => this.prng.nextFloat();
+    const noneRejected = (): number => this.prng.nextFloat() / 2;
+    await Promise.all([this.consumer('work', any), this.consumer('work', any)]);
+    await Promise.all(['urgent', 'narrow', 'stage3'].map((queue) => this.consumer(queue, any)));
+    await Promise.all(['due', 'dead'].map((queue) => this.consumer(queue, noneRejected)));
   }
 
-  /** The node is about to be killed. */
+  /** The node is dead: whatever still comes of it does not count. */
   end(): void {
-    this.isOver = true;
+    this.isGone = true;
+    this.leave();
     for (const client of this.clients) client.destroy();
   }
 
-  private async channel(): Promise<AmqpChannel> {
-    const client = await AmqpClient.open(this.address, this.prng.chance(0.3) ? 'ws' : 'tcp');
+  /** Nobody asks for anything any more, and the node may end connections. */
+  leave(): void {
+    this.isOver = true;
+  }
+
+  /** Begins nothing new, so that what is under way comes to its end. `checkQuiet` is to be called when it must have. */
+  quieten(): void {
+    this.isQuiet = true;
+  }
+
+  /** Whether every publish and every transaction has got its answer. */
+  get isIdle(): boolean {
+    return this.workers.every((worker) => worker.isIdle);
+  }
+
+  /** Every publish and every transaction has got its answer by now, and all that was acknowledged is settled. @throws Violation */
+  checkQuiet(): void {
+    for (const worker of this.workers) worker.checkConfirmed();
+    this.ledger.settled();
+  }
+
+  async channel(): Promise<AmqpChannel> {
+    const client = await this.site.connect(this.prng);
     this.clients.push(client);
     client.onEnded = (error) =>
-      this.guard(() => promised(false, 'node-failed', () => `A connection was ended: ${error.message}`));
+      this.guard(() => promised(this.isOver, 'node-failed', () => `A connection was ended: ${error.message}`));
     const channel = await client.channel();
     channel.onClosed = client.onEnded;
     return channel;
   }
 
-  private guard(work: () => void): void {
-    if (this.isOver) return;
+  guard(check: () => void): void {
+    if (this.isGone) return;
     try {
-      work();
+      check();
     } catch (thrown) {
       this.violation ??= thrown;
     }
   }
 
-  // ---- Publishing ----
-
-  private async publisher(): Promise<void> {
-    const channel = await this.channel();
-    await channel.call('confirm.select');
-    const pending = new Map<number, { entry: Entry | undefined; isReturned: boolean; id: string }>();
-    let tag = 0;
-    const publish = (): void => {
-      while (pending.size < WINDOW && !this.isOver)
-        pending.set(++tag, { isReturned: false, ...this.publishOne(channel) });
-    };
-    const settle = (one: number, isAck: boolean): void => {
-      const found = pending.get(one);
-      promised(found !== undefined, 'confirmed-twice', () => `Publish ${one} of ${tag} was answered twice`);
-      pending.delete(one);
-      promised(
-        found!.entry !== undefined || found!.isReturned || !isAck,
-        'not-returned',
-        () => `"${found!.id}" was confirmed and not returned before`,
-      );
-      if (isAck) this.counts.confirmed++;
-      else this.counts.nacked++;
-      if (found!.entry !== undefined) {
-        found!.entry.isConfirmed = isAck;
-        found!.entry.isNacked = !isAck;
-      }
-    };
-    channel.onUnasked = (received) =>
-      this.guard(() => {
-        const { name, fields, properties } = received;
-        if (name === 'basic.return') {
-          this.counts.returned++;
-          for (const one of pending.values()) if (one.id === properties.messageId) one.isReturned = true;
-          return;
-        }
-        const upTo = Number(fields['deliveryTag']);
-        const tags = fields['multiple'] === true ? [...pending.keys()].filter((one) => one <= upTo) : [upTo];
-        for (const one of tags) settle(one, name === 'basic.ack');
-        setImmediate(publish);
-      });
-    publish();
+  newName(kind: string): string {
+    return `${this.name}-${kind}${this.serial++}`;
   }
 
-  private publishOne(channel: AmqpChannel): { entry: Entry | undefined; id: string } {
-    const { prng } = this;
-    const id = `${this.name}-${this.serial++}`;
-    this.counts.published++;
-    const send = (exchange: string, routingKey: string, more = {}): void =>
-      channel.publish(
-        { exchange, routingKey, mandatory: true },
-        { deliveryMode: 2, messageId: id, ...more },
-        Buffer.from(id),
-      );
-    const choice = prng.nextFloat();
-    if (choice < 0.05) {
-      send('', 'nobody');
-      return { entry: undefined, id };
-    }
-    if (choice < 0.15) {
-      const delay = prng.between(50, 3000);
-      const entry = this.ledger.published(id, [['due']], { dueMs: Date.now() + delay });
-      send('later', 'due', { headers: { 'x-delay': delay } });
-      return { entry, id };
-    }
-    const priority = prng.below(PRIORITIES + 1);
-    if (choice < 0.35) {
-      const entry = this.ledger.published(id, [WORK, ['urgent'], BRIEF]);
-      send('all', '', { priority });
-      return { entry, id };
-    }
-    const [queue, group] = prng.pick([
-      ['work', WORK],
-      ['urgent', ['urgent']],
-      ['brief', BRIEF],
-    ] as const);
-    const entry = this.ledger.published(id, [group]);
-    send('', queue, { priority });
-    return { entry, id };
+  body(id: string): Buffer {
+    const padding = this.prng.chance(0.2) ? this.prng.below(PADDING_BYTES) : 0;
+    return Buffer.from(`${id} ${'x'.repeat(padding)}`);
   }
-
-  private async transactions(): Promise<void> {
-    const channel = await this.channel();
-    await channel.call('tx.select');
-    const loop = async (): Promise<void> => {
-      while (!this.isOver) await this.transaction(channel);
-    };
-    loop().catch((error: unknown) =>
-      this.guard(() => promised(false, 'node-failed', () => `A transaction failed: ${error}`)),
-    );
-  }
-
-  private async transaction(channel: AmqpChannel): Promise<void> {
-    const transaction = `${this.name}-t${this.serial++}`;
-    const isCommitted = this.prng.chance(0.8);
-    const entries: Entry[] = [];
-    for (const queue of ['left', 'right', 'left']) {
-      const id = `${this.name}-${this.serial++}`;
-      // What is rolled back must not come at all, so nobody enters it.
-      if (isCommitted) entries.push(this.ledger.published(id, [[queue]], { transaction }));
-      channel.publish({ routingKey: queue }, { deliveryMode: 2, messageId: id }, Buffer.from(id));
-    }
-    await channel.call(isCommitted ? 'tx.commit' : 'tx.rollback');
-    if (this.isOver) return;
-    for (const entry of entries) entry.isConfirmed = true;
-    if (isCommitted) this.counts.committed++;
-    else this.counts.rolledBack++;
-  }
-
-  // ---- Consuming ----
 
   private async consumer(queue: string, draw: () => number): Promise<void> {
     const channel = await this.channel();
@@ -237,63 +122,93 @@ export class Load {
     const entry = this.note(queue, received);
     const deliveryTag = Number(received.fields['deliveryTag']);
     const isRejectable = queue === 'work';
+    if (this.isQuiet || this.isOver) return;
     if (choice < 0.6) {
       channel.send('basic.ack', { deliveryTag });
       this.counts.acked++;
-      this.ledger.acked(queue, entry.id, Date.now());
+      this.ledger.acked(queue, entry.id, this.site.clock.nowMs());
     } else if (choice < 0.8 && isRejectable) {
       this.counts.rejected++;
-      channel.send('basic.nack', { deliveryTag, requeue: false });
+      if (choice < 0.7) channel.send('basic.nack', { deliveryTag, requeue: false });
+      else channel.send('basic.reject', { deliveryTag, requeue: false });
     } else if (choice < 0.95) channel.send('basic.nack', { deliveryTag, requeue: true });
   }
 
-  private note(queue: string, { fields, body }: Received): Entry {
-    const nowMs = Date.now();
+  note(queue: string, received: Received): Entry {
+    const { fields, properties } = received;
+    const nowMs = this.site.clock.nowMs();
+    const id = properties.messageId ?? '';
     this.counts.deliveries++;
-    if (fields['redelivered'] === true) this.ledger.redelivered++;
-    const known = this.ledger.entries.get(body.toString());
-    const isFirst = known?.hasCome === false;
-    const entry = this.ledger.came(queue, body.toString(), nowMs);
-    if (entry.dueMs > 0 && isFirst)
-      this.counts.latestMs = Math.max(this.counts.latestMs, nowMs - Math.max(entry.dueMs, this.readyMs));
+    if (fields['redelivered'] === true) this.counts.redelivered++;
+    const isFirst = this.ledger.entries.get(id)?.hasCome === false;
+    const entry = this.ledger.came(queue, id, nowMs);
+    promised(
+      received.body.toString().trimEnd().startsWith(id),
+      'unknown-message',
+      () => `"${id}" came with the body "${received.body.subarray(0, 40)}"`,
+    );
+    this.checkDeath(queue, received);
+    if (entry.dueMs > 0 && isFirst) this.counts.delayed++;
     return entry;
   }
 
-  /** Takes everything out of all queues and acknowledges it, until nothing has come for `quietMs`. */
+  /** A dead letter says where it died, and why. */
+  private checkDeath(queue: string, { properties }: Received): void {
+    const expected = DEATHS[queue];
+    if (expected === undefined) return;
+    const deaths: unknown = properties.headers?.['x-death'];
+    const [first]: unknown[] = Array.isArray(deaths) ? deaths : [];
+    const isRight = Object.entries(expected).every(([name, value]) => Object(first)[name] === value);
+    promised(isRight, 'death-header', () => `"${properties.messageId}" came from ${queue}: ${JSON.stringify(deaths)}`);
+  }
+
+  /** Takes everything out of all queues and acknowledges it, until nothing has come for `quietMs`. @throws Violation */
   async drain(quietMs: number): Promise<void> {
-    let lastMs = Date.now();
-    for (const queue of Object.keys(QUEUES)) {
-      const channel = await this.channel();
-      await channel.call('basic.qos', { prefetchCount: 1000 });
-      let lastPriority = PRIORITIES;
-      let left = Number((await channel.call('queue.declare', { queue, passive: true })).fields['messageCount']);
-      channel.onUnasked = (received) =>
-        this.guard(() => {
-          lastMs = Date.now();
-          const entry = this.note(queue, received);
-          const priority = Math.min(PRIORITIES, received.properties.priority ?? 0);
-          // Those that waited come by priority; nothing else comes to this queue meanwhile.
-          if (queue === 'urgent' && left-- > 0) {
-            promised(
-              priority <= lastPriority,
-              'priority-order',
-              () => `"${entry.id}" of priority ${priority} came after one of ${lastPriority}`,
-            );
-            lastPriority = priority;
-          }
-          channel.send('basic.ack', { deliveryTag: Number(received.fields['deliveryTag']) });
-          this.ledger.acked(queue, entry.id, Date.now());
-        });
-      // Short-lived messages go on by themselves.
-      await channel.call('basic.consume', { queue });
-    }
-    while (Date.now() - lastMs < quietMs && this.violation === undefined)
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    const { clock, timers } = this.site;
+    const last = { ms: clock.nowMs() };
+    this.ledger.beginDrain();
+    // Short-lived messages go on by themselves.
+    for (const queue of Object.keys(QUEUES)) await this.drainQueue(queue, last);
+    while (clock.nowMs() - last.ms < quietMs && this.violation === undefined)
+      await new Promise<void>((resolve) => timers.setTimeout(resolve, LOOK_MS));
     if (this.violation !== undefined) throw this.violation;
     this.ledger.checkDrained();
     // Acknowledgements are not confirmed: what is asked behind them is answered after them.
-    this.isOver = true;
+    this.leave();
     for (const client of this.clients) await client.close().catch((error: unknown) => ignoreClosed(error));
+  }
+
+  private async drainQueue(queue: string, last: { ms: number }): Promise<void> {
+    const channel = await this.channel();
+    await channel.call('basic.qos', { prefetchCount: 1000 });
+    let lastPriority = PRIORITIES;
+    let left = Number((await channel.call('queue.declare', { queue, passive: true })).fields['messageCount']);
+    channel.onUnasked = (received) =>
+      this.guard(() => {
+        last.ms = this.site.clock.nowMs();
+        const entry = this.note(queue, received);
+        const priority = Math.min(PRIORITIES, received.properties.priority ?? 0);
+        // Those that waited come by priority; nothing else comes to this queue meanwhile.
+        if (queue === 'urgent' && left-- > 0) {
+          promised(
+            priority <= lastPriority,
+            'priority-order',
+            () => `"${entry.id}" of priority ${priority} came after one of ${lastPriority}`,
+          );
+          lastPriority = priority;
+        }
+        this.checkLateness(entry, last.ms);
+        channel.send('basic.ack', { deliveryTag: Number(received.fields['deliveryTag']) });
+        this.ledger.acked(queue, entry.id, last.ms);
+      });
+    await channel.call('basic.consume', { queue });
+  }
+
+  private checkLateness({ id, dueMs }: Entry, nowMs: number): void {
+    if (dueMs === 0) return;
+    const lateMs = nowMs - Math.max(dueMs, this.readyMs);
+    this.counts.latestMs = Math.max(this.counts.latestMs, lateMs);
+    promised(lateMs <= this.site.latestMs, 'too-late', () => `"${id}" came ${lateMs} ms after its time`);
   }
 }
 

@@ -101,7 +101,7 @@ function settleAgain(cursor: QueueCursor | undefined, start: number | undefined,
 }
 
 /** `target` with some of its methods replaced; the others keep working on `target` itself. */
-function overriding<T extends object>(target: T, methods: Partial<T>): T {
+export function overriding<T extends object>(target: T, methods: Partial<T>): T {
   return new Proxy(target, {
     get: (_, name) => {
       const replacement: unknown = Reflect.get(methods, name);

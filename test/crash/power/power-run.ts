@@ -1,37 +1,24 @@
 /** One seed: a node that lives and dies several times on one simulated disk, and is held to its promises after each death. */
 import { Prng } from '../../../src/base/prng.js';
 import { DurabilityLevel } from '../../../src/broker/ports.js';
-import { DiskError } from '../../../src/io/disk/disk-error.js';
-import { SimulatedDisk } from '../../../src/io/disk/simulated-disk.js';
-import type { Disk } from '../../../src/io/ports.js';
-import { MetadataLogError } from '../../../src/node/metadata-log.js';
 import { StorageError } from '../../../src/storage/errors.js';
-import type { StorageLimits } from '../../../src/storage/limits.js';
-import { DEFECT_LIMITS, type Defect, withDefect } from './defects.js';
+import { DEFECT_LIMITS, type Defect, withDefect, withDefectiveRecovery } from './defects.js';
 import type { SeenRecord } from './log-promises.js';
-import { PowerSwitch, type SuddenEnd } from './power-switch.js';
+import { type End, type LifeCounts, Machine, PLENTY_BYTES } from './machine.js';
 import { IdempotentPublisher } from './publishers.js';
 import type { RecoveredCursor } from './queue-promises.js';
 import { readLog } from './read-log.js';
-import { DiedError, SimulatedNode } from './simulated-node.js';
+import type { SimulatedNode } from './simulated-node.js';
 import type { TrackedLog } from './tracked-log.js';
 import { promised, Violation } from './violation.js';
 import { trackLogs, type WorkCounts, Workload, type World } from './workload.js';
 
 const KIB = 1024;
-const PLENTY_BYTES = 2 ** 40;
-const NOTES_KEPT = 120;
 
-type End = SuddenEnd | 'close';
 type Trouble = 'none' | 'full-disk' | 'failing-syncs';
 
 /** What a run has met, for the report. */
-export interface RunCounts extends WorkCounts {
-  lives: number;
-  powerCuts: number;
-  kills: number;
-  closes: number;
-  deathsInRecovery: number;
+export interface RunCounts extends WorkCounts, LifeCounts {
   fullDisks: number;
   failedSyncs: number;
 }
@@ -63,33 +50,21 @@ export function noCounts(): RunCounts {
 /** See the top of this file. */
 export class PowerRun {
   readonly counts = noCounts();
-  /** What was done last, the oldest first. */
-  readonly notes: string[] = [];
   private readonly prng: Prng;
   private readonly defect: Defect | undefined;
-  private readonly simulated: SimulatedDisk;
-  private readonly disk: Disk;
-  private readonly power: PowerSwitch;
+  private readonly machine: Machine;
   private readonly world: World;
-  private readonly limits: Partial<StorageLimits>;
-  private held: (() => void)[] = [];
-  private isHolding = false;
-  private nowMs = 1_700_000_000_000;
-  private node!: SimulatedNode;
 
   constructor(seed: number, defect?: Defect) {
     this.prng = new Prng(seed);
     this.defect = defect;
-    this.simulated = new SimulatedDisk({
-      directories: ['/data'],
-      scheduler: (complete) => {
-        if (this.isHolding) this.held.push(complete);
-        else queueMicrotask(complete);
-      },
+    this.machine = new Machine({
+      prng: this.prng,
+      counts: this.counts,
+      disk: (disk) => withDefect(disk, defect),
+      sabotage: { storage: (storage) => withDefectiveRecovery(storage, defect) },
+      ...(defect !== undefined && { limits: DEFECT_LIMITS[defect] }),
     });
-    this.disk = withDefect(this.simulated, defect);
-    this.power = new PowerSwitch(this.simulated, this.prng.fork());
-    this.limits = { ...randomLimits(this.prng), ...(defect === undefined ? {} : DEFECT_LIMITS[defect]) };
     this.world = {
       prng: this.prng.fork(),
       topics: [],
@@ -97,13 +72,22 @@ export class PowerRun {
       isBulky: this.prng.chance(0.15),
       nextTopic: 0,
       nextConsumer: 1,
-      note: (text) => this.note(text),
+      note: (text) => this.machine.note(text),
     };
+  }
+
+  /** What was done last, the oldest first. */
+  get notes(): readonly string[] {
+    return this.machine.notes;
+  }
+
+  private get node(): SimulatedNode {
+    return this.machine.node;
   }
 
   /** @throws Violation */
   async run(): Promise<void> {
-    await this.start();
+    await this.machine.start();
     const lives = this.prng.between(3, 6);
     for (let life = 0; life < lives; life++) {
       const end = await this.live(life === 0);
@@ -113,29 +97,12 @@ export class PowerRun {
     await this.restart(await this.close());
   }
 
-  private get isDead(): () => boolean {
-    const { node } = this;
-    return () => this.power.isOff || this.node !== node;
-  }
-
-  private note(text: string): void {
-    this.notes.push(text);
-    if (this.notes.length > NOTES_KEPT) this.notes.shift();
-  }
-
-  private async start(): Promise<void> {
-    this.held = [];
-    this.isHolding = false;
-    this.nowMs += 1000;
-    const { disk, limits, nowMs: startMs, defect } = this;
-    this.node = await SimulatedNode.start({ disk, limits, startMs, isDead: () => this.power.isOff, defect });
-  }
-
   /** Works until something ends it. */
   private async live(isFirst: boolean): Promise<End> {
-    const { prng, power } = this;
+    const { prng, machine } = this;
+    const { power } = machine;
     this.counts.lives++;
-    const workload = new Workload(this.world, this.node, this.isDead);
+    const workload = new Workload(this.world, this.node, machine.isDead);
     const end = prng.pick<End>(['power', 'power', 'power', 'kill', 'close']);
     const trouble = isFirst ? 'none' : this.chooseTrouble();
     try {
@@ -144,22 +111,14 @@ export class PowerRun {
       const isArmed = end !== 'close' && prng.chance(0.7);
       if (isArmed) power.arm(end, prng.between(1, 250));
       await this.work(workload, trouble);
-      if (power.isOff) return this.died();
+      if (power.isOff) return machine.died();
       if (end === 'close' && trouble !== 'failing-syncs') return await this.close();
       power.cut(end === 'close' ? 'power' : end);
-      return this.died();
+      return machine.died();
     } catch (cause) {
       if (!power.isOff) throw cause;
-      return this.died();
+      return machine.died();
     }
-  }
-
-  private died(): SuddenEnd {
-    const { lastEnd } = this.power;
-    this.note(`-- ${lastEnd}`);
-    if (lastEnd === 'power') this.counts.powerCuts++;
-    else this.counts.kills++;
-    return lastEnd;
   }
 
   private async declareFirst(workload: Workload): Promise<void> {
@@ -182,14 +141,15 @@ export class PowerRun {
   }
 
   private async work(workload: Workload, trouble: Trouble): Promise<void> {
-    const { prng, node, power } = this;
-    this.isHolding = prng.chance(0.8);
+    const { prng, node, machine } = this;
+    const { power } = machine;
+    machine.isHolding = prng.chance(0.8);
     const turns = prng.between(3, 60);
     const troubleAt = prng.below(turns);
     for (let turn = 0; turn < turns && !power.isOff && node.fatal === undefined; turn++) {
       if (turn === troubleAt) this.makeTrouble(trouble);
       for (let steps = prng.between(1, 3); steps > 0 && !power.isOff; steps--) workload.step();
-      await this.turn();
+      await machine.turn();
       if (power.isOff) return;
       workload.observe();
     }
@@ -197,34 +157,19 @@ export class PowerRun {
     if (node.fatal !== undefined) power.cut('power');
   }
 
-  /** Lets some of what the disk holds back happen, and time pass. */
-  private async turn(): Promise<void> {
-    const { prng, held, node } = this;
-    for (let count = prng.below(4); count > 0 && held.length > 0; count--) {
-      held.splice(prng.below(held.length), 1)[0]?.();
-    }
-    if (prng.chance(0.15)) this.releaseHeld();
-    if (prng.chance(0.8)) await node.clock.settle();
-    else node.clock.runImmediates();
-    if (prng.chance(0.08)) await node.clock.advanceAsync(prng.between(1, 1500));
-  }
-
-  private releaseHeld(): void {
-    for (const complete of this.held.splice(0)) complete();
-  }
-
   private makeTrouble(trouble: Trouble): void {
     if (trouble === 'none') return;
-    this.note(`trouble: ${trouble}`);
+    const { simulated } = this.machine;
+    this.machine.note(`trouble: ${trouble}`);
     if (trouble === 'full-disk') {
       this.counts.fullDisks++;
-      const used = this.simulated.totalBytes('/data') - this.simulated.freeBytes('/data');
-      this.simulated.setCapacity(used + this.prng.below(20 * KIB));
+      const used = simulated.totalBytes('/data') - simulated.freeBytes('/data');
+      simulated.setCapacity(used + this.prng.below(20 * KIB));
     } else {
       this.counts.failedSyncs++;
       const path = this.prng.pick([/\.log$/, /\.journal$/, /\/data\/logs\/\d+/, /\/data\/(logs|journals)/]);
       const nth = this.prng.between(1, 12);
-      this.simulated.inject({
+      simulated.inject({
         operation: 'sync',
         path,
         nth,
@@ -236,12 +181,12 @@ export class PowerRun {
 
   /** The disk has room again: everything serves, without a new start. */
   private async freeSpace(workload: Workload): Promise<void> {
-    this.note('the disk has room again');
-    this.simulated.setCapacity(PLENTY_BYTES);
-    this.isHolding = false;
-    this.releaseHeld();
+    const { machine } = this;
+    machine.note('the disk has room again');
+    machine.simulated.setCapacity(PLENTY_BYTES);
+    machine.stopHolding();
     await this.node.clock.advanceAsync(3000);
-    if (this.power.isOff) return;
+    if (machine.power.isOff) return;
     for (const log of workload.liveLogs()) {
       const offline = this.node.storage.log(log.entry.logId)?.offline;
       promised(
@@ -254,7 +199,7 @@ export class PowerRun {
     workload.resend();
     workload.publishToAll(DurabilityLevel.disk);
     await this.node.clock.advanceAsync(2000);
-    if (this.power.isOff || workload.liveLogs().length === 0) return;
+    if (machine.power.isOff || workload.liveLogs().length === 0) return;
     promised(
       this.counts.confirmedOnDisk > before,
       'node-failed',
@@ -263,51 +208,26 @@ export class PowerRun {
   }
 
   private async close(): Promise<End> {
-    this.note('-- close');
-    this.isHolding = false;
-    this.releaseHeld();
-    await this.node.close();
-    this.power.cut('kill');
-    this.counts.closes++;
+    const end = await this.machine.close();
     for (const { logs } of this.world.topics) {
       for (const log of logs) {
         log.messages.keepAll();
         log.queue?.keepAll();
       }
     }
-    return 'close';
+    return end;
   }
 
-  /** Starts again, perhaps at the second or third try, and checks what is left. */
-  private async restart(firstEnd: End): Promise<void> {
-    let end = firstEnd;
-    this.simulated.clearFaults();
-    this.simulated.setCapacity(PLENTY_BYTES);
+  /** Starts again, and checks what is left. */
+  private async restart(end: End): Promise<void> {
     for (const { logs } of this.world.topics)
       for (const log of logs) for (const one of log.idempotent) one.disconnect();
-    for (let attempt = 0; ; attempt++) {
-      // What the dead process has still under way runs against a disk that is off; from then on it waits for ever.
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      this.power.on();
-      if (attempt < 3 && this.prng.chance(0.25))
-        this.power.arm(this.prng.pick(['power', 'kill']), this.prng.between(1, 60));
-      try {
-        await this.start();
-        this.power.on();
-        break;
-      } catch (cause) {
-        if (!this.power.isOff || !isEndOf(cause)) throw cause;
-        this.note(`-- ${this.power.lastEnd} during the start`);
-        this.counts.deathsInRecovery++;
-        if (end !== 'power') end = end === 'close' ? 'close' : this.power.lastEnd;
-      }
-    }
-    this.check(end);
+    this.check(await this.machine.startAgain(end));
   }
 
   private check(end: End): void {
     const { node } = this;
-    this.note(`started after ${end}; warnings: ${node.warnings.join('; ')}`);
+    this.machine.note(`started after ${end}; warnings: ${node.warnings.join('; ')}`);
     for (const topic of this.world.topics) {
       const entry = node.catalog.topic(topic.name);
       const mustBe = topic.isConfirmed && !topic.isDeleting;
@@ -365,8 +285,8 @@ export class PowerRun {
 
   /** Everything that was never settled comes out of the queues in the end. */
   private async drain(): Promise<void> {
-    this.note('-- drain');
-    const workload = new Workload(this.world, this.node, this.isDead);
+    this.machine.note('-- drain');
+    const workload = new Workload(this.world, this.node, this.machine.isDead);
     workload.resend();
     await this.node.clock.advanceAsync(2000);
     workload.drainQueues();
@@ -390,32 +310,4 @@ export class PowerRun {
       () => `offset ${missing?.offset} of ${log.label} was never settled and is not delivered`,
     );
   }
-}
-
-/** Whether an error is how the dead process saw its end. */
-function isEndOf(cause: unknown): boolean {
-  return (
-    cause instanceof DiedError ||
-    cause instanceof DiskError ||
-    cause instanceof StorageError ||
-    cause instanceof MetadataLogError ||
-    (cause instanceof Error && cause.cause instanceof DiskError)
-  );
-}
-
-function randomLimits(prng: Prng): Partial<StorageLimits> {
-  return {
-    journalAreaBytes: prng.pick([32, 48, 64, 256]) * KIB,
-    changeMaxBytes: 8 * KIB,
-    journalCopyMaxBytes: prng.pick([1, 4, 16]) * KIB,
-    smallCopyMaxBytes: prng.pick([0, 1, 16]) * KIB,
-    leaseOffsets: prng.pick([8, 64, 1024]),
-    directSyncSegments: prng.between(0, 4),
-    openFiles: prng.pick([2, 8, 64]),
-    unsyncedSegments: prng.pick([1, 4, 16]),
-    parallelSyncs: prng.between(1, 4),
-    idleCommitMs: prng.pick([50, 1000]),
-    durableNoteMs: prng.pick([0, 100]),
-    turnBufferBytes: prng.pick([1, 4, 64]) * KIB,
-  };
 }

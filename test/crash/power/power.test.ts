@@ -33,7 +33,7 @@ describe('a node that loses power, is killed and stopped, again and again', () =
   });
 
   it('runs the same way again for the same seed', async () => {
-    const notes: string[][] = [];
+    const notes: (readonly string[])[] = [];
     for (let turn = 0; turn < 2; turn++) {
       const run = new PowerRun(7);
       await run.run();

@@ -1,29 +1,29 @@
 /**
- * A node of one shard on a simulated disk and clock: the parts and the order of src/node/node.ts and src/node/shard.ts, without doors and threads.
+ * A node of one or more shards on a simulated disk and clock: the parts and the order of src/node/node.ts, on one thread.
  */
-import { Catalog, type MetadataStep } from '../../../src/broker/catalog.js';
-import { ShardBroker } from '../../../src/broker/shard-broker.js';
+import type { Catalog, MetadataStep } from '../../../src/broker/catalog.js';
+import type { ShardBroker } from '../../../src/broker/shard-broker.js';
 import { SimulatedClock } from '../../../src/io/clock/simulated-clock.js';
 import type { Disk } from '../../../src/io/ports.js';
-import { SeededRandom } from '../../../src/io/random/seeded-random.js';
-import { createMeshLayout, InThreadDoorbells, planMeshBudget, ShardMesh } from '../../../src/io/ring/index.js';
+import { createMeshLayout, InThreadDoorbells, minimumMeshBytes, planMeshBudget } from '../../../src/io/ring/index.js';
 import { Control } from '../../../src/node/control.js';
-import type { SealConditions, StepFailure } from '../../../src/node/control-messages.js';
+import type { SealConditions, SealResult, StepFailure } from '../../../src/node/control-messages.js';
 import { DataFolder, journalIdOf } from '../../../src/node/data-folder.js';
-import { SharedLogFiles } from '../../../src/node/log-files.js';
+import type { SharedLogFiles } from '../../../src/node/log-files.js';
 import { MetadataLog } from '../../../src/node/metadata-log.js';
-import { PartitionPublisher, SharedBounds } from '../../../src/node/partition-publisher.js';
+import type { SharedBounds } from '../../../src/node/partition-publisher.js';
 import { sealLogs } from '../../../src/node/seal-logs.js';
-import { ShardLogs } from '../../../src/node/shard-logs.js';
 import type { StorageError } from '../../../src/storage/errors.js';
 import { findJournals, removeJournals } from '../../../src/storage/journal/reader.js';
 import type { StorageLimits } from '../../../src/storage/limits.js';
-import { ShardStorage } from '../../../src/storage/shard-storage.js';
-import { type Defect, withDefectiveRecovery } from './defects.js';
+import type { ShardStorage } from '../../../src/storage/shard-storage.js';
+import { type Sabotage, SimulatedShard } from './simulated-shard.js';
 
 const DATA = '/data';
 /** Slots of the partition table: more logs than a simulation has alive at once. */
 const SLOTS = 1024;
+/** The largest body that rings carry, in bytes. */
+const BODY_BYTES = 1024 * 1024;
 /** Rounds of the event loop after which a promise that has not settled is taken for stuck. */
 const SETTLE_ROUNDS = 20_000;
 
@@ -35,8 +35,10 @@ export interface SimulatedNodeOptions {
   readonly startMs: number;
   /** The process is dead: nobody waits for it any more. */
   readonly isDead: () => boolean;
-  /** What is wrong with its recovery; nothing unless a test wants it so. */
-  readonly defect?: Defect | undefined;
+  /** Default 1. */
+  readonly shards?: number;
+  /** What is wrong with it; nothing unless a test wants it so. */
+  readonly sabotage?: Sabotage | undefined;
 }
 
 /** The process died while something was waited for. */
@@ -45,68 +47,73 @@ export class DiedError extends Error {}
 /** See the top of this file. */
 export class SimulatedNode {
   readonly clock: SimulatedClock;
-  readonly catalog = new Catalog();
-  readonly storage: ShardStorage;
-  readonly broker: ShardBroker;
-  readonly files: SharedLogFiles;
-  readonly bounds: SharedBounds;
+  readonly shards: readonly SimulatedShard[];
   readonly control: Control;
-  /** The journal could not be written: a real node ends here. */
+  /** A journal could not be written: a real node ends here. */
   fatal: StorageError | undefined;
-  /** What recovery found worth a warning. */
-  warnings: readonly string[] = [];
+  /** What recovery found worth a warning, and what was passed over later. */
+  readonly warnings: string[] = [];
   private readonly options: SimulatedNodeOptions;
   private readonly folder: DataFolder;
   private readonly metadata: MetadataLog;
-  private readonly mesh: ShardMesh;
-  private readonly logs: ShardLogs;
   private readonly oldJournals: readonly number[];
 
   private constructor(options: SimulatedNodeOptions) {
-    const { disk } = options;
+    const { disk, shards: count = 1 } = options;
     this.options = options;
     this.clock = new SimulatedClock(options.startMs);
     this.folder = DataFolder.open(disk, DATA);
     this.metadata = MetadataLog.open(disk, this.folder.metadata);
     this.folder.removeStrayLogs((logId) => this.metadata.catalog.topicOfLog(logId) !== undefined);
     this.oldJournals = findJournals(disk, DATA);
-    this.catalog.restore(this.metadata.catalog.snapshot());
-    this.mesh = this.openMesh();
-    this.bounds = new SharedBounds(this.mesh);
-    this.files = new SharedLogFiles(disk, DATA, this.bounds);
-    const publisher = new PartitionPublisher(this.mesh, (logId) => this.broker.owner.get(logId)?.cursor?.ready ?? 0);
-    this.storage = withDefectiveRecovery(this.openStorage(publisher), options.defect);
     const shards = {
-      apply: (steps: readonly MetadataStep[]) => this.applied(steps),
-      seal: async (logIds: readonly number[], conditions: SealConditions) =>
-        sealLogs(this.broker.owner, logIds, conditions),
+      apply: (steps: readonly MetadataStep[]) => this.apply(steps),
+      seal: async (logIds: readonly number[], conditions: SealConditions) => this.seal(logIds, conditions),
       unseal: (logIds: readonly number[]) => {
-        for (const logId of logIds) this.broker.owner.unseal(logId);
+        for (const logId of logIds) this.owner(logId).broker.owner.unseal(logId);
       },
     };
-    this.control = new Control(this.metadata, shards, { defaultPartitions: 1, slots: SLOTS, shards: 1 });
-    this.broker = new ShardBroker({
-      shard: 0,
-      shards: 1,
-      storage: this.storage,
-      catalog: this.catalog,
-      table: this.bounds,
-      files: this.files,
-      control: this.control,
-      clock: this.clock,
-      timers: this.clock,
-    });
-    this.logs = new ShardLogs({ storage: this.storage, broker: this.broker, files: this.files, publisher });
+    this.control = new Control(this.metadata, shards, { defaultPartitions: 1, slots: SLOTS, shards: count });
+    this.shards = this.openShards(count);
   }
 
   /** Starts on what the disk holds. @throws DiedError, or what keeps a node from starting */
   static async start(options: SimulatedNodeOptions): Promise<SimulatedNode> {
     const node = new SimulatedNode(options);
-    node.warnings = node.logs.recover(node.catalog.topics(), node.oldJournals).warnings;
-    const canRetire = await node.settle(node.storage.checkpointRecovered());
-    node.mesh.start();
+    for (const { logs, catalog } of node.shards) {
+      node.warnings.push(...logs.recover(catalog.topics(), node.oldJournals).warnings);
+    }
+    const retiring = node.shards.map(({ storage }) => storage.checkpointRecovered());
+    const canRetire = (await node.settle(Promise.all(retiring))).every(Boolean);
+    for (const { mesh } of node.shards) mesh.start();
     if (canRetire) removeJournals(options.disk, DATA, node.oldJournals);
+    for (const { broker } of node.shards) broker.delays.start();
     return node;
+  }
+
+  /** What the first shard knows of topics and queues. */
+  get catalog(): Catalog {
+    return this.first.catalog;
+  }
+
+  /** The first shard's. */
+  get storage(): ShardStorage {
+    return this.first.storage;
+  }
+
+  /** The first shard's. */
+  get broker(): ShardBroker {
+    return this.first.broker;
+  }
+
+  /** The first shard's. */
+  get files(): SharedLogFiles {
+    return this.first.files;
+  }
+
+  /** The first shard's. */
+  get bounds(): SharedBounds {
+    return this.first.bounds;
   }
 
   /** Runs the event loop until a promise settles. @throws DiedError when the process dies meanwhile */
@@ -127,60 +134,80 @@ export class SimulatedNode {
     return promise;
   }
 
-  /** An orderly stop, as the node and its shard do it. */
-  async close(): Promise<void> {
-    this.broker.stopAccepting();
-    await this.settle(this.broker.drained());
-    this.mesh.close();
-    this.broker.stop();
-    this.broker.owner.retire();
-    await this.settle(this.broker.owner.settled());
-    await this.settle(this.storage.close());
-    this.files.close();
+  /** An orderly stop, as the node and its shards do it. `closeDoors` runs when nothing is accepted any more. */
+  async close(closeDoors: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+    const { shards } = this;
+    const drained = (): Promise<unknown> => this.settle(Promise.all(shards.map(({ broker }) => broker.drained())));
+    for (const { broker } of shards) broker.stopAccepting();
+    await drained();
+    await this.settle(closeDoors());
+    await drained();
+    await this.settle(Promise.all(shards.map((shard) => this.stop(shard))));
     this.metadata.close();
     this.folder.close();
   }
 
-  private async applied(steps: readonly MetadataStep[]): Promise<readonly StepFailure[]> {
-    const failures = await this.logs.applySteps(this.catalog, steps);
-    return failures.map(({ version, cause }) => ({ version, error: { code: 'internal', message: String(cause) } }));
+  private async stop({ mesh, broker, storage, files }: SimulatedShard): Promise<void> {
+    mesh.close();
+    broker.stop();
+    broker.owner.retire();
+    await broker.owner.settled();
+    await storage.close();
+    files.close();
   }
 
-  private openMesh(): ShardMesh {
-    const layout = createMeshLayout(planMeshBudget(1, 1024 * 1024, 1024 * 1024), SLOTS);
-    const { clock } = this;
-    const [bells] = InThreadDoorbells.create(1, (callback) => clock.setImmediate(callback));
-    const schedule = {
-      nextTurn: (callback: () => void) => clock.setImmediate(callback),
-      endOfTurn: (callback: () => void) => queueMicrotask(callback),
-      idleTurns: 0,
-    };
-    const handlers = {
-      onRequest: () => {},
-      onNotice: () => {},
-      onReply: () => {},
-      onDirty: (slot: number) => this.broker.slotAdvanced(slot),
-      onTurnEnd: () => this.broker.ringsDrained(),
-    };
-    return ShardMesh.attach(layout, 0, bells!, handlers, schedule);
+  private get first(): SimulatedShard {
+    // A node has one shard at least.
+    return this.shards[0]!;
   }
 
-  private openStorage(table: PartitionPublisher): ShardStorage {
-    const { disk, limits } = this.options;
-    const journalId = journalIdOf(this.folder.nextStart(), 0);
-    return ShardStorage.open({
-      disk,
-      clock: this.clock,
-      timers: this.clock,
-      random: new SeededRandom(journalId),
-      directory: DATA,
-      journalId,
-      table,
-      limits,
-      onFatal: (error) => {
-        this.fatal = error;
-      },
-      onLogOffline: (log) => this.broker.owner.logOffline(log.logId),
-    });
+  private owner(logId: number): SimulatedShard {
+    return this.shards[logId % this.shards.length]!;
+  }
+
+  private openShards(count: number): SimulatedShard[] {
+    const { clock, metadata } = this;
+    const layout = createMeshLayout(planMeshBudget(count, minimumMeshBytes(count, BODY_BYTES), BODY_BYTES), SLOTS);
+    const bells = InThreadDoorbells.create(count, (callback) => clock.setImmediate(callback));
+    const { disk, limits, sabotage = {} } = this.options;
+    const start = this.folder.nextStart();
+    return bells.map(
+      (doorbells, shard) =>
+        new SimulatedShard({
+          shard,
+          layout,
+          doorbells,
+          clock,
+          disk,
+          directory: DATA,
+          journalId: journalIdOf(start, shard),
+          limits,
+          catalog: metadata.catalog.snapshot(),
+          control: () => this.control,
+          sabotage,
+          onFatal: (error) => {
+            this.fatal = error;
+          },
+          onDamage: (text) => this.warnings.push(text),
+        }),
+    );
+  }
+
+  private async apply(steps: readonly MetadataStep[]): Promise<readonly StepFailure[]> {
+    return (await Promise.all(this.shards.map((shard) => shard.apply(steps)))).flat();
+  }
+
+  /** All logs are sealed, or none. */
+  private seal(logIds: readonly number[], conditions: SealConditions): SealResult {
+    let ready = 0;
+    for (const [index, logId] of logIds.entries()) {
+      const result = sealLogs(this.owner(logId).broker.owner, [logId], conditions);
+      if (result.sealed) ready += result.ready;
+      else {
+        for (const sealed of logIds.slice(0, index)) this.owner(sealed).broker.owner.unseal(sealed);
+        return result;
+      }
+    }
+    return { sealed: true, ready };
   }
 }

@@ -16,8 +16,12 @@ export type PromiseKind =
   | 'too-early'
   | 'transaction-torn'
   | 'confirmed-twice'
+  | 'not-confirmed'
   | 'not-returned'
+  | 'refused-came'
   | 'priority-order'
+  | 'death-header'
+  | 'too-late'
   | 'node-failed';
 
 /** A promise of the broker was broken. */

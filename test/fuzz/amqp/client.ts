@@ -10,7 +10,15 @@ import {
   type Fields,
   type Properties,
 } from '../../diff/wire/methods.js';
-import { AmqpStream, type Carrier, frameBytes, type NodeAddress, type NodeFrame, PROTOCOL_HEADER } from './stream.js';
+import {
+  AmqpStream,
+  type Carrier,
+  type FrameStream,
+  frameBytes,
+  type NodeAddress,
+  type NodeFrame,
+  PROTOCOL_HEADER,
+} from './stream.js';
 
 /** Frame types. */
 export const FRAME = { method: 1, header: 2, body: 3, heartbeat: 8 } as const;
@@ -82,12 +90,12 @@ export class AmqpChannel {
   onUnasked: (received: Received) => void = () => {};
   /** The channel has ended without having been asked to. */
   onClosed: (error: Closed) => void = () => {};
-  private readonly stream: AmqpStream;
+  private readonly stream: FrameStream;
   private readonly waiters: Waiter[] = [];
   private partial: Partial | undefined;
   private ending: Closed | undefined;
 
-  constructor(stream: AmqpStream, id: number) {
+  constructor(stream: FrameStream, id: number) {
     this.stream = stream;
     this.id = id;
   }
@@ -164,13 +172,13 @@ export class AmqpChannel {
 export class AmqpClient {
   /** The connection has ended without having been asked to, or the node sent what it must not. */
   onEnded: (error: Closed) => void = () => {};
-  readonly stream: AmqpStream;
+  readonly stream: FrameStream;
   private readonly channels = new Map<number, AmqpChannel>();
   private readonly control: AmqpChannel;
   private ending: Closed | undefined;
   private nextChannel = 1;
 
-  private constructor(stream: AmqpStream) {
+  private constructor(stream: FrameStream) {
     this.stream = stream;
     this.control = new AmqpChannel(stream, 0);
     stream.onFrame = (frame) => this.frame(frame);
@@ -180,8 +188,13 @@ export class AmqpClient {
 
   /** Connects and logs in. @throws Closed */
   static async open(address: NodeAddress, carrier: Carrier = 'tcp'): Promise<AmqpClient> {
-    const client = new AmqpClient(await AmqpStream.open(address, carrier));
-    const { stream, control } = client;
+    return AmqpClient.over(await AmqpStream.open(address, carrier));
+  }
+
+  /** Logs in over a connection that is there. @throws Closed */
+  static async over(stream: FrameStream): Promise<AmqpClient> {
+    const client = new AmqpClient(stream);
+    const { control } = client;
     for (const bytes of [PROTOCOL_HEADER, greeting.startOk]) {
       stream.write(bytes);
       await control.next();

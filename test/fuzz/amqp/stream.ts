@@ -39,8 +39,8 @@ export function frameBytes(type: number, channel: number, payload: Uint8Array): 
   return frame;
 }
 
-/** One connection. What the node sends is cut into frames; bytes that are none are its fault, and are told as such. */
-export class AmqpStream {
+/** One connection, whatever carries it. What the node sends is cut into frames; bytes that are none are its fault, and are told as such. */
+export abstract class FrameStream {
   /** Gets every frame. */
   onFrame: (frame: NodeFrame) => void = () => {};
   /** Gets what is wrong with the node's bytes; nothing is read after that. */
@@ -49,12 +49,62 @@ export class AmqpStream {
   isRefused = false;
   isOver = false;
   /** Resolves when the connection has ended, whoever ended it. */
-  readonly over: Promise<void>;
-  private readonly socket: Socket | WebSocket;
+  abstract readonly over: Promise<void>;
   private pending: Buffer = EMPTY;
   private hasSpoken = false;
 
+  /** Sends bytes; nothing happens once the connection is over. */
+  abstract write(bytes: Uint8Array): void;
+
+  /** Ends in good order. */
+  abstract end(): void;
+
+  /** Cuts the connection. */
+  abstract destroy(): void;
+
+  /** Takes bytes from the node. */
+  protected receive(bytes: Buffer): void {
+    const all = this.pending.length === 0 ? bytes : Buffer.concat([this.pending, bytes]);
+    let at = 0;
+    if (!this.hasSpoken) {
+      if (all.length < PROTOCOL_HEADER.length) {
+        this.pending = all;
+        return;
+      }
+      this.hasSpoken = true;
+      this.isRefused = all.subarray(0, PROTOCOL_HEADER.length).equals(PROTOCOL_HEADER);
+      if (this.isRefused) at = PROTOCOL_HEADER.length;
+    }
+    while (all.length - at > HEADER_BYTES) {
+      const end = at + HEADER_BYTES + all.readUInt32BE(at + 3);
+      if (end - at >= FRAME_MAX) return this.nonsense(`The node sent a frame of ${end - at} bytes`);
+      if (end >= all.length) break;
+      if (all[end] !== FRAME_END) return this.nonsense(`The node ended a frame with ${all[end]}`);
+      const payload = all.subarray(at + HEADER_BYTES, end);
+      this.take({ type: all[at]!, channel: all.readUInt16BE(at + 1), payload });
+      at = end + 1;
+    }
+    this.pending = at === all.length ? EMPTY : all.subarray(at);
+  }
+
+  /** A whole frame has come. */
+  protected take(frame: NodeFrame): void {
+    this.onFrame(frame);
+  }
+
+  private nonsense(text: string): void {
+    this.onNonsense(text);
+    this.destroy();
+  }
+}
+
+/** A connection over TCP or over a WebSocket. */
+export class AmqpStream extends FrameStream {
+  readonly over: Promise<void>;
+  private readonly socket: Socket | WebSocket;
+
   private constructor(socket: Socket | WebSocket) {
+    super();
     this.socket = socket;
     const take = (bytes: Buffer): void => this.receive(bytes);
     if (socket instanceof WebSocket) socket.on('message', take);
@@ -80,7 +130,6 @@ export class AmqpStream {
     return new AmqpStream(socket);
   }
 
-  /** Sends bytes; nothing happens once the connection is over. */
   write(bytes: Uint8Array): void {
     if (this.isOver) return;
     const { socket } = this;
@@ -88,13 +137,11 @@ export class AmqpStream {
     else if (socket.readyState === WebSocket.OPEN) socket.send(bytes);
   }
 
-  /** Ends in good order. */
   end(): void {
     if (this.socket instanceof WebSocket) this.socket.close();
     else this.socket.end();
   }
 
-  /** Cuts the connection. */
   destroy(): void {
     if (this.socket instanceof WebSocket) this.socket.terminate();
     else this.socket.resetAndDestroy();
@@ -104,34 +151,5 @@ export class AmqpStream {
   pause(isPaused: boolean): void {
     if (isPaused) this.socket.pause();
     else this.socket.resume();
-  }
-
-  private receive(bytes: Buffer): void {
-    const all = this.pending.length === 0 ? bytes : Buffer.concat([this.pending, bytes]);
-    let at = 0;
-    if (!this.hasSpoken) {
-      if (all.length < PROTOCOL_HEADER.length) {
-        this.pending = all;
-        return;
-      }
-      this.hasSpoken = true;
-      this.isRefused = all.subarray(0, PROTOCOL_HEADER.length).equals(PROTOCOL_HEADER);
-      if (this.isRefused) at = PROTOCOL_HEADER.length;
-    }
-    while (all.length - at > HEADER_BYTES) {
-      const end = at + HEADER_BYTES + all.readUInt32BE(at + 3);
-      if (end - at >= FRAME_MAX) return this.nonsense(`The node sent a frame of ${end - at} bytes`);
-      if (end >= all.length) break;
-      if (all[end] !== FRAME_END) return this.nonsense(`The node ended a frame with ${all[end]}`);
-      const payload = all.subarray(at + HEADER_BYTES, end);
-      this.onFrame({ type: all[at]!, channel: all.readUInt16BE(at + 1), payload });
-      at = end + 1;
-    }
-    this.pending = at === all.length ? EMPTY : all.subarray(at);
-  }
-
-  private nonsense(text: string): void {
-    this.onNonsense(text);
-    this.destroy();
   }
 }

@@ -1,0 +1,164 @@
+import { describe, expect, it } from 'vitest';
+import { Prng } from '../base/prng.js';
+import { type Harness, simulatedHarness } from './fixtures/harness.js';
+import { checkpointPath, checkpointSetPath } from './paths.js';
+
+const LOGS = 40;
+
+async function manyLogs(): Promise<Harness> {
+  const harness = simulatedHarness();
+  await harness.start([]);
+  for (let log = 1; log <= LOGS; log++) harness.create(log);
+  for (let log = 1; log <= LOGS; log++) {
+    harness.append(log, [`one-${log}`, `two-${log}`]);
+    harness.companion(log).record(harness.log(log), 0, `change-${log}`);
+  }
+  expect(await harness.commit()).toBeUndefined();
+  return harness;
+}
+
+function expectAll(harness: Harness, extra: readonly string[] = []): void {
+  expect(harness.report.warnings).toEqual([]);
+  for (let log = 1; log <= LOGS; log++) {
+    expect(harness.readAll(log).map(({ value }) => value)).toEqual([`one-${log}`, `two-${log}`, ...extra]);
+    expect(harness.companion(log).changes.map(({ text }) => text)).toEqual([`change-${log}`]);
+  }
+}
+
+function setPath(journalId: number, kind: 'start' | 'stop'): string {
+  return checkpointSetPath('/data', journalId, kind);
+}
+
+/** Syncs that `work` needs, of files and of folders. */
+async function syncsOf(harness: Harness, work: () => Promise<unknown>): Promise<number> {
+  const { statistics } = harness.disk;
+  const before = statistics.syncs + statistics.directorySyncs;
+  await work();
+  return statistics.syncs + statistics.directorySyncs - before;
+}
+
+describe('checkpoints of many logs in one file', () => {
+  it('make a stop and the starts after it, and after a kill, a few syncs, whatever the number of logs', async () => {
+    const harness = await manyLogs();
+    expect(await syncsOf(harness, () => harness.settle(harness.storage.close()))).toBeLessThan(12);
+    harness.disk.killProcess();
+    expect(await syncsOf(harness, () => harness.start())).toBeLessThan(12);
+    expect(harness.report.wasClean).toBe(true);
+    expectAll(harness);
+    harness.disk.killProcess();
+    expect(await syncsOf(harness, () => harness.start())).toBeLessThan(12);
+    expect(harness.report.wasClean).toBe(false);
+    expectAll(harness);
+  });
+
+  it.each([
+    ['after a stop', true],
+    ['after a start', false],
+  ])('bring back what no file of a log was ever synced for, when the power fails %s', async (_name, isStopped) => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const harness = await manyLogs();
+      if (isStopped) await harness.settle(harness.storage.close());
+      else {
+        harness.disk.killProcess();
+        await harness.start();
+      }
+      for (let life = 0; life < 3; life++) {
+        harness.disk.crash(new Prng(seed * 10 + life));
+        await harness.start();
+        expectAll(harness);
+      }
+    }
+  });
+
+  it('give way to the checkpoint that a log has written since, and that to the set of the stop', async () => {
+    const harness = await manyLogs();
+    await harness.settle(harness.storage.close());
+    await harness.start();
+    const journalId = harness.storage.journal.journalId;
+    harness.append(1, ['three']);
+    await harness.commit();
+    await harness.settle(harness.storage.checkpoint(harness.log(1)));
+    expect(harness.disk.exists(checkpointPath('/data/logs/1'))).toBe(true);
+    harness.disk.killProcess();
+    await harness.start();
+    expect(harness.readAll(1).map(({ value }) => value)).toEqual(['one-1', 'two-1', 'three']);
+    // The sets of the start before have gone with its journal.
+    expect(harness.disk.exists(setPath(journalId, 'start'))).toBe(false);
+    harness.append(1, ['four']);
+    await harness.commit();
+    await harness.settle(harness.storage.close());
+    await harness.start();
+    expect(harness.readAll(1).map(({ value }) => value)).toEqual(['one-1', 'two-1', 'three', 'four']);
+    expect(harness.report.warnings).toEqual([]);
+  });
+
+  it('are kept for another start when that one dies before its own are written', async () => {
+    const harness = await manyLogs();
+    await harness.settle(harness.storage.close());
+    for (let at = 1; at < 60; at++) {
+      let left = at;
+      harness.disk.beforeOperation = () => {
+        if (--left === 0) throw new Error('died');
+      };
+      await harness.start().catch(() => {});
+      harness.disk.beforeOperation = undefined;
+      harness.disk.crash(new Prng(at));
+      await harness.start();
+      expectAll(harness);
+      await harness.settle(harness.storage.close());
+    }
+  });
+
+  it.each(['magic', 'header', 'entry', 'end'])(
+    'that are damaged are reported, and the messages found: %s',
+    async (where) => {
+      const harness = await manyLogs();
+      harness.disk.killProcess();
+      await harness.start();
+      const path = setPath(harness.storage.journal.journalId, 'start');
+      const bytes = harness.disk.readFile(path).slice();
+      const at = { magic: 2, header: 20, entry: 40, end: bytes.length - 2 }[where] ?? 0;
+      bytes[at] = bytes[at]! ^ 0x40;
+      harness.disk.killProcess();
+      harness.disk.writeFileAtomic(path, bytes);
+      await harness.start();
+      expect(harness.report.warnings.join()).toContain('are damaged');
+      for (let log = 1; log <= LOGS; log++) expect(harness.readAll(log)).toHaveLength(2);
+      // All but the last were read before the damage was met.
+      expect(harness.companion(1).changes).toHaveLength(where === 'end' ? 1 : 0);
+      expect(harness.log(LOGS).corruption?.code).toBe('corrupt');
+    },
+  );
+
+  it('leave out logs with long unsynced ends', async () => {
+    const harness = await manyLogs();
+    const long = 'x'.repeat(3000);
+    for (let count = 0; count < 8; count++) {
+      // The commits of many logs go through the journal, which leaves the segments for later.
+      for (let log = 3; log < 12; log++) harness.append(log, ['more']);
+      harness.append(1, [long]);
+      await harness.commit();
+    }
+    await harness.settle(harness.storage.close());
+    expect(harness.disk.exists(checkpointPath('/data/logs/1'))).toBe(true);
+    expect(harness.disk.exists(checkpointPath('/data/logs/2'))).toBe(false);
+    harness.disk.crash(new Prng(1));
+    await harness.start();
+    expect(harness.readAll(1)).toHaveLength(10);
+    expect(harness.readAll(2)).toHaveLength(2);
+  });
+
+  it.each(['write', 'sync', 'rename', 'sync-directory'] as const)(
+    'that cannot be written give way to one of each log: %s fails',
+    async (operation) => {
+      const harness = await manyLogs();
+      const path = operation === 'sync-directory' ? /journals$/ : /checkpoints/;
+      harness.disk.inject({ operation, path, effect: { errno: 'EIO' } });
+      await harness.settle(harness.storage.close());
+      expect(harness.disk.exists(checkpointPath('/data/logs/2'))).toBe(true);
+      harness.disk.crash(new Prng(1));
+      await harness.start();
+      expectAll(harness);
+    },
+  );
+});
