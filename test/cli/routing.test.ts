@@ -119,7 +119,9 @@ describe('messages of queues', () => {
     await done('queue', 'declare', 'short', ...rules);
     await done('exchange', 'publish', '', 'short', 'first', '-H', 'kept=yes');
     await done('exchange', 'publish', '', 'short', 'second');
-    await expect.poll(async () => (await done('queue', 'peek', 'failed')).stdout).toMatch(/maxlen in short ×1 .*first/);
+    await expect
+      .poll(async () => (await done('queue', 'peek', 'failed')).stdout)
+      .toMatch(/maxlen in short ×1, from offset 0 .*first/);
     await done('queue', 'declare', 'spare');
     expect((await done('queue', 'move', 'short', 'spare')).stderr).toBe('Moved 1 message from queue short to spare\n');
     expect((await done('queue', 'get', 'spare')).stdout).toBe('second\n');

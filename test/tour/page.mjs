@@ -6,8 +6,12 @@ export const ANYTHING = '…';
 /**
  * The commands of a page in their order, each with the section that it stands in and the lines that it is to print. A command begins with `$ ` and
  * goes on over lines that end with a backslash.
+ *
+ * @param {string} text
+ * @returns {{ section: string, line: number, command: string, expected: string[] }[]}
  */
 export function readCommands(text) {
+  /** @type {{ section: string, line: number, command: string, expected: string[] }[]} */
   const commands = [];
   let section = '';
   let isInside = false;
@@ -19,15 +23,22 @@ export function readCommands(text) {
     } else if (!isInside) {
       if (line.startsWith('#')) section = line.replace(/^#+ /, '');
     } else if (isOpen || line.startsWith('$ ')) {
-      if (isOpen) commands.at(-1).command += `\n${line}`;
+      const open = isOpen ? commands.at(-1) : undefined;
+      if (open !== undefined) open.command += `\n${line}`;
       else commands.push({ section, line: index + 1, command: line.slice(2), expected: [] });
       isOpen = line.endsWith('\\');
-    } else if (commands.length > 0) commands.at(-1).expected.push(line);
+    } else commands.at(-1)?.expected.push(line);
   }
   return commands;
 }
 
-/** Whether lines are as they are to be, with ANYTHING in the expected ones. */
+/**
+ * Whether lines are as they are to be, with ANYTHING in the expected ones.
+ *
+ * @param {readonly string[]} expected
+ * @param {readonly string[]} printed
+ * @returns {boolean}
+ */
 export function isAsExpected(expected, printed) {
   const [first, ...rest] = expected;
   if (first === undefined) return printed.length === 0;
@@ -37,16 +48,24 @@ export function isAsExpected(expected, printed) {
     }
     return false;
   }
-  return printed.length > 0 && patternOf(first).test(printed[0]) && isAsExpected(rest, printed.slice(1));
+  const [line, ...others] = printed;
+  return line !== undefined && patternOf(first).test(line) && isAsExpected(rest, others);
 }
 
+/** @param {string} line */
 function patternOf(line) {
   const parts = line.split(ANYTHING).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${parts.join('.*')}$`);
 }
 
-/** The page with other lines behind its commands: `printed` has those of each, in their order. */
+/**
+ * The page with other lines behind its commands: `printed` has those of each, in their order.
+ *
+ * @param {string} text
+ * @param {readonly (readonly string[])[]} printed
+ */
 export function withOutputs(text, printed) {
+  /** @type {string[]} */
   const lines = [];
   let next = 0;
   let isInside = false;

@@ -29,11 +29,7 @@ describe('a page of commands', () => {
 
   it('gets other outputs, and stays as it is otherwise', () => {
     const written = withOutputs(PAGE, [['x', 'y'], [], ['z']]);
-    expect(readCommands(written).map(({ expected }: { expected: string[] }) => expected)).toEqual([
-      ['x', 'y'],
-      [],
-      ['z'],
-    ]);
+    expect(readCommands(written).map(({ expected }) => expected)).toEqual([['x', 'y'], [], ['z']]);
     expect(withOutputs(written, [['a'], ['b'], []])).toBe(PAGE);
   });
 

@@ -36,6 +36,22 @@ const NORMAL_CLOSURE = 1000;
 const NO_CLOSE_FRAME = 1006;
 const DONE: WireAnswer = { done: {} };
 
+/** Requests of the RabbitMQ model. */
+type ModelCommand = Extract<
+  Command,
+  {
+    kind:
+      | `${'declare' | 'delete'}-exchange`
+      | 'bind'
+      | 'unbind'
+      | `list-${'exchanges' | 'bindings' | 'unacked'}`
+      | `${'count' | 'cancel'}-delayed`
+      | 'explain-route'
+      | 'transact'
+      | 'get';
+  }
+>;
+
 type AnyPublish = PublishCommand | PublishRoutedCommand;
 
 function isPublish(command: Command): command is AnyPublish {
@@ -374,6 +390,21 @@ export class Session implements TurnEnd, LiveSession {
         return this.change(id, command, () => administration.purge(broker, command, this.connection));
       case 'describe':
         return this.ask(id, () => administration.describe(broker, command));
+      case 'list':
+        return this.ask(id, () => administration.list(broker, command));
+      case 'ping':
+        return this.reply(id, { pong: { payload: command.payload } });
+      case 'status':
+        return this.ask(id, () => this.status());
+      default:
+        return this.runModel(id, command);
+    }
+  }
+
+  /** What is about exchanges, single messages and transactions. */
+  private runModel(id: number, command: ModelCommand): void {
+    const { broker } = this.context.ports;
+    switch (command.kind) {
       case 'declare-exchange':
         return this.change(id, command, () => routing.declareExchange(broker, command));
       case 'delete-exchange':
@@ -397,12 +428,6 @@ export class Session implements TurnEnd, LiveSession {
         return this.transact(id, command);
       case 'get':
         return this.get(id, command);
-      case 'list':
-        return this.ask(id, () => administration.list(broker, command));
-      case 'ping':
-        return this.reply(id, { pong: { payload: command.payload } });
-      case 'status':
-        return this.ask(id, () => this.status());
       default:
         unreachable(command);
     }

@@ -21,6 +21,8 @@ export interface AmqpDefect {
   readonly breaks: readonly PromiseKind[];
   /** What a start complains of is not looked at: it would be found before the broken promise. */
   readonly ignoresWarnings?: boolean;
+  /** A seed with which it shows, where that is rare. Default 1. */
+  readonly firstSeed?: number;
   readonly disk?: (disk: SimulatedDisk) => Disk;
   readonly sabotage?: Sabotage;
   readonly tamper?: () => Tamper;
@@ -68,6 +70,7 @@ export const AMQP_DEFECTS: readonly AmqpDefect[] = [
     name: 'delayed-settled-early',
     text: 'a delayed message is settled before its queues have confirmed it',
     breaks: ['confirmed-lost'],
+    firstSeed: 17,
     sabotage: { broker: (broker) => confirmsTooEarly(broker, 'publishHeld') },
   },
   {

@@ -16,14 +16,14 @@ const deadLettersTo = (queue: string): Record<string, string> => ({
   'x-dead-letter-routing-key': queue,
 });
 
-/** Queue to its arguments. */
+/** Queue to its arguments, in the order in which they are emptied: what is late in itself must not wait for others. */
 export const QUEUES: Readonly<Record<string, Record<string, string | number>>> = {
+  due: {},
   work: deadLettersTo('dead'),
   dead: {},
   urgent: { 'x-max-priority': PRIORITIES },
   brief: { 'x-message-ttl': BRIEF_MS, ...deadLettersTo('expired') },
   expired: {},
-  due: {},
   narrow: { 'x-max-length': NARROW_MESSAGES, 'x-overflow': 'reject-publish' },
   left: {},
   right: {},
