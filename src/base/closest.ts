@@ -16,15 +16,19 @@ export function closestName(written: string, names: Iterable<string>): string | 
   return best;
 }
 
-/** How many letters must be added, left out or changed. */
+/** How many letters must be added, left out, changed, or change places with their neighbour. */
 function editDistance(left: string, right: string): number {
+  let above: number[] = [];
   let row = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let at = 1; at <= left.length; at++) {
-    const above = row;
+    const before = above;
+    above = row;
     row = [at];
     for (let index = 1; index <= right.length; index++) {
       const change = above[index - 1]! + (left[at - 1] === right[index - 1] ? 0 : 1);
-      row.push(Math.min(change, above[index]! + 1, row[index - 1]! + 1));
+      const isSwapped = left[at - 1] === right[index - 2] && left[at - 2] === right[index - 1];
+      const swap = isSwapped ? before[index - 2]! + 1 : Number.POSITIVE_INFINITY;
+      row.push(Math.min(change, swap, above[index]! + 1, row[index - 1]! + 1));
     }
   }
   return row[right.length]!;

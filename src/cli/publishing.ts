@@ -79,14 +79,15 @@ class Outcomes {
 
 /**
  * Publishes messages as they come, awaits every confirm, and prints what was stored: a line on stderr for people, an object on stdout for
- * programs. Stops at the first failure, after `limit` messages, or when the user interrupts; what was confirmed by then is said in any case.
+ * programs. Stops at the first failure, after `limit` messages, or when the user interrupts; what was confirmed by then is said in any case. Returns how many
+ * messages were confirmed.
  */
 export async function publishAll(
   session: NodeSession<PublishOptions>,
   to: string,
   messages: AsyncIterable<readonly OutgoingMessage[]>,
   limit = Number.POSITIVE_INFINITY,
-): Promise<void> {
+): Promise<number> {
   const { client, output, options, interrupted } = session;
   const durability = options.durability === undefined ? {} : { durability: options.durability };
   const producer = client.producer({ to, deliveryTimeoutMs: options.timeout, ...durability });
@@ -113,6 +114,7 @@ export async function publishAll(
   }
   if (outcomes.failure !== undefined) throw outcomes.failure.error;
   interrupted.throwIfAborted();
+  return outcomes.confirmed;
 }
 
 async function sendAll(

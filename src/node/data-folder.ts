@@ -7,6 +7,12 @@ import { MAX_SHARDS } from '../io/ring/index.js';
 /** Why a data folder cannot be used. */
 export class DataFolderError extends CodedError<'in-use' | 'unusable'> {}
 
+/** What people do wrong is said without the name of the folder, which they have read already. */
+function reasonOf(error: DiskError): string {
+  if (error.code === 'exists' || error.code === 'not-directory') return 'it is a file, or lies in one';
+  return error.code === 'permission' ? 'it may not be written' : error.message;
+}
+
 /** The node's data folder, locked for this process. */
 export class DataFolder {
   readonly path: string;
@@ -30,7 +36,7 @@ export class DataFolder {
         const holder = error.holderPid === undefined ? 'another process' : `process ${error.holderPid}`;
         throw new DataFolderError('in-use', `Cannot use the data folder ${path}: ${holder} uses it`, error);
       }
-      throw new DataFolderError('unusable', `Cannot use the data folder ${path}: ${error.message}`, error);
+      throw new DataFolderError('unusable', `Cannot use the data folder ${path}: ${reasonOf(error)}`, error);
     }
   }
 

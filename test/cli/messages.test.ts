@@ -33,6 +33,9 @@ describe('publishing and reading topics', () => {
     expect(refused.stderr).toMatch(
       /^error: Cannot publish to empty: nothing was read from stdin\n.*duolog publish empty ''\n$/,
     );
+    const produced = await node.duolog(['topic', 'produce', 'empty'], { input: '' });
+    expect(produced.code).toBe(0);
+    expect(produced.stderr).toMatch(/\nNothing was read from stdin: each line of it would be a message\n$/);
     expect((await node.duolog(['publish', 'empty', ''])).code).toBe(0);
     const read = await node.duolog(['topic', 'consume', 'empty', '-q', '--format', '%o:%S\\n', '-D', '']);
     expect(read.stdout).toBe('0:0\n');

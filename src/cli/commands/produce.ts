@@ -83,7 +83,10 @@ async function produce(session: NodeSession<ProduceOptions>, topic: string, file
   const maxMessageBytes = maxMessageBytesOf(session.client);
   const input = { kind, delimiter: options.delimiter, keySeparator: options.keySeparator, maxMessageBytes };
   const messages = readMessages(inputSources(files, stdin), input);
-  await publishAll(session, topic, dressed(messages, options), options.count);
+  const published = await publishAll(session, topic, dressed(messages, options), options.count);
+  // A command before this one in a pipe has failed, more likely than not.
+  if (published === 0 && files.length === 0)
+    output.note('Nothing was read from stdin: each line of it would be a message');
 }
 
 /** Puts key and headers of the command line on messages that bring none of their own. */
