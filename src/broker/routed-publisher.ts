@@ -40,6 +40,9 @@ export class RoutedPublisher implements DeadLetterPublisher {
   private readonly blocks = new HeaderBlocks(storedProperties);
   /** Keys up to a length are written into the one of theirs. */
   private readonly keys: (Uint8Array | undefined)[] = [];
+  /** The key that was encoded last, and where that still is. */
+  private lastKey = '';
+  private lastKeyBytes: Uint8Array = NONE;
   /** Filled anew for each message: the batcher copies. */
   private readonly record: {
     key: Uint8Array | null;
@@ -183,6 +186,14 @@ export class RoutedPublisher implements DeadLetterPublisher {
    * costs no more.
    */
   private keyBytes(routingKey: string): Uint8Array {
+    // Doors keep short strings: this compares no more than two references, and publishers mostly say the same again.
+    if (routingKey === this.lastKey) return this.lastKeyBytes;
+    this.lastKey = routingKey;
+    this.lastKeyBytes = this.encodeKey(routingKey);
+    return this.lastKeyBytes;
+  }
+
+  private encodeKey(routingKey: string): Uint8Array {
     const size = utf8Size(routingKey);
     if (size > MAX_LENT_KEY_BYTES) return encodeUtf8(routingKey);
     let bytes = this.keys[size];

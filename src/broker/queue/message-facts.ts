@@ -53,6 +53,12 @@ function skipCounted(bytes: Uint8Array, walk: { at: number }): void {
 }
 
 function unsigned(bytes: Uint8Array, walk: { at: number }): number {
+  const first = bytes[walk.at] ?? 0;
+  if (first < 0x80) {
+    // Nearly all lengths.
+    walk.at++;
+    return first;
+  }
   let value = 0;
   for (let shift = 0; shift < 35; shift += 7) {
     const byte = bytes[walk.at++] ?? 0;
