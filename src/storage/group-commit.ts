@@ -2,7 +2,7 @@ import { DiskError } from '../io/disk/disk-error.js';
 import type { Clock, Disk, TimerHandle, Timers } from '../io/ports.js';
 import { StorageError } from './errors.js';
 import type { Journal } from './journal/journal.js';
-import type { StorageLimits } from './limits.js';
+import { QUICK_SYNC_MAX_BYTES, type StorageLimits } from './limits.js';
 import type { OwnerLog } from './owner-log.js';
 import type { PartitionLog } from './partition-log.js';
 import { runLimited } from './run-limited.js';
@@ -19,8 +19,8 @@ export interface CommitHost {
   readonly shardFailure: StorageError | undefined;
   /** Writes what is buffered, of all logs and the journal. */
   flush(): void;
-  /** Syncs one segment and its name; takes its log offline when that fails. */
-  syncSegment(log: PartitionLog, segment: Segment): Promise<void>;
+  /** Syncs one segment and its name; takes its log offline when that fails. `isHere`: the calling thread waits for the segment. */
+  syncSegment(log: PartitionLog, segment: Segment, isHere?: boolean): Promise<void>;
   /** Reads what a segment holds from `position` to its end. @throws DiskError */
   readBack(segment: Segment, position: number): Uint8Array;
   /** The journal holds a segment's new bytes; its own sync can wait. */
@@ -50,6 +50,15 @@ export interface CommitDecision {
   readonly write: () => void;
   readonly done: (error?: StorageError) => void;
 }
+
+/** A segment that a commit syncs, with the number of its bytes that nothing covers yet. */
+interface SegmentSync {
+  readonly log: PartitionLog;
+  readonly segment: Segment;
+  readonly bytes: number;
+}
+
+const DONE = Promise.resolve();
 
 interface Target {
   readonly log: PartitionLog;
@@ -195,42 +204,43 @@ export class GroupCommit {
     return host.shardFailure;
   }
 
-  private async syncAll(syncs: readonly (() => Promise<void>)[]): Promise<void> {
+  private async syncAll(syncs: readonly SegmentSync[]): Promise<void> {
     const { host } = this;
-    const { journal } = host;
+    const { clock, journal, limits } = host;
     const needed = journal.lastSequence;
     await this.waitForRoom(needed);
     const isJournalDirty =
       needed > journal.syncedSequence && (journal.neededSequence > journal.syncedSequence || syncs.length === 0);
-    if (isJournalDirty && syncs.length === 0 && this.pace.isQuick(host.clock.monotonicMs())) {
-      this.syncJournalNow();
-      return;
-    }
+    const isOne = syncs.length + (isJournalDirty ? 1 : 0) === 1;
+    const isSmall = isOne && (syncs[0]?.bytes ?? 0) <= QUICK_SYNC_MAX_BYTES;
+    const startedMs = clock.monotonicMs();
+    const isHere = isSmall && this.pace.isQuick(startedMs);
     // Order does not matter: recovery drops whatever names a message that is not there.
-    const journaled = isJournalDirty ? this.syncJournal() : undefined;
-    await runLimited(syncs, host.limits.parallelSyncs);
+    const journaled = isJournalDirty ? this.syncJournal(isHere) : undefined;
+    const tasks = syncs.map(
+      ({ log, segment }) =>
+        () =>
+          host.syncSegment(log, segment, isHere),
+    );
+    await runLimited(tasks, limits.parallelSyncs);
     await journaled;
+    if (!isSmall) return;
+    const endedMs = clock.monotonicMs();
+    if (isHere) this.pace.waited(endedMs - startedMs, endedMs);
+    else this.pace.observe(endedMs - startedMs);
   }
 
   /** What the journal says of a failure has been told to its shard. */
-  private async syncJournal(): Promise<void> {
-    const { clock, journal } = this.host;
-    const startedMs = clock.monotonicMs();
-    await journal.sync().catch(() => {});
-    this.pace.observe(clock.monotonicMs() - startedMs);
-  }
-
-  private syncJournalNow(): void {
-    const { clock, journal } = this.host;
-    const startedMs = clock.monotonicMs();
+  private syncJournal(isHere: boolean): Promise<void> {
+    const { journal } = this.host;
+    if (!isHere) return journal.sync().catch(() => {});
     try {
       journal.syncNow();
     } catch (cause) {
-      // As above. Anything else is a fault of this program.
+      // Anything else is a fault of this program.
       if (!(cause instanceof DiskError)) throw cause;
     }
-    const nowMs = clock.monotonicMs();
-    this.pace.waited(nowMs - startedMs, nowMs);
+    return DONE;
   }
 
   /** Backpressure: until an area of the journal is free again, commits wait. */
@@ -244,7 +254,7 @@ export class GroupCommit {
   }
 
   /** Copies small dirty ranges into the journal; returns the syncs that remain to be done. */
-  private plan(targets: readonly Target[]): (() => Promise<void>)[] {
+  private plan(targets: readonly Target[]): SegmentSync[] {
     const { host } = this;
     const dirty: { log: PartitionLog; segment: Segment }[] = [];
     for (const { log } of targets) {
@@ -255,14 +265,14 @@ export class GroupCommit {
     const { directSyncSegments, journalCopyMaxBytes, smallCopyMaxBytes } = host.limits;
     const isMany = dirty.length > directSyncSegments;
     const copyMaxBytes = isMany ? journalCopyMaxBytes : Math.min(smallCopyMaxBytes, journalCopyMaxBytes);
-    const syncs: (() => Promise<void>)[] = [];
+    const syncs: SegmentSync[] = [];
     let uncopied: PartitionLog | undefined;
     for (const { log, segment } of dirty) {
       // Recovery takes what lies before a copy for synced: nothing behind a segment that is still to be synced is copied.
       if (log !== uncopied && this.copy(log, segment, copyMaxBytes)) continue;
       uncopied = log;
+      syncs.push({ log, segment, bytes: segment.sizeBytes - segment.safeBytes });
       segment.safeBytes = segment.sizeBytes;
-      syncs.push(() => host.syncSegment(log, segment));
     }
     return syncs;
   }

@@ -17,7 +17,7 @@ export interface StorageLimits {
   readonly smallCopyMaxBytes: number;
   /** A dirty segment with this many unsynced bytes is synced rather than copied: its size pays for the sync. */
   readonly journalCopyMaxBytes: number;
-  /** A shard waits itself for the sync of its journal while such syncs take less than this, typically; 0 = never (sync-pace.ts). */
+  /** A shard waits itself for a commit's only sync while such syncs take less than this, typically; 0 = never (sync-pace.ts). */
   readonly quickSyncMs: number;
   /** Open files that are kept for reuse. */
   readonly openFiles: number;
@@ -55,6 +55,9 @@ export const DEFAULT_STORAGE_LIMITS: StorageLimits = {
 
 /** A sync that takes this long in ms, while a shard waits for it, makes others of that shard wait too long. */
 export const SYNC_STALL_MS = 10;
+
+/** A shard waits for the sync of a segment with no more new bytes than this. */
+export const QUICK_SYNC_MAX_BYTES = 64 * 1024;
 
 /** How many syncs make up what is typical. */
 export const SYNC_MEMORY = 16;

@@ -418,7 +418,7 @@ export class ShardStorage {
     if (!log.isDeleted && log.offline !== undefined) this.options.onLogOffline?.(log, log.offline);
   }
 
-  async syncSegment(log: PartitionLog, segment: Segment): Promise<void> {
+  async syncSegment(log: PartitionLog, segment: Segment, isHere = false): Promise<void> {
     // After a failed sync the kernel may call bytes clean that it has lost: no sync of this log may succeed any more.
     if (log.offline !== undefined) return;
     const target = segment.sizeBytes;
@@ -427,7 +427,8 @@ export class ShardStorage {
       try {
         this.writeUnheld(segment, file);
         // Bytes in a file whose name may vanish are not safe.
-        await Promise.all([file.sync(), log.isDirectoryUnsynced ? this.syncDirectories(log) : undefined]);
+        const synced = isHere ? file.syncNow() : file.sync();
+        await Promise.all([synced, log.isDirectoryUnsynced ? this.syncDirectories(log) : undefined]);
       } finally {
         segment.drop(this.files);
       }
