@@ -6,7 +6,7 @@ import { AMQP_DEFECTS } from './defects.js';
 
 const SEEDS = 8;
 /** A defect must show within so many. */
-const DEFECT_SEEDS = 60;
+const DEFECT_SEEDS = 200;
 
 describe('AMQP clients of a node that loses power, is killed and stopped, again and again', () => {
   it(`get what they were promised for ${SEEDS} seeds`, { timeout: 240_000 }, async () => {

@@ -70,7 +70,7 @@ export const AMQP_DEFECTS: readonly AmqpDefect[] = [
     name: 'delayed-settled-early',
     text: 'a delayed message is settled before its queues have confirmed it',
     breaks: ['confirmed-lost'],
-    firstSeed: 17,
+    firstSeed: 9,
     sabotage: { broker: (broker) => confirmsTooEarly(broker, 'publishHeld') },
   },
   {
