@@ -189,5 +189,6 @@ function randomLimits(prng: Prng): Partial<StorageLimits> {
     idleCommitMs: prng.pick([50, 1000]),
     durableNoteMs: prng.pick([0, 100]),
     turnBufferBytes: prng.pick([1, 4, 64]) * KIB,
+    quickSyncMs: prng.pick([0, 1000]),
   };
 }
