@@ -2,6 +2,7 @@ import type { ExchangeEntry } from '../model.js';
 import type { BindingTable, HeaderSource } from './binding-types.js';
 import { addToList, BindingList, type BindingVisitor, type BoundBinding, removeFromList } from './bound-binding.js';
 import { HeadersTable } from './headers-table.js';
+import { KeyTable } from './key-table.js';
 import { TopicTrie } from './topic-trie.js';
 
 /** A table for an exchange that routes as `type` says. */
@@ -20,7 +21,7 @@ export function createBindingTable(type: ExchangeEntry['routesAs']): BindingTabl
 
 /** Type direct, AMQP 0-9-1 §3.1.3.1: the keys are equal. */
 class DirectTable implements BindingTable {
-  private readonly byKey = new Map<string, BindingList>();
+  private readonly byKey = new KeyTable<BindingList>();
 
   add(bound: BoundBinding): void {
     addToList(this.byKey, bound.binding.routingKey, bound);

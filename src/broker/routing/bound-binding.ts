@@ -1,6 +1,7 @@
 import type { Binding } from '../model.js';
 import type { TopicEntry } from '../ports.js';
 import type { Destinations } from './destinations.js';
+import type { KeyTable } from './key-table.js';
 
 /** A topic or queue of a virtual host that bindings lead to, shared by all of them. */
 export class QueueTarget {
@@ -62,7 +63,7 @@ export class BindingList {
 }
 
 /** Adds a binding to the list of `key`, which is made when it is the first. */
-export function addToList(lists: Map<string, BindingList>, key: string, bound: BoundBinding): void {
+export function addToList(lists: KeyTable<BindingList>, key: string, bound: BoundBinding): void {
   let list = lists.get(key);
   if (list === undefined) {
     list = new BindingList();
@@ -72,7 +73,7 @@ export function addToList(lists: Map<string, BindingList>, key: string, bound: B
 }
 
 /** Takes a binding out of the list of `key`; an empty list goes. */
-export function removeFromList(lists: Map<string, BindingList>, key: string, bound: BoundBinding): void {
+export function removeFromList(lists: KeyTable<BindingList>, key: string, bound: BoundBinding): void {
   const list = lists.get(key);
   list?.remove(bound);
   if (list?.isEmpty) lists.delete(key);

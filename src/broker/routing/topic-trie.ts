@@ -1,5 +1,6 @@
 import type { BindingTable, HeaderSource } from './binding-types.js';
 import { addToList, BindingList, type BindingVisitor, type BoundBinding, removeFromList } from './bound-binding.js';
+import { KeyTable } from './key-table.js';
 
 /** A word of a pattern, and with the nodes above it the beginning of some patterns. */
 class TrieNode {
@@ -51,7 +52,7 @@ class TrieNode {
  */
 export class TopicTrie implements BindingTable {
   /** Bindings without wildcards by their whole key: one look instead of one a word. The trie holds the others. */
-  private readonly literal = new Map<string, BindingList>();
+  private readonly literal = new KeyTable<BindingList>();
   private readonly root = new TrieNode(undefined, '');
   private current: TrieNode[] = [];
   private next: TrieNode[] = [];
