@@ -55,16 +55,29 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
       'RabbitMQ counts what was got before basic.qos with global=true, and goes on counting it when it is acknowledged: consumers may then starve. What is got afterwards it does not count.',
     matches: ({ steps }, expected, found) => {
       const isGet = ({ method, fields }: Step) => method === 'basic.get' && fields?.['noAck'] !== true;
-      const isLimit = ({ method, fields }: Step) => method === 'basic.qos' && fields?.['global'] === true;
       const first = steps.findIndex(isGet);
-      return (
-        first >= 0 &&
-        steps.slice(first).some(isLimit) &&
-        found.includes('basic.deliver') &&
-        // To nobody, or to the next consumer in line, whose channel has no such limit.
-        (!expected.includes('basic.deliver') || withoutConsumer(expected) === withoutConsumer(found))
-      );
+      if (first < 0 || !steps.slice(first).some(isChannelLimit)) return false;
+      // To nobody, to fewer, or to the next consumer in line, whose channel has no such limit.
+      return deliversMore(found, expected) || withoutConsumer(expected) === withoutConsumer(found);
     },
+  },
+  {
+    name: 'consumers without acknowledgement under the prefetch of a channel',
+    reason:
+      'RabbitMQ holds them back, too, while others of their channel have as many unacknowledged messages as it may have. They can never be the cause of that, and the specification says that prefetch means nothing to them (basic.qos).',
+    matches: ({ steps }, expected, found) =>
+      steps.some(isChannelLimit) &&
+      steps.some(({ method, fields }) => method === 'basic.consume' && fields?.['noAck'] === true) &&
+      deliversMore(found, expected),
+  },
+  {
+    name: 'the next in line under the prefetch of a channel',
+    reason:
+      'A consumer whose channel is full leaves the line here, and comes back to its end. In RabbitMQ it keeps its place until a message finds it full. Both serve all in turn.',
+    matches: ({ steps }, expected, found) =>
+      steps.some(isChannelLimit) &&
+      /^basic\.(ack|nack|reject)$/.test(steps.at(-1)?.method ?? '') &&
+      withoutConsumer(expected) === withoutConsumer(found),
   },
   {
     name: 'a wrong type of a queue whose name is for the broker to choose',
@@ -80,6 +93,27 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     reason: 'RabbitMQ overlooks `exclusive` when a quorum queue is consumed; here it holds for every queue.',
     matches: ({ steps }, _expected, found) =>
       steps.some(isQuorum) && steps.at(-1)?.method === 'basic.consume' && found.includes('in exclusive use'),
+  },
+  {
+    name: 'deliveries of a connection that ends with an error',
+    reason:
+      "RabbitMQ's channels end one after the other: what one of them gives back may reach another of the same connection, behind the connection.close after which nothing counts.",
+    matches: (_sequence, expected, found) =>
+      expected.startsWith('connection.close') && found.startsWith('connection.close') && deliversMore(expected, found),
+  },
+  {
+    name: 'the prefetch of a channel for quorum queues',
+    reason: 'RabbitMQ does not know it and ends the connection with 540; here it means what it means for others.',
+    matches: (_sequence, expected) => /does not support global qos/.test(expected),
+  },
+  {
+    name: 'prefetch after a dead letter of a quorum queue',
+    reason:
+      'When a message that came back is beyond the delivery limit, RabbitMQ gives its consumer credit for two: it then holds more than its prefetch.',
+    matches: ({ steps }, expected, found) =>
+      steps.some((step) => isQuorum(step) && JSON.stringify(step.fields).includes('x-delivery-limit')) &&
+      /^basic\.(nack|reject)$/.test(steps.at(-1)?.method ?? '') &&
+      deliversMore(expected, found),
   },
   {
     name: 'conditional deletion of quorum queues',
@@ -102,6 +136,21 @@ function withoutOrder(text: string): string {
 /** The same for the same deliveries to whomever. */
 function withoutConsumer(text: string): string {
   return withoutOrder(text.replaceAll(/channel \d+|"consumerTag":"[^"]*"/g, ''));
+}
+
+function isChannelLimit({ method, fields }: Step): boolean {
+  return method === 'basic.qos' && fields?.['global'] === true;
+}
+
+/** Whether one has all deliveries of the other, and more. */
+function deliversMore(text: string, other: string): boolean {
+  const deliveries = (from: string) =>
+    withoutOrder(from)
+      .split('\n')
+      .filter((line) => line.includes('basic.deliver'));
+  const more = deliveries(text);
+  const fewer = deliveries(other);
+  return more.length > fewer.length && fewer.every((line) => more.includes(line));
 }
 
 function isQuorum({ method, fields }: Step): boolean {

@@ -119,15 +119,11 @@ export function bindingChanges(
   const exchange = image.exchanges.get(source);
   if (exchange === undefined) notFound(resource('exchange', vhost, source));
   const subject = resource(destinationKind, vhost, destination);
-  if (destinationKind === 'exchange') {
-    if (!image.exchanges.has(destination)) notFound(subject);
-  } else {
-    const topic = image.topics.get(destination);
-    if (topic === undefined) notFound(subject);
-    requireAccess(topic, connection, subject);
-  }
+  const topic = destinationKind === 'queue' ? image.topics.get(destination) : undefined;
+  if (topic === undefined && !(destinationKind === 'exchange' && image.exchanges.has(destination))) notFound(subject);
   const binding = canonical(wanted, subject);
   if (exchange.routesAs === 'headers') checkMatch(argumentTable(binding.arguments, subject).get('x-match'));
+  if (topic !== undefined) requireAccess(topic, connection, subject);
   if (image.hasBinding(binding)) return [];
   if (catalog.bindingCount >= BINDINGS_MAX) {
     throw new BrokerError('limit-exceeded', `Cannot bind ${subject}: there are ${BINDINGS_MAX} bindings already`);

@@ -202,8 +202,8 @@ export async function bindQueue(
   // What does not exist is not bound: RabbitMQ answers ok.
   if (!isBind && !(isExchange && isQueue)) return;
   if (!isExchange) throw notFound('exchange', source, vhost, method);
-  // Whether it is another's queue matters to unbind only where there is such a binding: the broker looks.
-  if (isBind) usableQueue(scope, destination, method);
+  if (!isQueue) throw notFound('queue', destination, vhost, method);
+  // Whether it is another's queue matters after the arguments, and to unbind only where there is such a binding: the broker looks.
   const binding = { source, destination, destinationKind: 'queue', routingKey, arguments: command.arguments } as const;
   await (isBind ? broker.bind(vhost, binding, connection) : broker.unbind(vhost, binding, connection));
 }
