@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { RANDOM_FRAMES_PER_SECOND } from './limits.js';
 
 /** What the command line says. */
 export interface FuzzOptions {
@@ -9,6 +10,10 @@ export interface FuzzOptions {
   readonly job: number | undefined;
   readonly engine: 'uws' | 'ws' | undefined;
   readonly shards: number;
+  /** Of the AMQP door: only these campaigns; none = all. */
+  readonly campaigns: readonly string[];
+  /** Of the AMQP door: random frames a second, 0 = as many as can be. */
+  readonly rate: number;
   /** Where the node keeps its files; a new folder that is removed afterwards unless it is given. */
   readonly folder: string | undefined;
 }
@@ -22,6 +27,8 @@ export function readArguments(): FuzzOptions {
       job: { type: 'string' },
       engine: { type: 'string' },
       shards: { type: 'string', default: '2' },
+      campaign: { type: 'string', default: '' },
+      rate: { type: 'string', default: String(RANDOM_FRAMES_PER_SECOND) },
       folder: { type: 'string' },
     },
   });
@@ -38,6 +45,8 @@ export function readArguments(): FuzzOptions {
     job: values.job === undefined ? undefined : number('job', values.job),
     engine,
     shards: number('shards', values.shards),
+    campaigns: values.campaign.split(',').filter((name) => name !== ''),
+    rate: number('rate', values.rate),
     folder,
   };
 }

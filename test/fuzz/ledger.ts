@@ -15,6 +15,12 @@ export class Ledger {
   /** Names that were in a declaration, sound or not. */
   readonly declared = new Set<string>();
   private readonly outcomes = new Map<string, Map<string, number>>();
+  private readonly prefix: string;
+
+  /** `campaign`: what violations are told of. */
+  constructor(campaign?: string) {
+    this.prefix = campaign === undefined ? '' : `${campaign}: `;
+  }
 
   /** Notes the outcome of one frame. */
   note(attack: string, outcome: string): void {
@@ -26,7 +32,7 @@ export class Ledger {
 
   /** Notes a broken rule; `job` is what replays it. */
   violation(job: number | undefined, text: string): void {
-    const whole = job === undefined ? text : `job ${job}: ${text}`;
+    const whole = `${this.prefix}${job === undefined ? text : `job ${job}: ${text}`}`;
     this.violations.push(whole);
     console.log(`VIOLATION ${whole}`);
   }

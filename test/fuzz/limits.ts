@@ -22,3 +22,19 @@ export const RAW_JOB_EVERY = 12;
 export const MAX_HANGING = 300;
 /** Messages per second of the good client, to its topic and to its queue. */
 export const GOOD_RATE = 100;
+/** As above, of the AMQP door's good client. */
+export const AMQP_GOOD_RATE = 200;
+/** By how much the good client's p99 may grow while the node is attacked. */
+export const MAX_LATENCY_RATIO = 2;
+/** A p99 below this, in milliseconds, counts as this: what is less is the scheduler's. */
+export const LATENCY_FLOOR_MS = 5;
+/** p99 is taken of slices of this length, and the slices' median counts: one hiccup of the machine is none of the node's. In milliseconds. */
+export const SLICE_MS = 2_000;
+/** Slices in which the good client is alone, before each campaign. */
+export const CALM_SLICES = 4;
+/** How long a campaign lasts that has no end of its own, in milliseconds. */
+export const CAMPAIGN_MS = 14_000;
+/** Connections of a campaign that is over must have gone within this time, in milliseconds. */
+export const GONE_MS = 25_000;
+/** Frames a second of the AMQP campaign of random frames: what the machine can do without the good client having to wait for its turn. */
+export const RANDOM_FRAMES_PER_SECOND = 5_000;

@@ -1,4 +1,5 @@
-// `npm run fuzz -- ws|amqp --frames 1000000 [--seed N] [--job N] [--engine uws|ws] [--shards N] [--folder DIR]`: bundles the fuzzer, which is TypeScript,
+// `npm run fuzz -- ws|amqp --frames 1000000 [--seed N] [--job N] [--engine uws|ws] [--shards N] [--folder DIR]`, for amqp also
+// `[--campaign NAME,NAME] [--rate FRAMES_A_SECOND]`: bundles the fuzzer, which is TypeScript,
 // and runs it against the node in dist/.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
@@ -14,7 +15,7 @@ const [target, ...rest] = process.argv.slice(2);
 const entries = { ws: 'main.ts', amqp: 'amqp/main.ts' };
 if (!Object.hasOwn(entries, target ?? '')) {
   console.error(
-    'Usage: npm run fuzz -- ws|amqp [--frames N] [--seed N] [--job N] [--engine uws|ws] [--shards N] [--folder DIR]',
+    'Usage: npm run fuzz -- ws|amqp [--frames N] [--seed N] [--job N] [--engine uws|ws] [--shards N] [--folder DIR]\n       amqp: [--campaign NAME,NAME] [--rate N]',
   );
   process.exit(2);
 }

@@ -5,6 +5,7 @@ import { type AmqpCounters, newAmqpCounters } from './counters.js';
 import { type DirectReplyPort, ReplyConsumers } from './direct-reply.js';
 import type { AmqpLimits } from './limits.js';
 import { WriterPool } from './outbox.js';
+import { SharedRoom } from './shared-room.js';
 import { ShortStrings } from './short-strings.js';
 import type { TransactionPort } from './transaction-port.js';
 
@@ -40,6 +41,7 @@ export class DoorContext {
   readonly writers = new WriterPool();
   readonly strings = new ShortStrings();
   readonly replies: ReplyConsumers;
+  readonly room: SharedRoom;
   /** Why publishers are not read; undefined = they are. */
   blockedReason: string | undefined;
   private marked: TurnEnd[] = [];
@@ -56,6 +58,7 @@ export class DoorContext {
     this.ports = ports;
     const { timers, atEndOfTurn } = ports;
     this.askForEnd = atEndOfTurn?.(this.runMarked) ?? (() => timers.setImmediate(this.runMarked));
+    this.room = new SharedRoom(ports.limits.sharedRoomBytes);
     this.replies = new ReplyConsumers(ports.broker.shard, ports.random, ports.replies);
   }
 

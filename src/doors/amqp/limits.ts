@@ -16,7 +16,10 @@ export interface AmqpLimits {
   readonly handshakeTimeoutMs: number;
   /** Time for the peer's close-ok, in milliseconds. */
   readonly closeTimeoutMs: number;
-  /** How long a peer that was refused is kept waiting when it cannot be told so, in milliseconds. */
+  /**
+   * How long a peer that was refused before its connection was open is kept: it waits when it cannot be told, and has so long to answer when it was. In
+   * milliseconds.
+   */
   readonly silentCloseMs: number;
   /** Backlog of the socket from which on deliveries are held back, in bytes. */
   readonly backlogMarkBytes: number;
@@ -28,6 +31,8 @@ export interface AmqpLimits {
   readonly waitingMaxBytes: number;
   /** Bodies of one connection that are being put together from pieces, in bytes. */
   readonly assemblingMaxBytes: number;
+  /** Bodies that are being put together, and what came over WebSockets while they should not be read, of all connections of a shard, in bytes. */
+  readonly sharedRoomBytes: number;
   /** What an open transaction of one channel may hold, in bytes of messages and in publishes and settlements. */
   readonly transactionMaxBytes: number;
   readonly transactionMaxItems: number;
@@ -92,6 +97,7 @@ const defaults: AmqpLimits = {
   waitingMarkBytes: 256 * 1024,
   waitingMaxBytes: 64 * 1024 * 1024,
   assemblingMaxBytes: 64 * 1024 * 1024,
+  sharedRoomBytes: 128 * 1024 * 1024,
   transactionMaxBytes: 64 * 1024 * 1024,
   transactionMaxItems: 100_000,
 };
@@ -102,6 +108,7 @@ export function amqpLimits(changes: Partial<AmqpLimits> = {}): AmqpLimits {
   assert(limits.frameMaxBytes >= FRAME_MIN_BYTES, 'A frame must have the least size that AMQP knows');
   assert(limits.channelMax >= 1 && limits.channelMax <= 65_535, 'Channels are numbered by 16 bits');
   assert(limits.assemblingMaxBytes >= limits.maxMessageBytes, 'One message must fit into what is put together');
+  assert(limits.sharedRoomBytes >= limits.assemblingMaxBytes, 'One connection must fit into what all may have');
   assert(limits.backlogStopBytes > limits.backlogMarkBytes, 'Deliveries are held back before answers are');
   assert(limits.waitingMaxBytes > limits.waitingMarkBytes, 'Reading stops before the connection is closed');
   return limits;

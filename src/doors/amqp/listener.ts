@@ -3,6 +3,7 @@ import { type AmqpPorts, DoorContext } from './context.js';
 import type { AmqpCounters } from './counters.js';
 import type { AmqpSocket } from './outbox.js';
 import { AmqpConnection } from './session.js';
+import type { SharedRoom } from './shared-room.js';
 
 /** The AMQP 0-9-1 door of one shard: makes connections of sockets, whatever they are carried by. */
 export class AmqpDoor {
@@ -18,6 +19,11 @@ export class AmqpDoor {
   /** What this shard's door has done so far; the object stays the same. */
   get counters(): AmqpCounters {
     return this.context.counters;
+  }
+
+  /** What all connections together may make the node keep. */
+  get room(): SharedRoom {
+    return this.context.room;
   }
 
   /** The channels that are open now: the `most` with the most messages under way one by one. */

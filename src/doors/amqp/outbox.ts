@@ -40,6 +40,7 @@ export class Outbox {
   /** Set by every write; the heartbeat clears it. */
   hasWritten = false;
   private held: ByteWriter | undefined;
+  private seenWaiting = 0;
   private readonly socket: AmqpSocket;
   private readonly pool: WriterPool;
   private readonly limits: AmqpLimits;
@@ -85,6 +86,13 @@ export class Outbox {
     }
     if (isFree) this.pool.give(held);
     this.measure();
+  }
+
+  /** Whether the peer has taken anything of a backlog since the last call. */
+  takeProgress(): boolean {
+    const before = this.seenWaiting;
+    this.seenWaiting = this.socket.bufferedBytes();
+    return this.seenWaiting < before;
   }
 
   private measure(): void {

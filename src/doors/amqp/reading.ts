@@ -14,8 +14,9 @@ export class Reading {
     this.socket = socket;
   }
 
-  get isPaused(): boolean {
-    return this.reasons !== 0;
+  /** Whether the socket is not read for a reason that is none of the peer's making: a backlog is, since it does not read. */
+  get isPausedByNode(): boolean {
+    return (this.reasons & ~PauseReason.backlog) !== 0;
   }
 
   /** Whether this is a reason now. */

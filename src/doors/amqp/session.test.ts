@@ -103,6 +103,9 @@ describe('handshake', () => {
     await slow.send(PROTOCOL);
     await slow.clock.advanceAsync(10_000);
     expect(slow.methods()).toContain(CLOSE);
+    // A stranger does not get as long for its answer as one whose connection was open.
+    await slow.clock.advanceAsync(1000);
+    expect(slow.socket.isEnded).toBe(true);
     const quick = await Harness.open();
     await quick.clock.advanceAsync(20_000);
     expect(quick.take()).toEqual([]);
@@ -189,6 +192,28 @@ describe('hostile frames', () => {
     expect(harness.methods()).toEqual([0x14_000b]);
     expect(await harness.refused(openChannel(3), begin(3))).toMatchObject({ scope: 'connection', code: 506 });
   });
+
+  it('unfinished bodies are bounded for all connections together: whoever has most of them goes', async () => {
+    const limits = { maxMessageBytes: 1000, assemblingMaxBytes: 2500, sharedRoomBytes: 2500 };
+    const greedy = await Harness.open({ limits });
+    const modest = await greedy.another();
+    const begin = (channel: number) =>
+      joined([
+        method(channel, 0x3c_0028, u16(0), short(''), short('q'), u8(0)),
+        header(channel, 1000),
+        frame(3, channel, u8(1)),
+      ]);
+    await greedy.send(begin(1), openChannel(2), begin(2));
+    greedy.take();
+    await modest.send(begin(1));
+    expect(modest.methods()).toEqual([]);
+    expect(greedy.methods()).toEqual([CLOSE]);
+    // What the one had is there for others.
+    await modest.send(openChannel(2), begin(2));
+    expect(modest.methods()).toEqual([0x14_000b]);
+    // Nobody has more than who asks now.
+    expect(await modest.refused(openChannel(3), begin(3))).toMatchObject({ scope: 'connection', code: 506 });
+  });
 });
 
 describe('connection', () => {
@@ -247,6 +272,24 @@ describe('connection', () => {
     await harness.clock.advanceAsync(6000);
     expect(harness.socket.isDestroyed).toBe(true);
     expect(harness.door.counters.connections).toBe(0);
+  });
+
+  it('cuts off who is not read because it does not read, unless it takes something now and then', async () => {
+    const limits = { backlogMarkBytes: 100, backlogStopBytes: 400 };
+    const ask = method(1, 0x3c_000a, u32(0), u16(1), u8(0));
+    const mute = await Harness.open({ heartbeat: 10, limits });
+    const slow = await Harness.open({ heartbeat: 10, limits });
+    for (const harness of [mute, slow]) {
+      harness.socket.isReading = false;
+      for (let count = 0; count < 60; count++) await harness.send(ask);
+      expect(harness.socket.isPaused).toBe(true);
+    }
+    for (let second = 0; second < 31; second++) {
+      slow.socket.backlog -= 5;
+      await slow.clock.advanceAsync(1000);
+      await mute.clock.advanceAsync(1000);
+    }
+    expect([mute.socket.isDestroyed, slow.socket.isDestroyed]).toEqual([true, false]);
   });
 
   it('changes a secret', async () => {

@@ -26,6 +26,7 @@ import { FrameType, Method, type MethodId } from './methods.js';
 import { type AmqpSocket, Outbox } from './outbox.js';
 import { PauseReason, Reading } from './reading.js';
 import type { SessionFacts } from './scope.js';
+import type { RoomUser } from './shared-room.js';
 
 /** What start-ok has told. */
 interface Client {
@@ -61,7 +62,7 @@ type State =
  * One AMQP connection: bytes in, bytes out, no socket inside. `receive` never throws on anything that a peer can send; an exception from it is a defect
  * of the node. docs/protocols/amqp.md lists what is answered to what.
  */
-export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, TurnEnd {
+export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, RoomUser, TurnEnd {
   readonly context: DoorContext;
   readonly outbox: Outbox;
   private readonly socket: AmqpSocket;
@@ -302,11 +303,24 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
       const text = `more than ${assemblingMaxBytes} bytes of unfinished messages`;
       throw new AmqpError('resource-error', text, Method.basicPublish);
     }
+    if (!this.context.room.take(this, bytes)) throw this.tooMuchUnfinished();
     this.assemblingBytes += bytes;
   }
 
   release(bytes: number): void {
     this.assemblingBytes -= bytes;
+    this.context.room.give(this, bytes);
+  }
+
+  /** All connections together have too much that is unfinished, and this one has most of it. */
+  giveUp(): void {
+    this.fail(this.tooMuchUnfinished());
+  }
+
+  private tooMuchUnfinished(): AmqpError {
+    const { sharedRoomBytes } = this.context.ports.limits;
+    const text = `more than ${sharedRoomBytes} bytes of unfinished messages on all connections, most of them on this one`;
+    return new AmqpError('resource-error', text, Method.basicPublish);
   }
 
   waiting(bytes: number): void {
@@ -550,7 +564,8 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   takeReceived(): boolean {
     const { hasReceived } = this;
     this.hasReceived = false;
-    return hasReceived || this.reading.isPaused;
+    // Who does not read is not read either: that it takes nothing more is silence, too.
+    return hasReceived || this.reading.isPausedByNode || this.outbox.takeProgress();
   }
 
   sendHeartbeat(): void {
@@ -587,8 +602,9 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
       writer.u32(error.method);
     });
     this.outbox.flush();
-    const { closeTimeoutMs } = this.context.ports.limits;
-    this.endLater(closeTimeoutMs);
+    const { closeTimeoutMs, silentCloseMs } = this.context.ports.limits;
+    // Strangers get no second handshake's time for their answer.
+    this.endLater(name === 'running' ? closeTimeoutMs : silentCloseMs);
     this.deleteOwnQueues().catch(ignoreOperatingError);
   }
 

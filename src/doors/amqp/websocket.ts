@@ -6,6 +6,7 @@ import { MAX_HELD_BYTES } from './limits.js';
 import type { AmqpDoor } from './listener.js';
 import type { AmqpSocket } from './outbox.js';
 import type { AmqpConnection } from './session.js';
+import type { RoomUser, SharedRoom } from './shared-room.js';
 
 /** Where AMQP over WebSocket is served. */
 export const AMQP_PATH = '/ws/amqp';
@@ -35,16 +36,20 @@ function decide(request: UpgradeRequest, isAllowed: boolean): UpgradeDecision {
 }
 
 /** Makes of a WebSocket what the door takes for a TCP socket. */
-class CarriedConnection implements AmqpSocket, WsSocketEvents {
+class CarriedConnection implements AmqpSocket, RoomUser, WsSocketEvents {
   private readonly socket: WsSocket;
   private readonly connection: AmqpConnection;
+  private readonly room: SharedRoom;
   /** Paused where the engine cannot stop reading: what came meanwhile. */
   private held: Uint8Array[] = [];
   private heldBytes = 0;
   private isHolding = false;
+  /** Too much was held: what still comes is of no interest. */
+  private hasGivenUp = false;
 
   constructor(door: AmqpDoor, socket: WsSocket) {
     this.socket = socket;
+    this.room = door.room;
     this.connection = door.open(this, socket.remoteAddress);
   }
 
@@ -64,7 +69,7 @@ class CarriedConnection implements AmqpSocket, WsSocketEvents {
   }
 
   close(): void {
-    this.held = [];
+    this.dropHeld();
     this.connection.socketClosed();
   }
 
@@ -98,13 +103,31 @@ class CarriedConnection implements AmqpSocket, WsSocketEvents {
     this.socket.terminate();
   }
 
+  /** All connections together hold too much, and this one most of it. */
+  giveUp(): void {
+    this.endHolding();
+  }
+
   private hold(bytes: Uint8Array): void {
-    this.heldBytes += bytes.length;
-    if (this.heldBytes > MAX_HELD_BYTES) {
-      this.socket.end(CLOSE_POLICY, `More than ${MAX_HELD_BYTES} bytes came while publishers are held back`);
+    if (this.hasGivenUp) return;
+    if (this.heldBytes + bytes.length > MAX_HELD_BYTES || !this.room.take(this, bytes.length)) {
+      this.endHolding();
       return;
     }
+    this.heldBytes += bytes.length;
     this.held.push(copyOf(bytes));
+  }
+
+  private endHolding(): void {
+    this.hasGivenUp = true;
+    this.socket.end(CLOSE_POLICY, `${this.heldBytes} bytes came while publishers are held back`);
+    this.dropHeld();
+  }
+
+  private dropHeld(): void {
+    this.held = [];
+    this.room.give(this, this.heldBytes);
+    this.heldBytes = 0;
   }
 
   /** Hands over what was held, until the door wants a pause again. */
@@ -112,11 +135,13 @@ class CarriedConnection implements AmqpSocket, WsSocketEvents {
     const { held } = this;
     this.held = [];
     for (const [index, bytes] of held.entries()) {
+      if (this.hasGivenUp) return;
       if (this.isHolding) {
         this.held = [...held.slice(index), ...this.held];
         return;
       }
       this.heldBytes -= bytes.length;
+      this.room.give(this, bytes.length);
       this.connection.receive(bytes);
     }
   }

@@ -1,8 +1,8 @@
 import type { Prng } from '../../../src/base/prng.js';
 import { decodeHeader, decodeMethod } from '../../diff/wire/methods.js';
 import { SILENCE_MS } from '../limits.js';
-import { FRAME, methodFrame } from './client.js';
-import { AmqpStream, type Carrier, type NodeAddress, type NodeFrame } from './stream.js';
+import { FRAME, greeting, methodFrame } from './client.js';
+import { AmqpStream, type Carrier, type NodeAddress, type NodeFrame, PROTOCOL_HEADER } from './stream.js';
 
 type MethodFields = ReturnType<typeof decodeMethod>['fields'];
 
@@ -48,6 +48,20 @@ export class Connection {
   /** Connects. */
   static async open(address: NodeAddress, carrier: Carrier, prng: Prng): Promise<Connection> {
     return new Connection(await AmqpStream.open(address, carrier), prng);
+  }
+
+  /** Connects and logs in, with one channel open. @throws when the node does not let it. */
+  static async openRunning(address: NodeAddress, carrier: Carrier, prng: Prng, heartbeat = 0): Promise<Connection> {
+    const connection = await Connection.open(address, carrier, prng);
+    const tuneOk = methodFrame(0, 'connection.tune-ok', { channelMax: 2047, frameMax: 131_072, heartbeat });
+    const pieces = [PROTOCOL_HEADER, greeting.startOk, Buffer.concat([tuneOk, greeting.open])];
+    for (const piece of [...pieces, methodFrame(1, 'channel.open')]) {
+      const seen = connection.frames;
+      connection.stream.write(piece);
+      const isAnswered = await connection.until(() => connection.frames > seen || connection.isDone);
+      if (!isAnswered || connection.isDone) throw new Error(`An honest beginning ended with ${connection.closeCode}`);
+    }
+    return connection;
   }
 
   /** Whether the node has closed, or answered a close. */

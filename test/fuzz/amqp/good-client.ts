@@ -1,43 +1,28 @@
 /**
- * The client that must not notice anything: in a thread of its own it publishes persistent messages with confirms at a fixed rate, consumes them, and
- * checks that everything is confirmed and comes, once, and in order.
+ * The client that must not notice anything: in a process of its own it publishes persistent messages with confirms at a fixed rate over TCP, consumes and
+ * acknowledges them over WebSocket, and checks that everything is confirmed and comes, once, and in order. Times count from when a message was due, so
+ * that a client that could not send shows.
  */
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { build as buildHistogram, type Histogram } from 'hdr-histogram-js';
-import { GOOD_RATE } from '../limits.js';
+import { AMQP_GOOD_RATE } from '../limits.js';
 import { type AmqpChannel, AmqpClient, type Received } from './client.js';
+import { type GoodOrder, report, type Times } from './roles.js';
 import type { NodeAddress } from './stream.js';
 
 /** The queue that only the good client uses. */
 export const GOOD_QUEUE = 'good';
 
-/** Times of one phase, in milliseconds. */
-export interface Times {
-  readonly confirmP50: number;
-  readonly confirmP99: number;
-  readonly deliverP50: number;
-  readonly deliverP99: number;
-}
-
-/** What the good client reports. */
-export type GoodReport =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'violation'; readonly text: string }
-  | { readonly kind: 'phase'; readonly times: Times }
-  | { readonly kind: 'done'; readonly published: number };
-
-/** What it is told. */
-export type GoodOrder = 'phase' | 'finish';
-
 const DRAIN_MS = 20_000;
+const INTERVAL_MS = 1000 / AMQP_GOOD_RATE;
+const BODY_BYTES = 100;
 
 function newHistogram(): Histogram {
   return buildHistogram({ highestTrackableValue: 120_000_000, numberOfSignificantValueDigits: 3 });
 }
 
 class GoodClient {
-  private readonly port: MessagePort;
-  private readonly sentAt: number[] = [];
+  /** When each message was due; the index is in its body. */
+  private readonly dueAt: number[] = [];
   private confirms = newHistogram();
   private deliveries = newHistogram();
   private publisher!: AmqpChannel;
@@ -45,10 +30,8 @@ class GoodClient {
   private confirmedTo = 0;
   private readonly early = new Set<number>();
   private delivered = 0;
-
-  constructor(port: MessagePort) {
-    this.port = port;
-  }
+  private nextDue = 0;
+  private isFinishing = false;
 
   async run(address: NodeAddress): Promise<void> {
     const clients = await Promise.all([AmqpClient.open(address), AmqpClient.open(address, 'ws')]);
@@ -62,20 +45,20 @@ class GoodClient {
     this.consumer.onUnasked = (received) => this.take(received);
     await this.consumer.call('basic.qos', { prefetchCount: 200 });
     await this.consumer.call('basic.consume', { queue: GOOD_QUEUE, consumerTag: 'good' });
-    const timer = setInterval(() => this.publish(), 1000 / GOOD_RATE);
-    this.port.on('message', (order: GoodOrder) => {
-      if (order === 'phase') return this.endPhase();
-      clearInterval(timer);
-      void this.finish();
+    process.on('message', (order: GoodOrder) => {
+      if (order === 'slice') this.endSlice();
+      else void this.finish();
     });
-    this.port.postMessage({ kind: 'ready' });
+    this.nextDue = performance.now();
+    this.publishDue();
+    report({ kind: 'ready' });
   }
 
   private violation(text: string): void {
-    this.port.postMessage({ kind: 'violation', text });
+    report({ kind: 'violation', text });
   }
 
-  private endPhase(): void {
+  private endSlice(): void {
     const ms = (histogram: Histogram, percentile: number): number => histogram.getValueAtPercentile(percentile) / 1000;
     const { confirms, deliveries } = this;
     const times: Times = {
@@ -83,16 +66,24 @@ class GoodClient {
       confirmP99: ms(confirms, 99),
       deliverP50: ms(deliveries, 50),
       deliverP99: ms(deliveries, 99),
+      confirmed: confirms.totalCount,
     };
     this.confirms = newHistogram();
     this.deliveries = newHistogram();
-    this.port.postMessage({ kind: 'phase', times });
+    report({ kind: 'slice', times });
   }
 
-  private publish(): void {
-    const body = Buffer.alloc(100);
-    body.writeUInt32BE(this.sentAt.length);
-    this.sentAt.push(performance.now());
+  private publishDue(): void {
+    if (this.isFinishing) return;
+    const now = performance.now();
+    for (; this.nextDue <= now; this.nextDue += INTERVAL_MS) this.publish(this.nextDue);
+    setTimeout(() => this.publishDue(), this.nextDue - performance.now());
+  }
+
+  private publish(due: number): void {
+    const body = Buffer.alloc(BODY_BYTES);
+    body.writeUInt32BE(this.dueAt.length);
+    this.dueAt.push(due);
     this.publisher.publish({ routingKey: GOOD_QUEUE, mandatory: true }, { deliveryMode: 2 }, body);
   }
 
@@ -100,7 +91,7 @@ class GoodClient {
     if (name !== 'basic.ack') return this.violation(`A good publish was answered with ${name}`);
     const tag = Number(fields['deliveryTag']);
     for (let one = fields['multiple'] ? this.confirmedTo + 1 : tag; one <= tag; one++) {
-      if (one <= this.confirmedTo || this.early.has(one) || one > this.sentAt.length) {
+      if (one <= this.confirmedTo || this.early.has(one) || one > this.dueAt.length) {
         if (fields['multiple'] !== true) this.violation(`Good publish ${one} was confirmed twice, or never made`);
         continue;
       }
@@ -111,12 +102,12 @@ class GoodClient {
   }
 
   private note(histogram: Histogram, index: number): void {
-    histogram.recordValue(Math.max(1, Math.round((performance.now() - (this.sentAt[index] ?? 0)) * 1000)));
+    histogram.recordValue(Math.max(1, Math.round((performance.now() - (this.dueAt[index] ?? 0)) * 1000)));
   }
 
   private take({ name, fields, body }: Received): void {
     if (name !== 'basic.deliver') return this.violation(`The good consumer got ${name}`);
-    const index = body.length === 100 ? body.readUInt32BE() : -1;
+    const index = body.length === BODY_BYTES ? body.readUInt32BE() : -1;
     if (index !== this.delivered || fields['redelivered'] === true)
       this.violation(`Good message ${this.delivered} was due, ${index} came, redelivered ${fields['redelivered']}`);
     this.delivered = index + 1;
@@ -125,8 +116,9 @@ class GoodClient {
   }
 
   private async finish(): Promise<void> {
+    this.isFinishing = true;
     const deadline = performance.now() + DRAIN_MS;
-    const published = this.sentAt.length;
+    const published = this.dueAt.length;
     const isComplete = (): boolean => this.confirmedTo === published && this.delivered === published;
     while (!isComplete() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
     if (!isComplete())
@@ -135,12 +127,12 @@ class GoodClient {
       );
     // Acknowledgements are not confirmed: what is asked on the channel behind them is.
     await this.consumer.call('basic.qos', { prefetchCount: 1 });
-    this.port.postMessage({ kind: 'done', published });
+    report({ kind: 'done', published });
   }
 }
 
-/** Runs the good client in this worker thread. */
-export async function runGoodClient(): Promise<void> {
-  if (parentPort === null) throw new Error('The good client runs in a worker thread');
-  await new GoodClient(parentPort).run(workerData.address);
+/** Runs the good client in this process until it is ended. */
+export async function runGoodClient(address: NodeAddress): Promise<void> {
+  process.once('disconnect', () => process.exit(1));
+  await new GoodClient().run(address);
 }

@@ -19,7 +19,37 @@ const tuneOk = (channelMax: number, frameMax: number): Buffer =>
   methodFrame(0, 'connection.tune-ok', { channelMax, frameMax, heartbeat: 0 });
 const failureClose = { capabilities: { authentication_failure_close: true } };
 
-const makers: readonly ((prng: Prng) => Beginning)[] = [
+/** Makes a beginning that must not lead anywhere. */
+export type BeginningMaker = (prng: Prng) => Beginning;
+
+/** Beginnings with sizes that no beginning has. */
+export const largeBeginnings: readonly BeginningMaker[] = [
+  (prng) => ({
+    name: 'frame too large before tune',
+    pieces: [
+      PROTOCOL_HEADER,
+      frameBytes(
+        FRAME.method,
+        0,
+        Buffer.concat([encodeMethod('connection.start-ok', {}), Buffer.alloc(prng.between(16_400, 60_000))]),
+      ),
+    ],
+    outcomes: [501],
+  }),
+  (prng) => {
+    const frame = Buffer.from(greeting.startOk);
+    frame.writeUInt32BE(prng.pick([2 ** 32 - 1, 2 ** 31, 200_000]), 3);
+    return { name: '4 GiB before tune', pieces: [PROTOCOL_HEADER, frame], outcomes: [501] };
+  },
+  (prng) => {
+    const frame = Buffer.from(greeting.startOk);
+    frame.writeUInt32BE(prng.pick([2 ** 32 - 1, 2 ** 31, 100_000]), 11);
+    return { name: 'client properties too long', pieces: [PROTOCOL_HEADER, frame], outcomes: [501, 502] };
+  },
+];
+
+/** Other protocols, wrong credentials, and methods before their time. */
+export const earlyBeginnings: readonly BeginningMaker[] = [
   (prng) => ({
     name: 'another protocol',
     pieces: [
@@ -114,35 +144,15 @@ const makers: readonly ((prng: Prng) => Beginning)[] = [
     outcomes: [530],
   }),
   (prng) => ({
-    name: 'frame too large before tune',
-    pieces: [
-      PROTOCOL_HEADER,
-      frameBytes(
-        FRAME.method,
-        0,
-        Buffer.concat([encodeMethod('connection.start-ok', {}), Buffer.alloc(prng.between(16_400, 60_000))]),
-      ),
-    ],
-    outcomes: [501],
-  }),
-  (prng) => {
-    const frame = Buffer.from(greeting.startOk);
-    frame.writeUInt32BE(prng.pick([2 ** 32 - 1, 2 ** 31, 200_000]), 3);
-    return { name: '4 GiB before tune', pieces: [PROTOCOL_HEADER, frame], outcomes: [501] };
-  },
-  (prng) => {
-    const frame = Buffer.from(greeting.startOk);
-    frame.writeUInt32BE(prng.pick([2 ** 32 - 1, 2 ** 31, 100_000]), 11);
-    return { name: 'client properties too long', pieces: [PROTOCOL_HEADER, frame], outcomes: [501, 502] };
-  },
-  (prng) => ({
     name: 'content before open',
     pieces: [PROTOCOL_HEADER, frameBytes(prng.pick([2, 3]), prng.below(2), Buffer.alloc(20))],
     outcomes: [505],
   }),
 ];
 
+const all = [...earlyBeginnings, ...largeBeginnings];
+
 /** A beginning that must not lead anywhere. */
 export function badBeginning(prng: Prng): Beginning {
-  return prng.pick(makers)(prng);
+  return prng.pick(all)(prng);
 }

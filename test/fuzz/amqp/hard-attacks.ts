@@ -64,7 +64,11 @@ function contentHeader(size: number, properties: Uint8Array): Buffer {
 const publish = methodFrame(1, 'basic.publish', { routingKey: SOUND_QUEUE });
 const header = (size: number): Buffer => frameBytes(FRAME.header, 1, encodeHeader(size, {}));
 
-const tables: readonly ((prng: Prng) => Step)[] = [
+/** Makes a step that ends the connection. */
+export type HardMaker = (prng: Prng) => Step;
+
+/** Tables with lengths that lead beyond their end, and tables in tables. */
+export const tables: readonly HardMaker[] = [
   (prng) => step(502, 'table: no such tag', withTable(field(prng.pick(['?', '\0', 'Z', '\xff']), Buffer.alloc(8)))),
   (prng) =>
     step(
@@ -91,7 +95,8 @@ const tables: readonly ((prng: Prng) => Step)[] = [
   (prng) => step(501, 'table: beyond the frame', withTable(Buffer.from('abc'), prng.pick([4, 2 ** 20, 2 ** 32 - 1]))),
 ];
 
-const contents: readonly ((prng: Prng) => Step)[] = [
+/** Content where none may be, and content that is none. */
+export const contents: readonly HardMaker[] = [
   (prng) =>
     step(
       505,
@@ -145,7 +150,8 @@ const contents: readonly ((prng: Prng) => Step)[] = [
     ),
 ];
 
-const framings: readonly ((prng: Prng) => Step)[] = [
+/** Frames that are too large, or none. */
+export const framings: readonly HardMaker[] = [
   (prng) =>
     step(
       501,
@@ -201,7 +207,8 @@ const framings: readonly ((prng: Prng) => Step)[] = [
   },
 ];
 
-const methods: readonly ((prng: Prng) => Step)[] = [
+/** Methods out of their place, and what no node does. */
+export const methods: readonly HardMaker[] = [
   (prng) =>
     step(
       503,
@@ -235,7 +242,14 @@ const methods: readonly ((prng: Prng) => Step)[] = [
   (prng) => called(504, prng.pick(['queue.declare', 'channel.open', 'basic.qos']), {}, 0),
   (prng) =>
     step(505, 'content of no channel', frameBytes(prng.pick([2, 3]), prng.between(100, 65_535), Buffer.alloc(20))),
-  () => called(540, 'basic.publish', { routingKey: SOUND_QUEUE, immediate: true }),
+  () =>
+    // Whether it is immediate is looked at when its content is complete.
+    step(
+      540,
+      'basic.publish',
+      methodFrame(1, 'basic.publish', { routingKey: SOUND_QUEUE, immediate: true }),
+      header(0),
+    ),
   () => called(540, 'basic.qos', { prefetchSize: 1 }),
   () => called(540, 'channel.flow', { active: false }),
   (prng) => called(540, prng.pick(['basic.recover', 'basic.recover-async']), { requeue: false }),
@@ -251,10 +265,7 @@ const all = [...tables, ...contents, ...framings, ...methods];
 
 /** A step that ends the connection. Channel 1 is open, and within no content. Consecutive turns get every kind. */
 export function hardAttack(prng: Prng, turn: number): Step {
-  const made = all[turn % all.length]!(prng);
-  if (made.name !== '540 basic.publish') return made;
-  // Whether it is immediate is looked at when its content is complete.
-  return { ...made, frames: [...made.frames, header(0)] };
+  return all[turn % all.length]!(prng);
 }
 
 const CHANNEL_MAX = 2047;

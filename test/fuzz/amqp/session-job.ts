@@ -4,7 +4,7 @@ import type { Ledger } from '../ledger.js';
 import { SILENCE_MS } from '../limits.js';
 import { greeting, methodFrame } from './client.js';
 import { Connection } from './connection.js';
-import { badBeginning } from './greetings.js';
+import { type Beginning, badBeginning } from './greetings.js';
 import { channelFlood, hardAttack, unfinishedBodies } from './hard-attacks.js';
 import { mutation } from './mutations.js';
 import { softAttack } from './soft-attacks.js';
@@ -34,7 +34,7 @@ interface ChannelState {
 
 /** One connection of the attack: all that it sends follows from the generator. */
 export class SessionJob {
-  private readonly job: number;
+  private readonly job: number | undefined;
   private readonly prng: Prng;
   private readonly ledger: Ledger;
   private readonly connection: Connection;
@@ -43,7 +43,7 @@ export class SessionJob {
   /** What is changed may be a publish or none: nobody counts confirms then. */
   private isCounting = true;
 
-  private constructor(job: number, prng: Prng, ledger: Ledger, connection: Connection) {
+  private constructor(job: number | undefined, prng: Prng, ledger: Ledger, connection: Connection) {
     this.job = job;
     this.prng = prng;
     this.ledger = ledger;
@@ -65,13 +65,34 @@ export class SessionJob {
     }
   }
 
+  /** Runs one connection that makes this beginning, or opens honestly and takes these steps. */
+  static async strike(
+    address: NodeAddress,
+    carrier: Carrier,
+    what: Beginning | readonly Step[],
+    prng: Prng,
+    ledger: Ledger,
+  ): Promise<void> {
+    ledger.connections++;
+    const connection = await Connection.open(address, carrier, prng);
+    const run = new SessionJob(undefined, prng, ledger, connection);
+    try {
+      if ('pieces' in what) return await run.begin(what, carrier);
+      if (!(await run.greet())) return;
+      for (const step of what) if (!(await run.step(step, carrier))) return;
+      await run.leave();
+    } finally {
+      connection.stream.destroy();
+    }
+  }
+
   private violation(text: string): void {
     this.ledger.violation(this.job, text);
   }
 
   private async play(carrier: Carrier, isBrief: boolean): Promise<void> {
     const { prng } = this;
-    if (prng.chance(0.1)) return this.begin(carrier);
+    if (prng.chance(0.1)) return this.begin(badBeginning(prng), carrier);
     if (!(await this.greet())) return;
     const choice = prng.nextFloat();
     // A WebSocket that cannot be paused would hold all of it in this process.
@@ -85,7 +106,7 @@ export class SessionJob {
       this.isCounting = false;
       // Some changes show nothing, and some cannot even be seen: several follow each other.
       for (let count = 0; count < 8; count++) if (!(await this.step(mutation(prng, 1), carrier))) return;
-    } else if (isAttacking) await this.step(hardAttack(prng, this.job), carrier);
+    } else if (isAttacking) await this.step(hardAttack(prng, this.job ?? 0), carrier);
     else await this.leave();
   }
 
@@ -97,9 +118,8 @@ export class SessionJob {
 
   // ---- Beginnings ----
 
-  private async begin(carrier: Carrier): Promise<void> {
+  private async begin({ name, pieces, outcomes }: Beginning, carrier: Carrier): Promise<void> {
     const { connection } = this;
-    const { name, pieces, outcomes } = badBeginning(this.prng);
     for (const [index, piece] of pieces.entries()) {
       const seen = connection.frames;
       connection.write(piece);

@@ -101,6 +101,8 @@ export abstract class FrameStream {
 /** A connection over TCP or over a WebSocket. */
 export class AmqpStream extends FrameStream {
   readonly over: Promise<void>;
+  /** What a WebSocket was closed with. */
+  closeCode: number | undefined;
   private readonly socket: Socket | WebSocket;
 
   private constructor(socket: Socket | WebSocket) {
@@ -111,7 +113,8 @@ export class AmqpStream extends FrameStream {
     else socket.on('data', take);
     socket.on('error', () => {});
     this.over = new Promise((resolve) => {
-      socket.once('close', () => {
+      socket.once('close', (code: unknown) => {
+        if (socket instanceof WebSocket) this.closeCode = Number(code);
         this.isOver = true;
         resolve();
       });
@@ -145,6 +148,11 @@ export class AmqpStream extends FrameStream {
   destroy(): void {
     if (this.socket instanceof WebSocket) this.socket.terminate();
     else this.socket.resetAndDestroy();
+  }
+
+  /** Bytes that were written and have not left this process, about. */
+  get backlogBytes(): number {
+    return this.socket instanceof WebSocket ? this.socket.bufferedAmount : this.socket.writableLength;
   }
 
   /** Stops and resumes reading. */
