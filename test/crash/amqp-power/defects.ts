@@ -94,7 +94,8 @@ export const AMQP_DEFECTS: readonly AmqpDefect[] = [
   {
     name: 'confirm-swallowed',
     text: `one of ${SWALLOWED_EVERY} answers to publishes is lost`,
-    breaks: ['not-confirmed'],
+    // The next ack with `multiple` covers a nack that was swallowed: what was refused then counts as confirmed.
+    breaks: ['not-confirmed', 'confirmed-lost'],
     tamper: () => onEveryConfirm(SWALLOWED_EVERY, () => {}),
   },
   {
