@@ -53,4 +53,4 @@ export type { AskOptions, Reply, RequestHandler, RequestTarget } from './rpc.js'
 export type { ConnectionState, StateChange, Welcome } from './session.js';
 export type { OpenTransport, Transport, TransportEvents } from './transport.js';
 export type { Fields, FieldValue } from './values.js';
-export type { WebSocketFactory, WebSocketLike } from './websocket.js';
+export type { ClientTlsOptions, WebSocketFactory, WebSocketLike } from './websocket.js';

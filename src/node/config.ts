@@ -23,6 +23,22 @@ export interface NodeConfig {
   readonly port: number | 'off';
   /** AMQP 0-9-1 over TCP. */
   readonly amqpPort: number | 'off';
+  /** AMQP 0-9-1 over TLS; closed without certificates. */
+  readonly amqpsPort: number | 'off';
+  /** Where RabbitMQ's management clients look: WebSocket and HTTP, the same as on `port`. */
+  readonly managementPort: number | 'off';
+  /** Files with certificates; the first is the default, the others are chosen by the DNS names in them. Empty = no TLS. */
+  readonly tlsCert: readonly string[];
+  /** The key of each. */
+  readonly tlsKey: readonly string[];
+  /** A file with the authorities whose clients are believed. */
+  readonly tlsCa?: string | undefined;
+  /** Whether clients must show a certificate. */
+  readonly tlsVerify: 'none' | 'optional' | 'required';
+  /** Which part of a client's certificate is its user name; and for alternative names, of which type and which of these. */
+  readonly tlsLoginFrom: 'distinguished_name' | 'common_name' | 'subject_alternative_name';
+  readonly tlsLoginSanType: 'dns' | 'ip' | 'email' | 'uri' | 'other_name';
+  readonly tlsLoginSanIndex: number;
   /** The one user that AMQP clients may log in as, from loopback only. */
   readonly defaultUser: string;
   readonly defaultPass: string;
@@ -73,6 +89,16 @@ function setting<Value>(read: ReadValue<Value>, fallback: NoInfer<Value>): Setti
 
 const absent = (): undefined => undefined;
 
+function hasNoCertificate(chosen: Readonly<Record<string, unknown>>): boolean {
+  const { tlsCert } = chosen;
+  return !Array.isArray(tlsCert) || tlsCert.length === 0;
+}
+
+/** The usual port of a door; any free one where another door takes any. */
+function anyIfAny(chosen: Readonly<Record<string, unknown>>, usual: number): number {
+  return chosen['port'] === 0 || chosen['amqpPort'] === 0 ? 0 : usual;
+}
+
 const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeConfig[Name]> } = {
   data: setting(text(), './data'),
   host: setting(text(), '127.0.0.1'),
@@ -80,6 +106,22 @@ const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeCon
   port: setting(port, 7700),
   // Who takes any free port, for a test say, means all of them.
   amqpPort: { read: port, fallback: (chosen) => (chosen['port'] === 0 ? 0 : 5672) },
+  tlsCert: setting(list, []),
+  tlsKey: setting(list, []),
+  tlsCa: { read: text(), fallback: absent },
+  // Who names authorities wants to know whom they vouch for.
+  tlsVerify: {
+    read: oneOf('none', 'optional', 'required'),
+    fallback: (chosen) => (chosen['tlsCa'] === undefined ? 'none' : 'required'),
+  },
+  tlsLoginFrom: setting(oneOf('distinguished_name', 'common_name', 'subject_alternative_name'), 'distinguished_name'),
+  tlsLoginSanType: setting(oneOf('dns', 'ip', 'email', 'uri', 'other_name'), 'dns'),
+  tlsLoginSanIndex: setting(count(0, 999), 0),
+  amqpsPort: {
+    read: port,
+    fallback: (chosen) => (hasNoCertificate(chosen) ? 'off' : anyIfAny(chosen, 5671)),
+  },
+  managementPort: { read: port, fallback: (chosen) => (chosen['port'] === 'off' ? 'off' : anyIfAny(chosen, 15_672)) },
   defaultUser: setting(text(255), 'guest'),
   defaultPass: setting(text(255), 'guest'),
   nodeId: setting(count(1, 2 ** 31 - 1), 1),
@@ -184,7 +226,8 @@ function checkValue(read: ReadValue<unknown>, given: unknown, name: string): unk
  * @throws ConfigError when the node would listen for strangers without having been told to.
  */
 export function refuseStrangers(config: NodeConfig): void {
-  const isClosed = config.port === 'off' && config.amqpPort === 'off';
+  const doors = [config.port, config.managementPort, config.amqpPort, config.amqpsPort];
+  const isClosed = doors.every((door) => door === 'off');
   if (config.allowAnonymous || isClosed || isLoopbackName(config.host)) return;
   throw new ConfigError(
     'bad-setting',
@@ -243,7 +286,13 @@ function unreadable(what: string, cause?: unknown): ConfigError {
 }
 
 /** Variables that start with DUOLOG_ but are the command line's own, not settings of a node; those of our tests are passed over as well. */
-const OTHER_VARIABLES = new Set(['DUOLOG_CONFIG', 'DUOLOG_URL']);
+const OTHER_VARIABLES = new Set([
+  'DUOLOG_CONFIG',
+  'DUOLOG_URL',
+  'DUOLOG_CA',
+  'DUOLOG_CLIENT_CERT',
+  'DUOLOG_CLIENT_KEY',
+]);
 
 function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
   const names = new Map(SETTING_NAMES.map((name) => [environmentName(name), name]));

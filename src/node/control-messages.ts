@@ -6,6 +6,7 @@ import type { MetadataStep } from '../broker/catalog.js';
 import type { BrokerErrorCode } from '../broker/errors.js';
 import type { Binding, ExchangeDeclaration } from '../broker/model.js';
 import type { Declaration, DeleteQueueOptions } from '../broker/ports.js';
+import type { TlsMaterial } from '../io/tls/port.js';
 import type { CleanJob } from '../storage/clean-segment.js';
 import type { ShardReport } from './shard-report.js';
 
@@ -58,8 +59,8 @@ export type ControlRequest =
   | { readonly kind: 'clean'; readonly job: CleanJob }
   | { readonly kind: 'metrics' };
 
-/** What a shard listens for: WebSocket and HTTP, or AMQP over TCP. */
-export type DoorName = 'http' | 'amqp';
+/** What a shard listens for: WebSocket and HTTP, the same where RabbitMQ's management is looked for, AMQP over TCP, AMQP over TLS. */
+export type DoorName = 'http' | 'management' | 'amqp' | 'amqps';
 
 /** From the control thread to a shard. */
 export type ToShard =
@@ -67,6 +68,8 @@ export type ToShard =
   | { readonly kind: 'listen'; readonly door: DoorName; readonly port: number; readonly sharePort: boolean }
   /** What holds publishers back, if anything: memory, disk. */
   | { readonly kind: 'alarms'; readonly active: readonly string[] }
+  /** New connections get these certificates. */
+  | { readonly kind: 'tls'; readonly material: TlsMaterial }
   /** How the whole node is, for /readyz. */
   | { readonly kind: 'ready'; readonly ready: boolean; readonly reasons: readonly string[] }
   /** Applies steps of the metadata in order; answered with `applied` when all are. */

@@ -11,6 +11,7 @@ import { RealDisk } from '../io/disk/real-disk.js';
 import { glibcAllocator, MemoryTrimmer } from '../io/memory-trim.js';
 import { createDoorbellPorts, createMeshLayout, minimumMeshBytes, planMeshBudget } from '../io/ring/index.js';
 import { inThread, type SpawnOptions, workerThreads } from '../io/threads.js';
+import type { TlsFiles } from '../io/tls/port.js';
 import { canSharePort, chooseEngine, type EngineChoice, probePort } from '../io/ws/index.js';
 import type { CleanJob, CleanResult } from '../storage/clean-segment.js';
 import { findJournals, removeJournals } from '../storage/journal/reader.js';
@@ -26,6 +27,8 @@ import { type NodeFacts, nodeStatus } from './node-status.js';
 import { ShardGroup } from './shard-group.js';
 import type { ShardSetup } from './shard-setup.js';
 import { endsWithin, StopError } from './stop-deadline.js';
+import type { TlsKeeper } from './tls-keeper.js';
+import { tlsFilesOf } from './tls-settings.js';
 import { VERSION } from './version.js';
 
 /** Threads of the background pool end after this time without work. */
@@ -55,9 +58,15 @@ export interface RunningNode {
   readonly port: number | undefined;
   /** The bound port of AMQP 0-9-1; undefined when that door is closed. */
   readonly amqpPort: number | undefined;
-  /** `ws://host:port/ws`, where clients connect. */
+  /** The bound port of AMQP over TLS; undefined when that door is closed. */
+  readonly amqpsPort: number | undefined;
+  /** The bound port where RabbitMQ's management clients look; undefined when that door is closed. */
+  readonly managementPort: number | undefined;
+  /** `ws://host:port/ws`, where clients connect; `wss:` with certificates. */
   readonly url: string | undefined;
   readonly engine: EngineChoice;
+  /** Reads the certificates again; what cannot be used is logged and changes nothing. Without TLS there is nothing to do. */
+  reloadTls(): void;
   /**
    * Stops accepting, drains, syncs, closes: everything confirmed or not so far is on disk. Repeated calls return the same promise.
    * @throws StopError after `stopTimeout`, when `onDeath` has let the process live
@@ -67,13 +76,13 @@ export interface RunningNode {
 
 /**
  * Starts a node and resolves when every door serves.
- * @throws ConfigError, DataFolderError, MetadataLogError, ListenError, StorageError or DiskError: nothing is left running then.
+ * @throws ConfigError, TlsError, DataFolderError, MetadataLogError, ListenError, StorageError or DiskError: nothing is left running then.
  */
 export async function startNode(settings: NodeSettings = {}, options: StartOptions = {}): Promise<RunningNode> {
   const config = checkSettings(settings);
   refuseStrangers(config);
   refuseSmallRings(config);
-  const node = new NodeProcess(config, options);
+  const node = new NodeProcess(config, tlsFilesOf(config), options);
   try {
     await Promise.race([node.start(), node.failedStart]);
     node.isStarted = true;
@@ -98,6 +107,8 @@ class NodeProcess implements RunningNode {
   readonly config: NodeConfig;
   port: number | undefined;
   amqpPort: number | undefined;
+  amqpsPort: number | undefined;
+  managementPort: number | undefined;
   engine: EngineChoice = { engine: 'ws', reason: '' };
   /** Until then the death of a shard is the start's failure. */
   isStarted = false;
@@ -115,14 +126,17 @@ class NodeProcess implements RunningNode {
   });
   private readonly alarms: AlarmWatch;
   private readonly trimmer = new MemoryTrimmer(glibcAllocator(), realTimers);
+  private readonly tlsFiles: TlsFiles | undefined;
+  private tls: TlsKeeper | undefined;
   private folder: DataFolder | undefined;
   private metadata: MetadataLog | undefined;
   private shards: ShardGroup | undefined;
   private control: Control | undefined;
   private stopping: Promise<void> | undefined;
 
-  constructor(config: NodeConfig, options: StartOptions) {
+  constructor(config: NodeConfig, tlsFiles: TlsFiles | undefined, options: StartOptions) {
     this.config = config;
+    this.tlsFiles = tlsFiles;
     this.log = options.log ?? silentLog;
     this.onDeath = options.onDeath ?? endProcess;
     this.alarms = new AlarmWatch(realAlarmSources(config.data), realTimers, config, (active) => this.alarmed(active));
@@ -134,18 +148,19 @@ class NodeProcess implements RunningNode {
   get url(): string | undefined {
     if (this.port === undefined) return undefined;
     const host = this.config.advertisedHost ?? this.config.host;
-    return `ws://${host.includes(':') ? `[${host}]` : host}:${this.port}/ws`;
+    const scheme = this.tlsFiles === undefined ? 'ws' : 'wss';
+    return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${this.port}/ws`;
   }
 
   async start(): Promise<void> {
     const { config } = this;
     const disk = new RealDisk();
+    await this.readCertificates();
     this.folder = DataFolder.open(disk, config.data);
     this.metadata = MetadataLog.open(disk, this.folder.metadata);
     this.folder.removeStrayLogs((logId) => this.metadata?.catalog.topicOfLog(logId) !== undefined);
-    this.engine = await chooseEngine(config.wsEngine);
-    const port = await freePort(config.host, config.port);
-    const amqpPort = await freePort(config.host, config.amqpPort);
+    this.engine = await chooseEngine(config.wsEngine, this.tlsFiles);
+    const ports = await this.freePorts();
     const journals = findJournals(disk, this.folder.path);
     this.shards = new ShardGroup(config.shards === 0 ? inThread : workerThreads, this.setups(this.folder, journals), {
       request: (body) => this.request(body),
@@ -158,8 +173,11 @@ class NodeProcess implements RunningNode {
     const { defaultPartitions } = config;
     const shape = { defaultPartitions, slots: PARTITIONS_MAX, shards: Math.max(1, config.shards) };
     this.control = new Control(metadata, shards, shape);
-    if (port !== undefined) this.port = await this.listen('http', port);
-    if (amqpPort !== undefined) this.amqpPort = await this.listen('amqp', amqpPort);
+    this.port = await this.listen('http', ports.http);
+    this.managementPort = await this.listen('management', ports.management);
+    this.amqpPort = await this.listen('amqp', ports.amqp);
+    this.amqpsPort = await this.listen('amqps', ports.amqps);
+    this.tls?.start();
     await this.alarms.start();
     this.trimmer.start();
     this.shards.tell({ kind: 'ready', ready: true, reasons: [] });
@@ -170,8 +188,15 @@ class NodeProcess implements RunningNode {
       host: config.host,
       port: this.port ?? 'off',
       amqpPort: this.amqpPort ?? 'off',
+      amqpsPort: this.amqpsPort ?? 'off',
+      managementPort: this.managementPort ?? 'off',
+      tls: this.tls !== undefined,
       engine: this.engine.engine,
     });
+  }
+
+  reloadTls(): void {
+    this.tls?.reload();
   }
 
   stop(reason = 'The node is shutting down'): Promise<void> {
@@ -181,6 +206,7 @@ class NodeProcess implements RunningNode {
 
   /** Gives everything up after a start that failed. */
   async abandon(): Promise<void> {
+    this.tls?.stop();
     try {
       await this.shards?.stop('The node could not start');
     } finally {
@@ -202,10 +228,52 @@ class NodeProcess implements RunningNode {
     this.log.info({ logs, durationMs }, 'Logs recovered');
   }
 
-  private async listen(door: DoorName, port: number): Promise<number> {
+  /** @throws TlsError */
+  private async readCertificates(): Promise<void> {
+    if (this.tlsFiles === undefined) return;
+    // Loaded here: a node without TLS need not keep it.
+    const { TlsKeeper } = await import('./tls-keeper.js');
+    this.tls = new TlsKeeper(
+      this.tlsFiles,
+      this.log,
+      () => realClock.nowMs(),
+      (material) => this.shards?.tell({ kind: 'tls', material }),
+    );
+  }
+
+  /** A port for each door that is to open. Ports that were named come first: a door that takes any must not take one of them. */
+  private async freePorts(): Promise<Partial<Record<DoorName, number>>> {
+    const { host, port, managementPort, amqpPort, amqpsPort } = this.config;
+    const wanted: [DoorName, number | 'off'][] = [
+      ['http', port],
+      ['management', managementPort],
+      ['amqp', amqpPort],
+      ['amqps', amqpsPort],
+    ];
+    const ports: Partial<Record<DoorName, number>> = {};
+    const isAny = ([, number]: [DoorName, number | 'off']): boolean => number === 0;
+    for (const [door, number] of [...wanted.filter((one) => !isAny(one)), ...wanted.filter(isAny)]) {
+      if (number !== 'off') ports[door] = await this.freePort(host, number, Object.values(ports));
+    }
+    return ports;
+  }
+
+  /** The port to listen on, which nobody else has. @throws ListenError */
+  private async freePort(host: string, wanted: number, taken: readonly number[]): Promise<number> {
+    for (;;) {
+      const port = await probePort(host, wanted);
+      if (!taken.includes(port)) return port;
+      if (wanted !== 0) throw new ConfigError('bad-setting', `Cannot start: port ${wanted} is wanted for two doors`);
+    }
+  }
+
+  /** Opens a door of the shards on a port; a door without one stays closed. */
+  private async listen(door: DoorName, port: number | undefined): Promise<number | undefined> {
+    if (port === undefined) return undefined;
     const count = Math.max(1, this.config.shards);
     // AMQP sockets are Node's own, as those of the `ws` engine.
-    const share = count === 1 || (await canSharePort(door === 'amqp' ? 'ws' : this.engine.engine));
+    const isHttp = door === 'http' || door === 'management';
+    const share = count === 1 || (await canSharePort(isHttp ? this.engine.engine : 'ws'));
     if (!share) {
       this.warnings.push(`This platform cannot share the ${door} port between threads: one shard accepts for all`);
     }
@@ -229,6 +297,7 @@ class NodeProcess implements RunningNode {
         nodeName: this.nodeName,
         version: VERSION,
         engine: this.engine.engine,
+        tls: this.tls?.material,
         dataPath: folder.path,
         journalId: journalIdOf(start, shard),
         oldJournalIds,
@@ -295,6 +364,7 @@ class NodeProcess implements RunningNode {
   }
 
   private async stopInOrder(reason: string): Promise<void> {
+    this.tls?.stop();
     this.trimmer.stop();
     this.alarms.stop();
     await this.shards?.stop(reason);
@@ -313,11 +383,6 @@ class NodeProcess implements RunningNode {
     this.onDeath(error);
     return error;
   }
-}
-
-/** The port to listen on, which nobody else has; undefined for a closed door. @throws ListenError */
-async function freePort(host: string, port: number | 'off'): Promise<number | undefined> {
-  return port === 'off' ? undefined : await probePort(host, port);
 }
 
 function plainError(error: unknown): PlainError {

@@ -99,6 +99,7 @@ class Shard {
       this.broker,
       this.control,
       shardProbe(this.control, () => this.readiness),
+      (level, message) => this.log(level, message),
     );
     this.meter = new ShardMeter({
       shard: setup.shard,
@@ -145,6 +146,9 @@ class Shard {
         break;
       case 'alarms':
         this.doors.setBlocked(message.active.length === 0 ? undefined : `low on ${message.active.join(' and ')}`);
+        break;
+      case 'tls':
+        this.doors.replaceTls(message.material);
         break;
       case 'ready':
         this.readiness = message;

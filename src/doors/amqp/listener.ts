@@ -19,11 +19,15 @@ export class AmqpDoor {
     return this.context.counters;
   }
 
-  /** Takes a socket that has just been accepted; `remoteAddress` is numeric. The caller passes on its bytes, drains and end. */
-  open(socket: AmqpSocket, remoteAddress: string): AmqpConnection {
+  /**
+   * Takes a socket that has just been accepted. The caller passes on its bytes, drains and end.
+   * @param remoteAddress numeric.
+   * @param certificate the user that the peer's verified certificate stands for, if any.
+   */
+  open(socket: AmqpSocket, remoteAddress: string, certificate?: string): AmqpConnection {
     const { counters } = this.context;
     counters.connections++;
-    const connection: AmqpConnection = new AmqpConnection(this.context, socket, remoteAddress, () => {
+    const connection: AmqpConnection = new AmqpConnection(this.context, socket, { remoteAddress, certificate }, () => {
       counters.connections--;
       this.connections.delete(connection);
       if (this.connections.size === 0) this.tellWaiters();

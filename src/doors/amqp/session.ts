@@ -14,7 +14,7 @@ import {
   checkTuning,
   hasCapability,
   LOCALES,
-  MECHANISMS,
+  mechanismsFor,
   PROTOCOL_HEADER,
   readCredentials,
   serverProperties,
@@ -54,6 +54,13 @@ type State =
   | { readonly name: 'leaving' }
   | { readonly name: 'closed' };
 
+/** Who is at the other end of a socket. */
+interface AmqpPeer {
+  readonly remoteAddress: string;
+  /** The user that its verified certificate stands for. */
+  readonly certificate: string | undefined;
+}
+
 /**
  * One AMQP connection: bytes in, bytes out, no socket inside. `receive` never throws on anything that a peer can send; an exception from it is a defect
  * of the node. docs/protocols/amqp.md lists what is answered to what.
@@ -63,6 +70,8 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   readonly outbox: Outbox;
   private readonly socket: AmqpSocket;
   private readonly remoteAddress: string;
+  /** The user that the peer's verified certificate stands for. */
+  private readonly certificate: string | undefined;
   private readonly reader: FrameReader;
   private readonly reading: Reading;
   private readonly channels = new Map<number, Channel>();
@@ -84,10 +93,11 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   private waitingBytes = 0;
 
   /** `ended` is called once, when the socket has closed. */
-  constructor(context: DoorContext, socket: AmqpSocket, remoteAddress: string, ended: () => void) {
+  constructor(context: DoorContext, socket: AmqpSocket, peer: AmqpPeer, ended: () => void) {
     this.context = context;
     this.socket = socket;
-    this.remoteAddress = remoteAddress;
+    this.remoteAddress = peer.remoteAddress;
+    this.certificate = peer.certificate;
     this.ended = ended;
     const { limits, timers } = context.ports;
     this.outbox = new Outbox(socket, context.writers, limits, context.counters, () => this.markTurn());
@@ -404,7 +414,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
       writer.u8(0);
       writer.u8(9);
       writeLong(writer, serverProperties(this.context.ports.node));
-      writeLong(writer, encodeUtf8(MECHANISMS));
+      writeLong(writer, encodeUtf8(mechanismsFor(this.certificate)));
       writeLong(writer, encodeUtf8(LOCALES));
     });
   }
@@ -417,7 +427,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
       blocked: hasCapability(properties, 'connection.blocked'),
       cancelNotify: hasCapability(properties, 'consumer_cancel_notify'),
     };
-    const credentials = readCredentials(mechanism, command.response);
+    const credentials = readCredentials(mechanism, command.response, this.certificate);
     this.setState({ name: 'securing', client });
     const verdict = this.context.ports.access.authenticate(credentials, this.remoteAddress);
     if (!(verdict instanceof Promise)) {

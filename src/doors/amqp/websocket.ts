@@ -1,5 +1,6 @@
 /** AMQP 0-9-1 over WebSocket: the byte stream of a TCP connection in binary messages, cut wherever the peer likes. */
 import { copyOf } from '../../base/copy.js';
+import type { TlsSession } from '../../io/tls/port.js';
 import { originCheck } from '../../io/ws/origin.js';
 import type { UpgradeDecision, UpgradeRequest, WsRoute, WsSocket, WsSocketEvents } from '../../io/ws/port.js';
 import { MAX_HELD_BYTES } from './limits.js';
@@ -17,12 +18,19 @@ const CLOSE_UNSUPPORTED = 1003;
 const CLOSE_POLICY = 1008;
 const CLOSE_NORMAL = 1000;
 
-/** The route of AMQP over WebSocket. `allowedOrigins`: web pages that may connect besides those of the same origin. */
-export function amqpRoute(door: AmqpDoor, allowedOrigins: readonly string[]): WsRoute {
+/**
+ * The route of AMQP over WebSocket. `allowedOrigins`: web pages that may connect besides those of the same origin; `userOf`: the user that a
+ * peer's certificate stands for.
+ */
+export function amqpRoute(
+  door: AmqpDoor,
+  allowedOrigins: readonly string[],
+  userOf: (tls: TlsSession | undefined) => string | undefined = () => undefined,
+): WsRoute {
   const isAllowed = originCheck(allowedOrigins);
   return {
     upgrade: (request) => decide(request, isAllowed(request.header('origin'), request.header('host'))),
-    open: (socket) => new CarriedConnection(door, socket),
+    open: (socket) => new CarriedConnection(door, socket, userOf(socket.tls)),
   };
 }
 
@@ -43,9 +51,9 @@ class CarriedConnection implements AmqpSocket, WsSocketEvents {
   private heldBytes = 0;
   private isHolding = false;
 
-  constructor(door: AmqpDoor, socket: WsSocket) {
+  constructor(door: AmqpDoor, socket: WsSocket, certificate: string | undefined) {
     this.socket = socket;
-    this.connection = door.open(this, socket.remoteAddress);
+    this.connection = door.open(this, socket.remoteAddress, certificate);
   }
 
   // ---- The WebSocket's events ----

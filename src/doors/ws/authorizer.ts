@@ -12,8 +12,11 @@ export type Verdict =
 
 /** Decides who may come in. One for every door. */
 export interface Authorizer {
-  /** Decides on a Hello from a numeric address. A promise that rejects refuses. */
-  authenticate(hello: HelloCommand, remoteAddress: string): Verdict | Promise<Verdict>;
+  /**
+   * Decides on a Hello from a numeric address. A promise that rejects refuses. `certificate`: the user that the peer's verified certificate stands
+   * for, which counts when the Hello has no credentials of its own.
+   */
+  authenticate(hello: HelloCommand, remoteAddress: string, certificate?: string): Verdict | Promise<Verdict>;
 }
 
 function isLoopback(address: string): boolean {

@@ -1,3 +1,4 @@
+import type { TlsSession } from '../../io/tls/port.js';
 import { originCheck } from '../../io/ws/origin.js';
 import type { UpgradeDecision, UpgradeRequest, WsRoute, WsSocket, WsSocketEvents } from '../../io/ws/port.js';
 import { DoorContext, type DoorPorts } from './context.js';
@@ -14,6 +15,8 @@ export const NATIVE_SUBPROTOCOL = 'duolog.v1';
 export interface NativeDoorOptions extends DoorPorts {
   /** Origins of web pages that may connect besides those of the same origin, e.g. `https://console.example.org`. */
   readonly allowedOrigins: readonly string[];
+  /** The user that a peer's verified certificate stands for. */
+  readonly userOf?: (tls: TlsSession | undefined) => string | undefined;
 }
 
 /** What the listener's server must be given so that it does not end sessions before they end themselves. */
@@ -35,10 +38,12 @@ export class NativeDoor {
   readonly route: WsRoute;
   private readonly context: DoorContext;
   private readonly sessions = new Set<Session>();
+  private readonly userOf: (tls: TlsSession | undefined) => string | undefined;
   private isLeaving = false;
 
   constructor(options: NativeDoorOptions) {
     this.context = new DoorContext(options);
+    this.userOf = options.userOf ?? (() => undefined);
     const isAllowed = originCheck(options.allowedOrigins);
     this.route = {
       upgrade: (request) => this.decide(request, isAllowed(request.header('origin'), request.header('host'))),
@@ -71,7 +76,7 @@ export class NativeDoor {
   }
 
   private open(socket: WsSocket): WsSocketEvents {
-    const session = new Session(this.context, socket, socket.remoteAddress);
+    const session = new Session(this.context, socket, socket.remoteAddress, this.userOf(socket.tls));
     this.sessions.add(session);
     this.counters.connections++;
     this.counters.connectionsAccepted++;

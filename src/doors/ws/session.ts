@@ -60,6 +60,7 @@ export class Session implements TurnEnd, LiveSession {
   private readonly context: DoorContext;
   private readonly socket: SessionSocket;
   private readonly remoteAddress: string;
+  private readonly certificate: string | undefined;
   private readonly reader: FrameReader;
   private readonly outbox: Outbox;
   private readonly publisher: Publisher;
@@ -81,10 +82,11 @@ export class Session implements TurnEnd, LiveSession {
   private isPaused = false;
   private isLeaving = false;
 
-  constructor(context: DoorContext, socket: SessionSocket, remoteAddress: string) {
+  constructor(context: DoorContext, socket: SessionSocket, remoteAddress: string, certificate?: string) {
     this.context = context;
     this.socket = socket;
     this.remoteAddress = remoteAddress;
+    this.certificate = certificate;
     const { broker, limits, timers, random } = context.ports;
     const { counters, writers } = context;
     this.reader = new FrameReader(limits);
@@ -167,7 +169,7 @@ export class Session implements TurnEnd, LiveSession {
     }
     this.reader.vhost = hello.vhost;
     this.vhost = hello.vhost;
-    const verdict = this.context.ports.authorizer.authenticate(hello, this.remoteAddress);
+    const verdict = this.context.ports.authorizer.authenticate(hello, this.remoteAddress, this.certificate);
     if (!(verdict instanceof Promise)) {
       this.judge(id, verdict, hello);
       return;

@@ -1,5 +1,7 @@
+import type { RefusalReport, TlsMaterial, TlsSession } from '../tls/port.js';
+
 /**
- * The port of a plain TCP listener. Doors see only these types.
+ * The port of a TCP listener, in clear or over TLS. Doors see only these types.
  *
  * - **Received bytes are borrowed** until `data()` returns. Keep a copy, not the view.
  * - **Small writes of one event-loop turn leave together**, at its end at the latest.
@@ -21,6 +23,10 @@ export interface TcpServerOptions {
   readonly highWaterBytes: number;
   /** When the kernel begins to probe a silent peer; 0 = never. */
   readonly keepAliveMs: number;
+  /** Every connection speaks TLS with these certificates. */
+  readonly tls?: TlsMaterial | undefined;
+  /** Hears of peers that speak TLS where there is none, or the other way round, or fail in it. */
+  readonly report?: RefusalReport | undefined;
 }
 
 /** One open connection. */
@@ -28,6 +34,8 @@ export interface TcpSocket {
   /** Numeric; IPv4 peers of an IPv6 listener show as IPv4. */
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** Absent on a connection in clear. */
+  readonly tls?: TlsSession | undefined;
   readonly isOpen: boolean;
   /** The bytes may be reused on return. False: more than the high-water mark waits, and `drain()` will come. */
   write(bytes: Uint8Array): boolean;
@@ -61,6 +69,8 @@ export interface TcpServer {
   connections(): number;
   /** Frees the port for new connections; open ones go on. */
   stopAccepting(): void;
+  /** New connections get these certificates; open ones go on. Only for a server with `tls`. @throws {TlsError} and nothing has changed. */
+  replaceTls(material: TlsMaterial): void;
   /** Stops accepting and cuts every connection. Repeated calls return the same promise. */
   close(): Promise<void>;
 }

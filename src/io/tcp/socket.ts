@@ -1,14 +1,16 @@
 import type { Socket } from 'node:net';
 import { OUTBOX_BYPASS_BYTES, OUTBOX_BYTES } from '../listen/limits.js';
 import type { Gathering, OutboxPool } from '../listen/outbox.js';
+import type { TlsSession } from '../tls/port.js';
 import { plainAddress } from '../ws/address.js';
 import { END_GRACE_MS } from './limits.js';
 import type { TcpSocket, TcpSocketEvents } from './port.js';
 
-/** `TcpSocket` over `node:net`. */
+/** `TcpSocket` over `node:net` or `node:tls`. */
 export class NodeTcpSocket implements TcpSocket, Gathering {
   readonly remoteAddress: string;
   readonly remotePort: number;
+  readonly tls: TlsSession | undefined;
   private readonly raw: Socket;
   private readonly outboxes: OutboxPool;
   private readonly highWaterBytes: number;
@@ -23,8 +25,9 @@ export class NodeTcpSocket implements TcpSocket, Gathering {
   private isDrainOwed = false;
   private endTimer: NodeJS.Timeout | undefined;
 
-  constructor(raw: Socket, outboxes: OutboxPool, highWaterBytes: number) {
+  constructor(raw: Socket, outboxes: OutboxPool, highWaterBytes: number, tls?: TlsSession) {
     this.raw = raw;
+    this.tls = tls;
     this.outboxes = outboxes;
     this.highWaterBytes = highWaterBytes;
     this.remoteAddress = plainAddress(raw.remoteAddress);
@@ -102,8 +105,8 @@ export class NodeTcpSocket implements TcpSocket, Gathering {
     if (outbox === undefined) return;
     this.outbox = undefined;
     this.outboxBytes = 0;
-    if (this.raw.writableLength > 0 && outboxBytes < OUTBOX_BYTES / 2) {
-      // A slow peer's backlog should not pin a whole outbox for each little piece of it.
+    if ((this.tls !== undefined || this.raw.writableLength > 0) && outboxBytes < OUTBOX_BYTES / 2) {
+      // A slow peer's backlog should not pin a whole outbox for each little piece of it. TLS never takes anything at once.
       this.send(Buffer.from(outbox.subarray(0, outboxBytes)));
       this.outboxes.giveBack(outbox);
       return;

@@ -1,5 +1,8 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import { tlsSessionOf } from '../../tls/peer.js';
+import type { TlsSession } from '../../tls/port.js';
 import { plainAddress } from '../address.js';
 import { HttpBody } from '../http-body.js';
 import type { HttpHandler, HttpRequest, HttpResponse } from '../port.js';
@@ -15,6 +18,11 @@ export function splitTarget(url: string | undefined): { path: string; query: str
 export function headerOf(message: IncomingMessage, lowerCaseName: string): string {
   const value = message.headers[lowerCaseName];
   return Array.isArray(value) ? (value[0] ?? '') : (value ?? '');
+}
+
+/** What TLS knows of the connection that a request came by; undefined in clear. */
+export function tlsOf(message: IncomingMessage): TlsSession | undefined {
+  return message.socket instanceof TLSSocket ? tlsSessionOf(message.socket) : undefined;
 }
 
 /** Answers an upgrade request with a plain sentence and closes the connection. */
@@ -78,6 +86,10 @@ class NodeExchange implements HttpRequest {
       this.isAborted = true;
       this.body_?.abort();
     });
+  }
+
+  get tls(): TlsSession | undefined {
+    return tlsOf(this.message);
   }
 
   header(lowerCaseName: string): string {
