@@ -14,6 +14,7 @@ import * as declarations from './declarations.js';
 import { REPLY_QUEUE, type ReplyConsumer } from './direct-reply.js';
 import { AmqpError, asAmqpError, isSoft, replyCodes, replyText } from './errors.js';
 import { beginMethod, endFrame, writeBare, writeContent, writeDeliver, writeShort } from './frame-writer.js';
+import type { AmqpChannelFacts } from './inspection.js';
 import { FrameType, Method, type MethodId } from './methods.js';
 import type { Outbox } from './outbox.js';
 import { Polls } from './polls.js';
@@ -93,6 +94,29 @@ export class Channel implements ChannelScope, ReplyConsumer {
     this.polls = new Polls(this);
     this.publisher = new Publisher(this);
     this.context.counters.channels++;
+  }
+
+  /** What operators are told. */
+  describe(withConsumers: boolean): AmqpChannelFacts {
+    const { publisher, consumers, transactions } = this;
+    const { consumer: prefetch, channel: channelPrefetch } = consumers.prefetches;
+    const pending = transactions?.pending ?? { publishes: 0, settles: 0 };
+    return {
+      number: this.id,
+      isConfirming: publisher.confirms !== undefined,
+      isTransactional: this.isTransactional,
+      consumerCount: consumers.size,
+      prefetch,
+      channelPrefetch,
+      unacknowledged: this.settlements.table.size,
+      unconfirmed: publisher.confirms?.waiting ?? 0,
+      uncommittedPublishes: pending.publishes,
+      uncommittedSettles: pending.settles,
+      published: publisher.publishCount,
+      confirmed: publisher.confirmCount,
+      delivered: this.nextTag - 1,
+      consumers: withConsumers ? consumers.describe() : [],
+    };
   }
 
   get isOpen(): boolean {

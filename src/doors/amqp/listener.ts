@@ -1,5 +1,6 @@
 import { type AmqpPorts, DoorContext } from './context.js';
 import type { AmqpCounters } from './counters.js';
+import type { AmqpConnectionFacts, InspectionDepth } from './inspection.js';
 import type { AmqpSocket } from './outbox.js';
 import { AmqpConnection } from './session.js';
 
@@ -53,6 +54,26 @@ export class AmqpDoor {
     const { waiters } = this;
     this.waiters = [];
     for (const resolve of waiters) resolve();
+  }
+
+  /** What operators are told of the open connections. */
+  inspect(depth: InspectionDepth): AmqpConnectionFacts[] {
+    const facts: AmqpConnectionFacts[] = [];
+    for (const connection of this.connections) {
+      const told = connection.describe(depth);
+      if (told !== undefined) facts.push(told);
+    }
+    return facts;
+  }
+
+  /** Ends a connection by its name within the node, with 320 and the reason. Returns whether there was one. */
+  closeConnection(id: string, reason: string): boolean {
+    for (const connection of this.connections) {
+      if (connection.describe('connections')?.id !== id) continue;
+      connection.closeByOperator(reason);
+      return true;
+    }
+    return false;
   }
 
   /** An alarm begins, or ends with undefined: connections that publish are told and not read; consumers go on. */

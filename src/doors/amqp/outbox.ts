@@ -1,9 +1,13 @@
 import { ByteWriter } from '../../base/bytes.js';
+import type { TlsSession } from '../../io/tls/port.js';
 import type { AmqpCounters } from './counters.js';
 import { type AmqpLimits, OUTBOX_FLUSH_BYTES, POOLED_WRITER_BYTES, POOLED_WRITERS } from './limits.js';
 
 /** What a connection needs of its socket: the part of `TcpSocket` (src/io/tcp/port.ts) that it uses. */
 export interface AmqpSocket {
+  /** Absent where the way in does not tell it. */
+  readonly remotePort?: number;
+  readonly tls?: TlsSession | undefined;
   /** Borrowed: copied if not sent at once. False: more than the high-water mark waits; `drained` will come. */
   write(bytes: Uint8Array): boolean;
   bufferedBytes(): number;
@@ -37,6 +41,8 @@ export class Outbox {
   isFull = false;
   /** Set by every write; the heartbeat clears it. */
   hasWritten = false;
+  sentBytes = 0;
+  sentWrites = 0;
   private held: ByteWriter | undefined;
   private readonly socket: AmqpSocket;
   private readonly pool: WriterPool;
@@ -78,6 +84,8 @@ export class Outbox {
     if (held.at > 0) {
       this.hasWritten = true;
       this.counters.bytesOut += held.at;
+      this.sentBytes += held.at;
+      this.sentWrites++;
       this.socket.write(held.view());
     }
     this.pool.give(held);

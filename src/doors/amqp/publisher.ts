@@ -32,6 +32,9 @@ interface Mutable {
 
 /** basic.publish of one channel, its confirms and its returns. */
 export class Publisher implements PublishListener {
+  /** Messages that this channel has published, and of them those that were confirmed. */
+  publishCount = 0;
+  confirmCount = 0;
   /** Set by confirm.select. */
   confirms: Confirms | undefined;
   /** Set by tx.select. */
@@ -57,6 +60,7 @@ export class Publisher implements PublishListener {
     const { scope, message } = this;
     const { counters } = scope.context;
     counters.publishes++;
+    this.publishCount++;
     counters.publishedBytes += content.body.length;
     const { facts } = content;
     this.check(content, facts);
@@ -194,6 +198,7 @@ export class Publisher implements PublishListener {
     const counts = { acks: 0, nacks: 0 };
     confirms.write(scope.outbox.open(), scope.id, counts);
     scope.context.counters.confirms += counts.acks;
+    this.confirmCount += counts.acks;
     scope.context.counters.nacks += counts.nacks;
   }
 }

@@ -20,6 +20,7 @@ import {
   serverProperties,
 } from './handshake.js';
 import { Heartbeat, type HeartbeatPeer } from './heartbeat.js';
+import { type AmqpConnectionFacts, ConnectionRecord, describeConnection, type InspectionDepth } from './inspection.js';
 import { ACCEPTING_POLL_MS } from './limits.js';
 import { FrameType, Method, type MethodId } from './methods.js';
 import { type AmqpSocket, Outbox } from './outbox.js';
@@ -72,6 +73,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   private readonly remoteAddress: string;
   /** The user that the peer's verified certificate stands for. */
   private readonly certificate: string | undefined;
+  private readonly record = new ConnectionRecord();
   private readonly reader: FrameReader;
   private readonly reading: Reading;
   private readonly channels = new Map<number, Channel>();
@@ -128,6 +130,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   receive(bytes: Uint8Array): void {
     if (this.state.name === 'closed') return;
     this.context.counters.bytesIn += bytes.length;
+    this.record.received(bytes.length);
     this.hasReceived = true;
     try {
       const start = this.state.name === 'header' ? this.readProtocolHeader(this.state, bytes) : 0;
@@ -427,6 +430,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
       blocked: hasCapability(properties, 'connection.blocked'),
       cancelNotify: hasCapability(properties, 'consumer_cancel_notify'),
     };
+    this.record.introduced(properties);
     const credentials = readCredentials(mechanism, command.response, this.certificate);
     this.setState({ name: 'securing', client });
     const verdict = this.context.ports.access.authenticate(credentials, this.remoteAddress);
@@ -476,6 +480,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   ): void {
     checkTuning(command.frameMax, command.channelMax, this.context.ports.limits);
     this.reader.setFrameMax(command.frameMax);
+    this.record.heartbeatSeconds = command.heartbeat;
     if (command.heartbeat > 0) this.heartbeat = new Heartbeat(this.context.ports.timers, command.heartbeat, this);
     const { client, principal } = state;
     const { frameMax: frameMaxBytes, channelMax } = command;
@@ -495,6 +500,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
     this.facts = { connection: this.context.newConnectionName(), vhost, principal, frameMaxBytes, cancelNotify };
     this.setState({ name: 'running', client, principal, frameMaxBytes, channelMax });
     this.context.counters.connectionsAccepted++;
+    this.record.connectedMs = this.context.ports.clock.nowMs();
     this.answer(0, Method.connectionOpenOk, (writer) => writeShort(writer, ''));
   }
 
@@ -527,6 +533,22 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
       const text = `the handshake took longer than ${handshakeTimeoutMs} ms`;
       this.failed(undefined, new AmqpError('connection-forced', text));
     }
+  }
+
+  // ---- Operators ----
+
+  /** What operators are told; undefined unless the connection is open. */
+  describe(depth: InspectionDepth): AmqpConnectionFacts | undefined {
+    const { state, facts, record, outbox, socket, channels, remoteAddress } = this;
+    if (state.name !== 'running' || facts === undefined) return undefined;
+    const pause = this.reading.has(PauseReason.alarm) ? 'blocked' : this.reading.isPaused ? 'flow' : 'running';
+    const parts = { tuned: state, facts, record, outbox, socket, channels, remoteAddress, state: pause } as const;
+    return describeConnection(parts, depth);
+  }
+
+  /** An operator ends the connection. */
+  closeByOperator(reason: string): void {
+    this.fail(new AmqpError('connection-forced', reason));
   }
 
   // ---- Heartbeats ----
