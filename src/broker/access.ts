@@ -133,7 +133,10 @@ export function guestAccess(options: {
   return {
     ...openAccess,
     authenticate: (credentials, remoteAddress) => {
-      const isRight = credentials.user === options.user && isSameSecret(credentials.password, options.password);
+      const { mechanism, certificate, password } = credentials;
+      // The TLS layer has verified the certificate; what the peer says itself is not looked at.
+      const isVerified = mechanism === 'EXTERNAL' && certificate === options.user;
+      const isRight = isVerified || (credentials.user === options.user && isSameSecret(password, options.password));
       if (!isRight) return { accepted: false, reason: `user '${credentials.user}' - invalid credentials` };
       if (options.allowRemote || isLoopback(remoteAddress)) return { accepted: true, principal };
       return { accepted: false, reason: `user '${credentials.user}' can only connect via localhost` };

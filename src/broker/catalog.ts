@@ -236,6 +236,25 @@ export class Catalog {
     for (let index = undo.length - 1; index >= 0; index--) undo[index]!();
   }
 
+  /**
+   * Tries changes out: what `plan` applies is there for what it looks at next, and is taken back when it returns or throws. For an image without
+   * listeners.
+   */
+  trial<Result>(plan: (apply: (changes: readonly MetadataChange[]) => void) => Result): Result {
+    assert(this.listeners.length === 0, 'Only an image without listeners can try something out');
+    const outer = this.undo;
+    const undo: (() => void)[] = [];
+    this.undo = undo;
+    try {
+      return plan((changes) => {
+        for (const change of changes) this.applyChange(change);
+      });
+    } finally {
+      for (let index = undo.length - 1; index >= 0; index--) undo[index]!();
+      this.undo = outer;
+    }
+  }
+
   /** Applies one change of the step that was begun last. @throws BugError when it does not follow from the image */
   applyChange(change: MetadataChange): void {
     switch (change.kind) {

@@ -2,6 +2,7 @@
  * What the control thread and the shards say to each other. Cold: structured clones over the thread's port. One closed union per direction.
  */
 
+import type { AccessRequest, Actor, VerifierUpgrade } from '../broker/access/requests.js';
 import type { MetadataStep } from '../broker/catalog.js';
 import type { BrokerErrorCode } from '../broker/errors.js';
 import type { Binding, ExchangeDeclaration } from '../broker/model.js';
@@ -49,6 +50,8 @@ export type MetadataRequest =
   | { readonly kind: 'bind' | 'unbind'; readonly vhost: string; readonly binding: Binding; readonly connection: string }
   | { readonly kind: 'connection-closed'; readonly connection: string }
   | { readonly kind: 'create-vhost' | 'delete-vhost'; readonly vhost: string }
+  | { readonly kind: 'administer'; readonly requests: readonly AccessRequest[]; readonly actor: Actor }
+  | { readonly kind: 'upgrade-verifiers'; readonly upgrade: VerifierUpgrade }
   | { readonly kind: 'init-producer'; readonly producerId: number };
 
 /** What sessions may ask of the control thread. */

@@ -48,14 +48,7 @@ const VERIFIER_KINDS: readonly PasswordVerifier['kind'][] = [
   'rabbit-sha512',
   'rabbit-md5',
 ];
-const TARGETS: readonly PolicyTarget[] = [
-  'all',
-  'queues',
-  'exchanges',
-  'classic_queues',
-  'quorum_queues',
-  'streams',
-];
+const TARGETS: readonly PolicyTarget[] = ['all', 'queues', 'exchanges', 'classic_queues', 'quorum_queues', 'streams'];
 const VHOST_LIMITS = ['max-connections', 'max-queues'] as const;
 const USER_LIMITS = ['max-connections', 'max-channels'] as const;
 const QUEUE_TYPES: readonly (VhostMetadata['defaultQueueType'] | undefined)[] = [

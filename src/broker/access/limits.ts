@@ -74,4 +74,10 @@ export const AUDIT_WINDOW_MS = 10_000;
 export const AUDIT_LINES_MAX = 1_000;
 
 assert(LOGINS_WAITING_PER_ADDRESS_MAX < LOGINS_WAITING_MAX, 'One address cannot fill the queue of logins');
-assert(ITERATIONS >= ITERATIONS_MIN && ITERATIONS <= ITERATIONS_MAX, 'The rounds of new passwords are within the limits');
+assert(
+  ITERATIONS >= ITERATIONS_MIN && ITERATIONS <= ITERATIONS_MAX,
+  'The rounds of new passwords are within the limits',
+);
+
+/** Names whose connections and channels can be counted at one time, over all shards. */
+export const COUNTED_NAMES_MAX = 32_768;

@@ -117,9 +117,7 @@ function leadingConditions(text: string): { readonly conditions: readonly Condit
     at = end + 1;
   }
   const rest = `^${text.slice(at)}`;
-  return conditions.length === 0 || hasAlternative(rest)
-    ? { conditions: [], rest: text }
-    : { conditions, rest };
+  return conditions.length === 0 || hasAlternative(rest) ? { conditions: [], rest: text } : { conditions, rest };
 }
 
 /** Where the group that opens at `from` closes; -1 when it does not. */

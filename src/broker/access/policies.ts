@@ -3,7 +3,14 @@
  * `unsupported_policies`), on the image. docs/design/access.md lists the keys.
  */
 import { encodeUtf8 } from '../../base/utf8.js';
-import { decodeTable, encodeTable, type FieldTable, type FieldValue, integerOf, textOf } from '../../record/amqp/field-table.js';
+import {
+  decodeTable,
+  encodeTable,
+  type FieldTable,
+  type FieldValue,
+  integerOf,
+  textOf,
+} from '../../record/amqp/field-table.js';
 import type { QueueType } from '../model.js';
 import type { AccessImage } from './access-image.js';
 import type { JsonObject, JsonValue, PolicyEntry } from './model.js';

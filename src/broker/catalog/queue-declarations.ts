@@ -51,6 +51,7 @@ export function queueDeclarationChanges(
   checkShortName(name, subject);
   if (!SERVER_NAMED.test(name)) refuseReservedName('queue', name);
   checkQueueArguments(table, queue, subject);
+  checkQueueLimit(catalog, vhost, name);
   const settings = settingsOf(declaration, queue, table);
   if (existing !== undefined) return [attachment(existing, settings, declaration, subject)];
   const count = Math.max(1, declaration.partitions);
@@ -59,6 +60,16 @@ export function queueDeclarationChanges(
   }
   const volatileOn = settings.queue?.durable === true ? undefined : queue.shard;
   return [creation(catalog, { vhost, name, settings, count, volatileOn }, node, subject)];
+}
+
+/** @throws BrokerError `precondition-failed` when the virtual host has as many queues as it may have */
+export function checkQueueLimit(catalog: Catalog, vhost: string, name: string): void {
+  const limit = catalog.access.vhostLimits(vhost)['max-queues'] ?? -1;
+  if (limit < 0) return;
+  let queues = 0;
+  for (const { settings } of catalog.vhost(vhost)?.topics.values() ?? []) if (settings.kind === 'queue') queues++;
+  if (queues < limit) return;
+  preconditionFailed(`cannot declare queue '${name}': queue limit in vhost '${vhost}' (${limit}) is reached`);
 }
 
 /** @throws BrokerError `resource-locked` when a queue is another connection's own. */
