@@ -7,8 +7,10 @@ import type { MetadataStep } from '../broker/catalog.js';
 import type { BrokerErrorCode } from '../broker/errors.js';
 import type { Binding, ExchangeDeclaration } from '../broker/model.js';
 import type { Declaration, DeleteQueueOptions } from '../broker/ports.js';
+import type { StatisticsQuestion } from '../doors/management/index.js';
 import type { TlsMaterial } from '../io/tls/port.js';
 import type { CleanJob } from '../storage/clean-segment.js';
+import type { InspectionDepth, ShardInspection } from './management/inspection.js';
 import type { ShardReport } from './shard-report.js';
 
 /** A broker error on its way between threads. */
@@ -60,7 +62,9 @@ export type ControlRequest =
   | { readonly kind: 'status' }
   /** Rewrites a segment on the background pool. */
   | { readonly kind: 'clean'; readonly job: CleanJob }
-  | { readonly kind: 'metrics' };
+  | { readonly kind: 'metrics' }
+  /** Of the management API. */
+  | { readonly kind: 'management'; readonly question: StatisticsQuestion };
 
 /** What a shard listens for: WebSocket and HTTP, the same where RabbitMQ's management is looked for, AMQP over TCP, AMQP over TLS. */
 export type DoorName = 'http' | 'management' | 'amqp' | 'amqps';
@@ -88,6 +92,10 @@ export type ToShard =
   | { readonly kind: 'unseal'; readonly logIds: readonly number[] }
   /** Answers a `request`. */
   | { readonly kind: 'answer'; readonly request: number; readonly result: unknown; readonly error?: PlainError }
+  /** Wants an `inspected`. */
+  | { readonly kind: 'inspect'; readonly depth: InspectionDepth }
+  /** An operator ends a connection; the shard that has it does. */
+  | { readonly kind: 'close-connection'; readonly id: string; readonly reason: string }
   /** Wants a `report`. */
   | { readonly kind: 'collect'; readonly collection: number }
   /** Closes the doors and waits for what was taken; answered with `drained`. Other shards still need this one. */
@@ -113,6 +121,7 @@ export type FromShard =
   | { readonly kind: 'sealed'; readonly seal: number; readonly result: SealResult }
   | { readonly kind: 'request'; readonly request: number; readonly body: ControlRequest }
   | { readonly kind: 'report'; readonly collection: number; readonly report: ShardReport }
+  | { readonly kind: 'inspected'; readonly inspection: ShardInspection }
   /** A log line for the node's one log. */
   | {
       readonly kind: 'log';

@@ -2,6 +2,7 @@
  * The control thread: starts the shards, keeps the metadata, watches, and stops everything in good order. It never touches message bytes.
  */
 import { hostname } from 'node:os';
+import type { Catalog } from '../broker/catalog.js';
 import { BrokerError } from '../broker/errors.js';
 import { PARTITIONS_MAX } from '../broker/metadata-limits.js';
 import { FRAME_OVERHEAD_BYTES } from '../doors/ws/limits.js';
@@ -21,6 +22,8 @@ import { Control } from './control.js';
 import type { ControlRequest, DoorName, PlainError } from './control-messages.js';
 import { DataFolder, journalIdOf } from './data-folder.js';
 import { type NodeLog, silentLog } from './log.js';
+import { managementFacts } from './management/facts.js';
+import { Statistics } from './management/statistics.js';
 import { MetadataLog, MetadataLogError } from './metadata-log.js';
 import { nodeMetrics } from './metrics.js';
 import { type NodeFacts, nodeStatus } from './node-status.js';
@@ -132,6 +135,7 @@ class NodeProcess implements RunningNode {
   private metadata: MetadataLog | undefined;
   private shards: ShardGroup | undefined;
   private control: Control | undefined;
+  private managementStatistics: Statistics | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(config: NodeConfig, tlsFiles: TlsFiles | undefined, options: StartOptions) {
@@ -324,6 +328,21 @@ class NodeProcess implements RunningNode {
     return { nodeName, version: VERSION, engine: this.engine.engine, startedMs, warnings, amqpPort, alarms };
   }
 
+  /** Made when somebody asks for the first time. */
+  private statistics(catalog: Catalog, shards: ShardGroup): Statistics {
+    this.managementStatistics ??= new Statistics({
+      catalog,
+      collect: () => shards.collect(),
+      inspect: (depth) => shards.inspect(depth),
+      closeConnection: (id, reason) => shards.tell({ kind: 'close-connection', id, reason }),
+      facts: () => managementFacts(this.facts, this.config, this, this.alarms, this.tls?.material),
+      setMemoryLimit: (bytes) => this.alarms.setMemoryLimit(bytes),
+      timers: realTimers,
+      nowMs: () => realClock.nowMs(),
+    });
+    return this.managementStatistics;
+  }
+
   private async request(body: ControlRequest): Promise<unknown> {
     const { control, metadata, shards } = this;
     if (control === undefined || metadata === undefined || shards === undefined) {
@@ -332,6 +351,8 @@ class NodeProcess implements RunningNode {
     switch (body.kind) {
       case 'clean':
         return this.pool.run(body.job);
+      case 'management':
+        return this.statistics(metadata.catalog, shards).answer(body.question);
       case 'status':
         return nodeStatus(this.facts, metadata.catalog, await shards.collect(), realClock.nowMs());
       case 'metrics':
@@ -366,6 +387,7 @@ class NodeProcess implements RunningNode {
   private async stopInOrder(reason: string): Promise<void> {
     this.tls?.stop();
     this.trimmer.stop();
+    this.managementStatistics?.stop();
     this.alarms.stop();
     await this.shards?.stop(reason);
     await this.pool.close();

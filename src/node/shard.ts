@@ -21,6 +21,7 @@ import { ShardStorage } from '../storage/shard-storage.js';
 import type { FromShard, ToShard } from './control-messages.js';
 import { ControlRequests } from './control-requests.js';
 import { SharedLogFiles } from './log-files.js';
+import { closeByOperator, inspectDoors } from './management/inspection.js';
 import { MeshLink } from './mesh-link.js';
 import { PartitionPublisher, SharedBounds } from './partition-publisher.js';
 import { sealLogs } from './seal-logs.js';
@@ -143,6 +144,15 @@ class Shard {
         break;
       case 'collect':
         this.port.postMessage({ kind: 'report', collection: message.collection, report: this.meter.report() });
+        break;
+      case 'inspect':
+        this.port.postMessage({
+          kind: 'inspected',
+          inspection: inspectDoors(this.setup.shard, this.doors, message.depth),
+        });
+        break;
+      case 'close-connection':
+        closeByOperator(this.doors, message.id, message.reason);
         break;
       case 'alarms':
         this.doors.setBlocked(message.active.length === 0 ? undefined : `low on ${message.active.join(' and ')}`);

@@ -68,7 +68,7 @@ function userItems({ ports }: Call): JsonObject[] {
 }
 
 function vhostItem({ ports }: Call, name: string): JsonObject {
-  const { description = '', tags = [], defaultQueueType } = ports.view.vhostMetadata(name) ?? {};
+  const { description, tags, defaultQueueType } = ports.view.vhostMetadata(name);
   const metadata = {
     description,
     tags: [...tags],

@@ -27,7 +27,7 @@ export interface AccessView {
   policies(operator: boolean, vhost?: string): Iterable<PolicyEntry>;
   vhostLimits(vhost: string): VhostLimits;
   userLimits(user: string): UserLimits;
-  vhostMetadata(vhost: string): VhostMetadata | undefined;
+  vhostMetadata(vhost: string): VhostMetadata;
   parameter(vhost: string | undefined, component: string, name: string): ParameterEntry | undefined;
   parameters(vhost?: string): Iterable<ParameterEntry>;
   globalParameters(): Iterable<ParameterEntry>;
@@ -46,25 +46,6 @@ export interface PasswordForms {
   imported(hash: string, algorithm: string | undefined): PasswordChange;
 }
 
-/** A listener of the node. */
-export interface ListenerFact {
-  readonly protocol: string;
-  readonly address: string;
-  readonly port: number;
-  readonly isTls: boolean;
-}
-
-/** What the node is, as far as it changes while it runs. */
-export interface NodeView {
-  readonly name: string;
-  readonly version: string;
-  listeners(): readonly ListenerFact[];
-  /** What holds publishers back: memory, disk. */
-  alarms(): readonly string[];
-  /** Ends of validity of the certificates in use, in milliseconds since 1970. */
-  certificates(): readonly { readonly file: string; readonly expiresMs: number }[];
-}
-
 /** See the top of this file. */
 export interface ManagementPorts {
   readonly broker: Broker & RoutingBroker;
@@ -74,7 +55,7 @@ export interface ManagementPorts {
   readonly passwords: PasswordForms;
   administer(requests: readonly AccessRequest[], actor: Actor): Promise<readonly AccessOutcome[]>;
   readonly ask: AskStatistics;
-  readonly node: NodeView;
+  readonly node: { readonly name: string; readonly version: string };
   readonly timers: Timers;
   readonly settings: {
     /** Web pages that may use the API besides those of the same origin. */

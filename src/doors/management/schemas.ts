@@ -110,6 +110,8 @@ export const policyBody = z.object({
 });
 export const clusterNameBody = z.object({ name });
 
+export const memoryLimitBody = z.object({ bytes: z.number().int().min(0) });
+
 const vhost = name.optional();
 
 /** A file of definitions, as a RabbitMQ of any version since 3.6 exports it, or this node. */

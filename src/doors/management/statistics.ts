@@ -17,10 +17,32 @@ export interface Scope {
 /** Lists whose items need figures of all shards. */
 export type ListName = 'queues' | 'exchanges' | 'connections' | 'channels' | 'consumers' | 'vhosts';
 
+/** A listener of the node. */
+export interface ListenerFact {
+  /** RabbitMQ's name: amqp, amqp/ssl, http, https. */
+  readonly protocol: string;
+  readonly address: string;
+  readonly port: number;
+  readonly isTls: boolean;
+}
+
+/** What changes of the node while it runs. */
+export interface NodeState {
+  readonly listeners: readonly ListenerFact[];
+  /** What holds publishers back: memory, disk. */
+  readonly alarms: readonly string[];
+  /** Ends of validity of the certificates in use, in milliseconds since 1970. */
+  readonly certificates: readonly { readonly file: string; readonly expiresMs: number }[];
+}
+
 /** What can be asked. */
 export type StatisticsQuestion =
   | { readonly kind: 'overview'; readonly scope: Scope }
   | { readonly kind: 'node' }
+  /** For health checks. */
+  | { readonly kind: 'state' }
+  /** Until the next start; 0 = the default. */
+  | { readonly kind: 'set-memory-limit'; readonly bytes: number }
   | {
       readonly kind: 'list';
       readonly list: ListName;
@@ -39,6 +61,7 @@ export type StatisticsQuestion =
 export type StatisticsAnswer =
   | { readonly kind: 'text'; readonly json: string }
   | { readonly kind: 'item'; readonly item: JsonObject | undefined }
+  | { readonly kind: 'state'; readonly state: NodeState }
   | { readonly kind: 'refused'; readonly code: ManagementErrorCode; readonly reason: string };
 
 /** The control thread as the door sees it. Rejects with a BrokerError. */

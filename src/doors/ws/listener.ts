@@ -3,6 +3,7 @@ import { originCheck } from '../../io/ws/origin.js';
 import type { UpgradeDecision, UpgradeRequest, WsRoute, WsSocket, WsSocketEvents } from '../../io/ws/port.js';
 import { DoorContext, type DoorPorts } from './context.js';
 import type { DoorCounters } from './counters.js';
+import type { NativeSessionFacts } from './inspection.js';
 import { hardBacklogBytes, type SessionLimits } from './limits.js';
 import { Session } from './session.js';
 
@@ -16,6 +17,8 @@ export interface NativeDoorOptions extends DoorPorts {
   /** Origins of web pages that may connect besides those of the same origin, e.g. `https://console.example.org`. */
   readonly allowedOrigins: readonly string[];
   /** The user that a peer's verified certificate stands for. */
+  /** Milliseconds since 1970; absent = operators are not told since when sessions are open. */
+  readonly nowMs?: () => number;
   readonly userOf?: (tls: TlsSession | undefined) => string | undefined;
 }
 
@@ -33,16 +36,25 @@ export function serverLimits(limits: SessionLimits): {
   };
 }
 
+/** What the door notes of a session's socket. */
+interface SocketRecord {
+  readonly socket: WsSocket;
+  readonly connectedMs: number;
+  receivedBytes: number;
+}
+
 /** The native door of one shard: gives its route to the shard's listener, and its counters to the metrics. */
 export class NativeDoor {
   readonly route: WsRoute;
   private readonly context: DoorContext;
-  private readonly sessions = new Set<Session>();
+  private readonly sessions = new Map<Session, SocketRecord>();
+  private readonly nowMs: () => number;
   private readonly userOf: (tls: TlsSession | undefined) => string | undefined;
   private isLeaving = false;
 
   constructor(options: NativeDoorOptions) {
     this.context = new DoorContext(options);
+    this.nowMs = options.nowMs ?? (() => 0);
     this.userOf = options.userOf ?? (() => undefined);
     const isAllowed = originCheck(options.allowedOrigins);
     this.route = {
@@ -77,11 +89,15 @@ export class NativeDoor {
 
   private open(socket: WsSocket): WsSocketEvents {
     const session = new Session(this.context, socket, socket.remoteAddress, this.userOf(socket.tls));
-    this.sessions.add(session);
+    const record: SocketRecord = { socket, connectedMs: this.nowMs(), receivedBytes: 0 };
+    this.sessions.set(session, record);
     this.counters.connections++;
     this.counters.connectionsAccepted++;
     return {
-      message: (bytes, isText) => session.receive(bytes, isText),
+      message: (bytes, isText) => {
+        record.receivedBytes += bytes.length;
+        session.receive(bytes, isText);
+      },
       drain: () => session.drained(),
       close: (code) => {
         this.sessions.delete(session);
@@ -94,6 +110,29 @@ export class NativeDoor {
   /** The node stops: clients are told, new ones and new publishes are refused. The server then closes the connections with 1001. */
   goAway(reason: string): void {
     this.isLeaving = true;
-    for (const session of this.sessions) session.goAway(reason);
+    for (const session of this.sessions.keys()) session.goAway(reason);
+  }
+
+  /** What operators are told of the open sessions. */
+  inspect(): NativeSessionFacts[] {
+    const facts: NativeSessionFacts[] = [];
+    for (const [session, { socket, connectedMs, receivedBytes }] of this.sessions) {
+      const told = session.describe();
+      if (told === undefined) continue;
+      const { remoteAddress, tls } = socket;
+      const pendingBytes = socket.bufferedBytes();
+      facts.push({ ...told, remoteAddress, tls, connectedMs, receivedBytes, sentBytes: 0, pendingBytes });
+    }
+    return facts;
+  }
+
+  /** Ends a session by its name within the node. Returns whether there was one. */
+  closeSession(id: string, reason: string): boolean {
+    for (const session of this.sessions.keys()) {
+      if (session.describe()?.id !== id) continue;
+      session.closeByOperator(reason);
+      return true;
+    }
+    return false;
   }
 }

@@ -12,6 +12,7 @@ import { countUp } from './counters.js';
 import { asBrokerError, type CloseName, closeCodes, invalidRequest, ProtocolError } from './errors.js';
 import { Fetches } from './fetches.js';
 import { FrameReader } from './frames.js';
+import type { SessionDescription } from './inspection.js';
 import { HELLO_VERSION, MAX_WAITING_BYTES, QUEUE_NAME_BYTES } from './limits.js';
 import { OrderGate } from './order-gate.js';
 import { orderKeys, ROUTES_KEY, topicKey } from './order-keys.js';
@@ -516,6 +517,17 @@ export class Session implements TurnEnd, LiveSession {
 
   private overrun(): void {
     this.close('slowReader', 'The client does not read what the node sends');
+  }
+
+  /** What operators are told; undefined unless the session is open. */
+  describe(): SessionDescription | undefined {
+    const { state, connection: id, user, vhost, subscriptions } = this;
+    return state.name === 'open' ? { id, user, vhost, subscriptions: subscriptions.size } : undefined;
+  }
+
+  /** An operator ends the session; what it holds goes back, also where it would outlive a connection that breaks. */
+  closeByOperator(reason: string): void {
+    this.close('byOperator', reason);
   }
 
   private close(code: CloseName, reason: string): void {

@@ -1,9 +1,12 @@
 /** Health checks: 200 when all is well, 503 with what is not. */
+
+import { BugError } from '../../../base/assert.js';
 import { type Answer, type Call, type Endpoint, endpoint, json } from '../endpoint.js';
 import { badRequest } from '../errors.js';
 import type { JsonObject } from '../json.js';
 import { requireAccess } from '../permissions.js';
-import { requireVhost } from './lists.js';
+import type { NodeState } from '../statistics.js';
+import { ask, requireVhost } from './lists.js';
 import { get, publish } from './messages.js';
 
 const TAG = 'health';
@@ -32,32 +35,38 @@ const bad = (reason: string, more: JsonObject): Answer => ({
   json: { status: 'failed', reason, ...more },
 });
 
-function alarms(call: Call, where: string): Answer {
+async function state(call: Call): Promise<NodeState> {
+  const answer = await ask(call, { kind: 'state' });
+  if (answer.kind !== 'state') throw new BugError('The state of the node was asked for');
+  return answer.state;
+}
+
+async function alarms(call: Call, where: string): Promise<Answer> {
   const { node } = call.ports;
-  const active = node.alarms();
+  const { alarms: active } = await state(call);
   if (active.length === 0) return good();
   return bad(`There are alarms in effect ${where}`, {
     alarms: active.map((resource) => ({ node: node.name, resource })),
   });
 }
 
-function portListener(call: Call): Answer {
+async function portListener(call: Call): Promise<Answer> {
   const port = Number(call.param('port'));
   if (!Number.isInteger(port) || port < 1 || port > PORT_MAX) badRequest('Invalid port');
-  const ports = call.ports.node.listeners().map((listener) => listener.port);
+  const ports = (await state(call)).listeners.map((listener) => listener.port);
   return ports.includes(port) ? good({ port }) : bad('No active listener', { missing: port, ports });
 }
 
-function protocolListener(call: Call): Answer {
+async function protocolListener(call: Call): Promise<Answer> {
   const given = call.param('protocol').toLowerCase();
   const protocol = PROTOCOLS.get(given) ?? given;
-  const protocols = [...new Set(call.ports.node.listeners().map((listener) => listener.protocol))];
+  const protocols = [...new Set((await state(call)).listeners.map((listener) => listener.protocol))];
   return protocols.includes(protocol)
     ? good({ protocol: given })
     : bad('No active listener', { missing: given, protocols });
 }
 
-function certificates(call: Call): Answer {
+async function certificates(call: Call): Promise<Answer> {
   const unit = UNITS_MS.get(call.param('unit').toLowerCase());
   const within = Number(call.param('within'));
   if (unit === undefined) {
@@ -65,7 +74,7 @@ function certificates(call: Call): Answer {
   }
   if (!Number.isSafeInteger(within)) return badRequest('Invalid expiration value.');
   const deadline = Date.now() + within * unit;
-  const expiring = call.ports.node.certificates().filter(({ expiresMs }) => expiresMs < deadline);
+  const expiring = (await state(call)).certificates.filter(({ expiresMs }) => expiresMs < deadline);
   if (expiring.length === 0) return good();
   const expired = expiring.map(({ file, expiresMs }) => ({
     node: call.ports.node.name,
@@ -106,7 +115,7 @@ async function aliveness(call: Call): Promise<Answer> {
   return message === undefined ? bad('No message came back', {}) : good();
 }
 
-function check(path: string, summary: string, handle: (call: Call) => Answer): Endpoint {
+function check(path: string, summary: string, handle: (call: Call) => Answer | Promise<Answer>): Endpoint {
   return endpoint({
     method: 'GET',
     path: `/health/checks/${path}`,

@@ -3,8 +3,8 @@ import { type Answer, type Call, DONE, type Endpoint, endpoint, endpointWithBody
 import { notFound } from '../errors.js';
 import type { JsonObject } from '../json.js';
 import { enteredVhosts, isMonitor } from '../permissions.js';
-import { clusterNameBody } from '../schemas.js';
-import { askItem, itemAnswer, listAnswer, plainShape } from './lists.js';
+import { clusterNameBody, memoryLimitBody } from '../schemas.js';
+import { ask, askItem, itemAnswer, listAnswer, plainShape } from './lists.js';
 
 const TAG = 'node';
 const CLUSTER_NAME = 'cluster_name';
@@ -110,6 +110,21 @@ export const nodeEndpoints: readonly Endpoint[] = [
     handle: async (call) => {
       const { mem_used: used = 0 } = await nodeItem(call);
       return json({ memory: { strategy: 'rss', total: { rss: used, allocated: used, erlang: used } } });
+    },
+  }),
+  endpointWithBody({
+    method: 'PUT',
+    path: '/nodes/:node/memory-limit',
+    tag: TAG,
+    summary:
+      'Resident memory above which publishers are held back, until the next start; 0 = the default. Not an operation of RabbitMQ',
+    needs: 'administrator',
+    body: memoryLimitBody,
+    statuses: [204],
+    handle: async (call) => {
+      await nodeItem(call);
+      await ask(call, { kind: 'set-memory-limit', bytes: call.body.bytes });
+      return DONE;
     },
   }),
   endpoint({
