@@ -87,6 +87,8 @@ export interface AccessControl {
   mayEnter(principal: Principal, vhost: string): boolean;
   /** A denial goes into the audit log. */
   may(principal: Principal, vhost: string, action: AccessAction, kind: AccessKind, name: string): boolean;
+  /** Whether one of the three actions is allowed: then it may be known that it is there. */
+  mayKnow(principal: Principal, vhost: string, kind: AccessKind, name: string): boolean;
   /** Asks for the routing keys of one topic exchange; undefined = all are allowed, until `version` changes. */
   topicGuard(
     principal: Principal,
@@ -149,6 +151,7 @@ const openAccess: Omit<AccessControl, 'authenticate'> = {
   version: 0,
   mayEnter: () => true,
   may: () => true,
+  mayKnow: () => true,
   topicGuard: () => undefined,
   enter: () => ({ admitted: true, leave: () => {} }),
   openChannel: () => undefined,

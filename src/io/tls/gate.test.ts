@@ -42,9 +42,10 @@ async function start(material: TlsMaterial, options: Partial<TlsGateOptions> = {
   const gate = new TlsGate({ material, report, ...options }, (socket) => {
     secured.push(socket);
     socket.on('error', () => socket.destroy());
-    socket.pipe(socket);
+    // Not `pipe`, which would hand on the end by itself.
+    socket.on('data', (bytes) => socket.write(bytes));
   });
-  const server: Server = createServer((socket) => {
+  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
     accepted.push(socket);
     gate.take(socket);
   });
@@ -228,6 +229,13 @@ test('HTTP in clear hears what is wrong, other things are cut; each leaves a lin
   await until(() => gate.halfOpen === 0);
   expect(reports).toHaveLength(4);
   expect(secured).toHaveLength(0);
+});
+
+test('notices a peer that hangs up right after its handshake, on a listener that allows half-open connections', async () => {
+  const { port, gate, accepted } = await start(folder.material([first]));
+  for (let count = 0; count < 20; count++) (await shake(port)).destroy();
+  await until(() => accepted.length === 20 && accepted.every((socket) => socket.destroyed));
+  expect(gate.halfOpen).toBe(0);
 });
 
 test('ends handshakes that take too long, drop by drop as well', async () => {

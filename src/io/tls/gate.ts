@@ -58,6 +58,8 @@ export class TlsGate {
   /** Takes a socket that has just been accepted; the gate destroys it when no TLS comes of it. */
   take(socket: Socket): void {
     const key = keyOf(socket);
+    // As `node:https` has it: a TLS socket over one that may be half open would miss a peer that hangs up right after the handshake.
+    socket.allowHalfOpen = false;
     if (this.underway.size >= this.maxHalfOpen) this.dropOldest();
     this.underway.set(key, { socket, sinceMs: performance.now() });
     this.timer ??= setInterval(() => this.dropLate(), HANDSHAKE_CHECK_MS).unref();
