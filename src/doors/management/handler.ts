@@ -12,15 +12,10 @@ import { endpoints } from './endpoints.js';
 import { asManagementError, ManagementError, notFound } from './errors.js';
 import { parseBody } from './json.js';
 import * as limits from './limits.js';
-import { API_PREFIX, type Match, PathTable } from './paths.js';
+import { type Match, PathTable } from './paths.js';
 import { authorize } from './permissions.js';
 import type { ManagementPorts } from './ports.js';
 import { checkedBody } from './schema-errors.js';
-
-/** Whether the management API answers at a path. */
-export function isManagementPath(path: string): boolean {
-  return path === API_PREFIX || path.startsWith(`${API_PREFIX}/`);
-}
 
 /** Parameters of the path that name an exchange, where `amq.default` stands for the one without a name. */
 const EXCHANGE_PARAMETERS: readonly string[] = ['exchange', 'source', 'destination'];

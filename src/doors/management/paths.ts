@@ -6,6 +6,11 @@ import { badRequest } from './errors.js';
 /** Where the API begins. */
 export const API_PREFIX = '/api';
 
+/** Whether the management API answers at a path. */
+export function isManagementPath(path: string): boolean {
+  return path === API_PREFIX || path.startsWith(`${API_PREFIX}/`);
+}
+
 /** What answers at a path. */
 export interface Resource {
   readonly parts: readonly string[];
