@@ -65,9 +65,20 @@ export const SETTING_FLAGS: readonly SettingFlag[] = [
   {
     setting: 'defaultUser',
     value: 'name',
-    description: 'who AMQP clients log in as, from loopback only (default guest)',
+    description: 'who is made at the first start, with every permission on "/" (default guest)',
   },
   { setting: 'defaultPass', value: 'password', description: 'the password of that user (default guest)' },
+  {
+    setting: 'loopbackUsers',
+    value: 'names',
+    description: 'users who come in from loopback only, separated by commas; none = no such users (default guest)',
+  },
+  {
+    setting: 'anonymous',
+    value: 'where',
+    choices: ['off', 'loopback', 'everywhere'],
+    description: 'from where native clients need no login (default loopback)',
+  },
   { setting: 'allowAnonymous', description: 'serve clients without credentials beyond loopback' },
   {
     setting: 'allowedOrigins',
@@ -96,6 +107,11 @@ export const SETTING_FLAGS: readonly SettingFlag[] = [
     description: 'silence after which a connection is given up (default 120)',
   },
   { setting: 'journalSize', value: 'size', description: 'journal of each shard (default 64MiB)' },
+  {
+    setting: 'maxDefinitionsSize',
+    value: 'size',
+    description: 'longest file of definitions that can be imported (default 8MiB)',
+  },
   {
     setting: 'maintenanceInterval',
     value: 'seconds',

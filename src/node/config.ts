@@ -39,7 +39,7 @@ export interface NodeConfig {
   readonly tlsLoginFrom: 'distinguished_name' | 'common_name' | 'subject_alternative_name';
   readonly tlsLoginSanType: 'dns' | 'ip' | 'email' | 'uri' | 'other_name';
   readonly tlsLoginSanIndex: number;
-  /** The one user that AMQP clients may log in as, from loopback only. */
+  /** Made at the first start, with every permission on "/". */
   readonly defaultUser: string;
   readonly defaultPass: string;
   readonly nodeId: number;
@@ -50,7 +50,12 @@ export interface NodeConfig {
   readonly wsEngine?: 'uws' | 'ws' | undefined;
   readonly maxMessageSize: number;
   readonly maxConnections: number;
+  /** From where native sessions need no credentials. */
+  readonly anonymous: 'off' | 'loopback' | 'everywhere';
+  /** As `anonymous: everywhere`, and loopback users come in from everywhere. */
   readonly allowAnonymous: boolean;
+  /** These users come in from loopback only; `none` = no such users. */
+  readonly loopbackUsers: readonly string[];
   /** Exact origins that browsers may connect from, besides the node's own. */
   readonly allowedOrigins: readonly string[];
   /** In seconds. */
@@ -61,6 +66,8 @@ export interface NodeConfig {
   readonly memoryLimit: number;
   /** Free space on the data folder's disk below which publishers are held back. */
   readonly diskFreeLimit: number;
+  /** Longest file of definitions that the management API takes; the longest body of any HTTP request. */
+  readonly maxDefinitionsSize: number;
   /** Seconds between two rounds of retention and cleaning. */
   readonly maintenanceInterval: number;
   /** Seconds that an orderly stop may take; then the node ends at once. */
@@ -131,13 +138,16 @@ const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeCon
   wsEngine: { read: oneOf('uws', 'ws'), fallback: absent },
   maxMessageSize: setting(size(1024, 256 * MIB), 16 * MIB),
   maxConnections: setting(count(1, 1_000_000), 50_000),
+  anonymous: setting(oneOf('off', 'loopback', 'everywhere'), 'loopback'),
   allowAnonymous: setting(flag, false),
+  loopbackUsers: setting(list, ['guest']),
   allowedOrigins: setting(list, []),
   idleTimeout: setting(count(8, 960), 120),
   journalSize: setting(size(8 * MIB, 4096 * MIB), 64 * MIB),
   ringMemory: setting(size(1 * MIB, 16384 * MIB), 256 * MIB),
   memoryLimit: setting(size(0, Number.MAX_SAFE_INTEGER), 0),
   diskFreeLimit: setting(size(0, Number.MAX_SAFE_INTEGER), 50 * MIB),
+  maxDefinitionsSize: setting(size(64 * 1024, 512 * MIB), 8 * MIB),
   maintenanceInterval: setting(count(1, 86_400), 5),
   stopTimeout: setting(count(1, 3600), STOP_TIMEOUT_SECONDS),
   logLevel: setting(oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'), 'info'),
@@ -221,21 +231,8 @@ function checkValue(read: ReadValue<unknown>, given: unknown, name: string): unk
   }
 }
 
-/**
- * Beyond loopback nothing is anonymous unless somebody says so, and there are no users yet.
- * @throws ConfigError when the node would listen for strangers without having been told to.
- */
-export function refuseStrangers(config: NodeConfig): void {
-  const doors = [config.port, config.managementPort, config.amqpPort, config.amqpsPort];
-  const isClosed = doors.every((door) => door === 'off');
-  if (config.allowAnonymous || isClosed || isLoopbackName(config.host)) return;
-  throw new ConfigError(
-    'bad-setting',
-    `Cannot start: --host is "${config.host}", which others can reach, and anybody could do anything here. Say --allow-anonymous if that is meant`,
-  );
-}
-
-function isLoopbackName(host: string): boolean {
+/** Whether a host that is listened on can be reached from this machine only. */
+export function isLoopbackName(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 

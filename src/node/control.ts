@@ -29,7 +29,7 @@ import type { EncodedStep } from '../broker/metadata-changes.js';
 import { STEPS_PER_GROUP } from '../broker/metadata-limits.js';
 import { type Binding, DEFAULT_VHOST, type ExchangeDeclaration } from '../broker/model.js';
 import type { Declaration, DeleteQueueOptions } from '../broker/ports.js';
-import { Administration, plainAdministration } from './administration.js';
+import { type Administration, plainAdministration } from './administration.js';
 import type { MetadataRequest, SealConditions, SealResult, StepFailure } from './control-messages.js';
 import { MetadataGroup, type Operation, type Plan } from './metadata-group.js';
 import type { MetadataLog } from './metadata-log.js';

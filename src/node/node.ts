@@ -2,6 +2,9 @@
  * The control thread: starts the shards, keeps the metadata, watches, and stops everything in good order. It never touches message bytes.
  */
 import { hostname } from 'node:os';
+import { AuditTrail } from '../broker/access/audit.js';
+import { COUNTED_NAMES_MAX } from '../broker/access/limits.js';
+import { Passwords } from '../broker/access/passwords.js';
 import type { Catalog } from '../broker/catalog.js';
 import { BrokerError } from '../broker/errors.js';
 import { PARTITIONS_MAX } from '../broker/metadata-limits.js';
@@ -10,14 +13,20 @@ import { BackgroundPool } from '../io/background-pool.js';
 import { realClock, realTimers } from '../io/clock/real-clock.js';
 import { RealDisk } from '../io/disk/real-disk.js';
 import { glibcAllocator, MemoryTrimmer } from '../io/memory-trim.js';
+import { realPasswordHasher } from '../io/password-hasher.js';
+import { RealRandom } from '../io/random/real-random.js';
 import { createDoorbellPorts, createMeshLayout, minimumMeshBytes, planMeshBudget } from '../io/ring/index.js';
+import { createSharedCounts } from '../io/ring/shared-counts.js';
 import { inThread, type SpawnOptions, workerThreads } from '../io/threads.js';
 import type { TlsFiles } from '../io/tls/port.js';
 import { canSharePort, chooseEngine, type EngineChoice, probePort } from '../io/ws/index.js';
 import type { CleanJob, CleanResult } from '../storage/clean-segment.js';
 import { findJournals, removeJournals } from '../storage/journal/reader.js';
+import { firstUser, NODE_ACTOR, refuseStrangers } from './access-setup.js';
+import { Administration } from './administration.js';
 import { AlarmWatch, realAlarmSources } from './alarms.js';
-import { ConfigError, checkSettings, type NodeConfig, type NodeSettings, refuseStrangers } from './config.js';
+import { auditText } from './audit-text.js';
+import { ConfigError, checkSettings, type NodeConfig, type NodeSettings } from './config.js';
 import { Control } from './control.js';
 import type { ControlRequest, DoorName, PlainError } from './control-messages.js';
 import { DataFolder, journalIdOf } from './data-folder.js';
@@ -83,7 +92,6 @@ export interface RunningNode {
  */
 export async function startNode(settings: NodeSettings = {}, options: StartOptions = {}): Promise<RunningNode> {
   const config = checkSettings(settings);
-  refuseStrangers(config);
   refuseSmallRings(config);
   const node = new NodeProcess(config, tlsFilesOf(config), options);
   try {
@@ -162,6 +170,7 @@ class NodeProcess implements RunningNode {
     await this.readCertificates();
     this.folder = DataFolder.open(disk, config.data);
     this.metadata = MetadataLog.open(disk, this.folder.metadata);
+    refuseStrangers(config, this.metadata.catalog);
     this.folder.removeStrayLogs((logId) => this.metadata?.catalog.topicOfLog(logId) !== undefined);
     this.engine = await chooseEngine(config.wsEngine, this.tlsFiles);
     const ports = await this.freePorts();
@@ -176,7 +185,8 @@ class NodeProcess implements RunningNode {
     const { shards, metadata } = this;
     const { defaultPartitions } = config;
     const shape = { defaultPartitions, slots: PARTITIONS_MAX, shards: Math.max(1, config.shards) };
-    this.control = new Control(metadata, shards, shape);
+    this.control = new Control(metadata, shards, shape, this.administration());
+    await this.makeFirstUser();
     this.port = await this.listen('http', ports.http);
     this.managementPort = await this.listen('management', ports.management);
     this.amqpPort = await this.listen('amqp', ports.amqp);
@@ -217,6 +227,16 @@ class NodeProcess implements RunningNode {
       this.metadata?.close();
       this.folder?.close();
     }
+  }
+
+  private administration(): Administration {
+    const audit = new AuditTrail((line) => this.log.info({ ...line }, auditText(line)), realClock, realTimers);
+    return new Administration(new Passwords(realPasswordHasher, new RealRandom()), audit);
+  }
+
+  private async makeFirstUser(): Promise<void> {
+    const requests = firstUser(this.metadata!.catalog, this.config);
+    if (requests.length > 0) await this.control!.administer(requests, NODE_ACTOR);
   }
 
   private async recover(journals: readonly number[], disk: RealDisk): Promise<void> {
@@ -292,6 +312,7 @@ class NodeProcess implements RunningNode {
     const doorbells = count === 1 ? undefined : createDoorbellPorts(count);
     const start = folder.nextStart();
     const catalog = this.metadata!.catalog.snapshot();
+    const counts = createSharedCounts(COUNTED_NAMES_MAX);
     return Array.from({ length: count }, (_, shard) => {
       const bells = doorbells?.[shard];
       const setup: ShardSetup = {
@@ -307,6 +328,7 @@ class NodeProcess implements RunningNode {
         oldJournalIds,
         layout,
         doorbells: bells,
+        counts,
         catalog,
       };
       return {

@@ -2,18 +2,13 @@
  * The doors of one shard: the native protocol, AMQP over WebSocket and HTTP on one listener, or on two that are alike, AMQP over TCP on another, and over
  * TLS on one more.
  */
-import { guestAccess } from '../broker/access.js';
+import type { AccessControl } from '../broker/access.js';
+import type { Catalog } from '../broker/catalog.js';
 import type { ShardBroker } from '../broker/shard-broker.js';
 import { AMQP_PATH, AmqpDoor, amqpLimits, amqpRoute } from '../doors/amqp/index.js';
 import { httpHandler, type NodeProbe } from '../doors/http/index.js';
-import {
-  anonymousAuthorizer,
-  NATIVE_PATH,
-  NativeDoor,
-  type NodeStatusAnswer,
-  serverLimits,
-  sessionLimits,
-} from '../doors/ws/index.js';
+import { isManagementPath } from '../doors/management/paths.js';
+import { NATIVE_PATH, NativeDoor, type NodeStatusAnswer, serverLimits, sessionLimits } from '../doors/ws/index.js';
 import { realClock, realTimers } from '../io/clock/real-clock.js';
 import { RealRandom } from '../io/random/real-random.js';
 import { createTcpServer, type TcpServer } from '../io/tcp/index.js';
@@ -21,15 +16,14 @@ import { certificateUser } from '../io/tls/peer.js';
 import type { TlsMaterial, TlsSession } from '../io/tls/port.js';
 import { RefusalLog } from '../io/tls/refusal-log.js';
 import { createWsServer } from '../io/ws/index.js';
-import type { WsServer } from '../io/ws/port.js';
+import type { HttpHandler, WsServer } from '../io/ws/port.js';
 import type { NodeConfig } from './config.js';
 import type { DoorName } from './control-messages.js';
 import type { ControlRequests } from './control-requests.js';
+import { managementHandler } from './management/door.js';
 import type { ShardSetup } from './shard-setup.js';
 import { certificateLoginRule } from './tls-settings.js';
 
-/** No HTTP request has a body that a node wants, so far. */
-const MAX_HTTP_BODY_BYTES = 64 * 1024;
 /** Backlog of a TCP connection from which on its session writes no more of its own accord. */
 const TCP_HIGH_WATER_BYTES = 256 * 1024;
 /** When the kernel begins to probe a silent TCP peer: heartbeats find it sooner, where the client wants them. */
@@ -42,7 +36,8 @@ export class ShardDoors {
   readonly native: NativeDoor;
   readonly amqp: AmqpDoor;
   private readonly setup: ShardSetup;
-  private readonly probe: NodeProbe;
+  private readonly plain: HttpHandler;
+  private readonly management: HttpHandler;
   private readonly log: (level: 'warn' | 'error', message: string) => void;
   private readonly refusals: RefusalLog;
   /** The user that a verified certificate of the peer stands for. */
@@ -56,12 +51,14 @@ export class ShardDoors {
   constructor(
     setup: ShardSetup,
     broker: ShardBroker,
+    catalog: Catalog,
+    access: AccessControl,
     control: ControlRequests,
     probe: NodeProbe,
     log: (level: 'warn' | 'error', message: string) => void,
   ) {
     this.setup = setup;
-    this.probe = probe;
+    this.plain = httpHandler(probe);
     this.log = log;
     this.refusals = new RefusalLog(
       (line) => log('warn', line),
@@ -72,11 +69,21 @@ export class ShardDoors {
     const shared = { broker, timers: realTimers, random: new RealRandom() };
     const rule = certificateLoginRule(config);
     this.userOf = (tls) => (tls?.certificate === undefined ? undefined : certificateUser(tls.certificate, rule));
+    this.management = managementHandler({
+      broker,
+      catalog,
+      control,
+      access,
+      node: { name: nodeName, version },
+      timers: realTimers,
+      settings: { allowedOrigins: config.allowedOrigins, definitionsMaxBytes: config.maxDefinitionsSize },
+    });
     this.native = new NativeDoor({
+      nowMs: () => realClock.nowMs(),
       ...shared,
       limits: limitsOf(config),
       node: { name: nodeName, id: config.nodeId, version },
-      authorizer: anonymousAuthorizer({ allowRemote: config.allowAnonymous }),
+      access,
       allowedOrigins: config.allowedOrigins,
       userOf: this.userOf,
       // The control thread answers a status request with a NodeStatusAnswer (node-status.ts).
@@ -87,11 +94,7 @@ export class ShardDoors {
       clock: realClock,
       limits: amqpLimits({ maxMessageBytes: config.maxMessageSize }),
       node: { name: nodeName, version },
-      access: guestAccess({
-        user: config.defaultUser,
-        password: config.defaultPass,
-        allowRemote: config.allowAnonymous,
-      }),
+      access,
       transactions: broker.transactions,
       replies: broker.replies,
     });
@@ -177,7 +180,7 @@ export class ShardDoors {
       port,
       reusePort: sharePort,
       ...serverLimits(limitsOf(config)),
-      maxHttpBodyBytes: MAX_HTTP_BODY_BYTES,
+      maxHttpBodyBytes: config.maxDefinitionsSize,
       maxConnections: config.maxConnections,
       tls,
       report: this.refusals.note,
@@ -185,7 +188,8 @@ export class ShardDoors {
         [NATIVE_PATH, this.native.route],
         [AMQP_PATH, amqpRoute(this.amqp, config.allowedOrigins, this.userOf)],
       ]),
-      http: httpHandler(this.probe),
+      http: (request, respond) =>
+        isManagementPath(request.path) ? this.management(request, respond) : this.plain(request, respond),
     });
   }
 

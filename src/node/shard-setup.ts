@@ -22,6 +22,8 @@ export interface ShardSetup {
   readonly layout: MeshLayout;
   /** By other shard; undefined when this is the only shard. */
   readonly doorbells: readonly (MessagePort | null)[] | undefined;
+  /** Connections and channels by name, over all shards (src/io/ring/shared-counts.ts). */
+  readonly counts: SharedArrayBuffer;
   /** The catalog's snapshot. */
   readonly catalog: Uint8Array;
 }

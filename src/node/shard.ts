@@ -25,6 +25,7 @@ import { closeByOperator, inspectDoors } from './management/inspection.js';
 import { MeshLink } from './mesh-link.js';
 import { PartitionPublisher, SharedBounds } from './partition-publisher.js';
 import { sealLogs } from './seal-logs.js';
+import { shardAccess } from './shard-access.js';
 import { ShardDoors } from './shard-doors.js';
 import { ShardLogs } from './shard-logs.js';
 import { ShardMeter } from './shard-meter.js';
@@ -98,6 +99,8 @@ class Shard {
     this.doors = new ShardDoors(
       setup,
       this.broker,
+      this.catalog,
+      shardAccess(setup, this.catalog, this.control, (message) => port.postMessage(message)),
       this.control,
       shardProbe(this.control, () => this.readiness),
       (level, message) => this.log(level, message),

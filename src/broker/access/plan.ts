@@ -111,8 +111,10 @@ function putUser(
   const isKept = before !== undefined && isSameVerifiers(before.verifiers, verifiers);
   const passwordVersion = isKept ? before.passwordVersion : version;
   if (isKept && isSameTexts(before.tags, tags)) return UNCHANGED;
-  const user: UserEntry = { name, tags: [...tags], verifiers, passwordVersion };
-  return { changes: asMetadata([{ kind: 'put-user', user }]), outcome: before === undefined ? 'created' : 'changed' };
+  const changes: AccessChange[] = [{ kind: 'put-user', user: { name, tags: [...tags], verifiers, passwordVersion } }];
+  // From the first user on, whoever made it, the store is the operators' own.
+  if (!access.seeded) changes.unshift({ kind: 'seeded' });
+  return { changes: asMetadata(changes), outcome: before === undefined ? 'created' : 'changed' };
 }
 
 function deleteUser({ access }: Catalog, name: string): AccessPlan {

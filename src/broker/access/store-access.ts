@@ -48,6 +48,7 @@ export interface StoreAccessOptions {
 }
 
 const NOT_ANY: Pattern = { test: () => false };
+const ACTIONS: readonly AccessAction[] = ['configure', 'write', 'read'];
 /** The name by which permissions know the default exchange. */
 const DEFAULT_EXCHANGE = 'amq.default';
 
@@ -221,8 +222,25 @@ export class StoreAccess implements AccessControl {
   }
 
   may(principal: Principal, vhost: string, action: AccessAction, kind: AccessKind, name: string): boolean {
-    if (principal.kind === 'anonymous') return true;
     const resource = kind === 'exchange' && name === '' ? DEFAULT_EXCHANGE : name;
+    const verdict = this.verdictOn(principal, vhost, action, kind, resource);
+    if (!verdict) this.deny(principal, 'access', action, `${kind} '${resource}'`, vhost, 'no permission');
+    return verdict;
+  }
+
+  mayKnow(principal: Principal, vhost: string, kind: AccessKind, name: string): boolean {
+    const resource = kind === 'exchange' && name === '' ? DEFAULT_EXCHANGE : name;
+    return ACTIONS.some((action) => this.verdictOn(principal, vhost, action, kind, resource));
+  }
+
+  private verdictOn(
+    principal: Principal,
+    vhost: string,
+    action: AccessAction,
+    kind: AccessKind,
+    resource: string,
+  ): boolean {
+    if (principal.kind === 'anonymous') return true;
     const verdicts = this.verdictsOf(principal);
     const key = `${action[0]}${kind[0]}${vhost.length}:${vhost}${resource}`;
     let verdict = verdicts.get(key);
@@ -231,7 +249,6 @@ export class StoreAccess implements AccessControl {
       if (verdicts.size >= VERDICTS_KEPT) verdicts.clear();
       verdicts.set(key, verdict);
     }
-    if (!verdict) this.deny(principal, 'access', action, `${kind} '${resource}'`, vhost, 'no permission');
     return verdict;
   }
 

@@ -556,9 +556,15 @@ export class Channel implements ChannelScope, ReplyConsumer {
     throw new AmqpError('precondition-failed', 'channel is not transactional', method);
   }
 
-  /** The principal's rights may have changed. */
-  forgetAccess(): void {
+  /** The principal, or his rights, may have changed. */
+  recheckAccess(): void {
+    if (this.state !== 'open') return;
     this.publisher.forgetAccess();
+    try {
+      for (const { queue } of this.consumers.describe()) checkAccess(this, 'read', 'queue', queue, Method.basicConsume);
+    } catch (thrown) {
+      this.raise(asAmqpError(thrown, Method.basicConsume));
+    }
   }
 
   // ---- The end ----

@@ -117,7 +117,7 @@ export function describeConnection(parts: ConnectionParts, depth: InspectionDept
   const inside = depth === 'connections' ? [] : [...channels.values()];
   return {
     id: facts.connection,
-    user: facts.principal.user,
+    user: facts.access.principal.user,
     vhost: facts.vhost,
     mechanism: tuned.client.mechanism,
     state,

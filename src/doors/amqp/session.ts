@@ -26,6 +26,7 @@ import { FrameType, Method, type MethodId } from './methods.js';
 import { type AmqpSocket, Outbox } from './outbox.js';
 import { PauseReason, Reading } from './reading.js';
 import type { SessionFacts } from './scope.js';
+import { SessionAccess } from './session-access.js';
 
 /** What start-ok has told. */
 interface Client {
@@ -80,6 +81,8 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   private readonly ended: () => void;
   private state: State = { name: 'header', seen: 0 };
   private facts: SessionFacts | undefined;
+  /** While the connection is open. */
+  private access: SessionAccess | undefined;
   /** The last channel that was looked up: frames of one come together. */
   private lastChannel: Channel | undefined;
   private marked: Channel[] = [];
@@ -253,6 +256,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
       const text = `number of channels opened (${this.channels.size}) has reached the negotiated channel_max (${channelMax})`;
       throw new AmqpError('not-allowed', text, method);
     }
+    this.access?.openChannel();
     const channel = new Channel(this, id);
     this.channels.set(id, channel);
     this.lastChannel = channel;
@@ -260,7 +264,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   }
 
   forget(channel: Channel): void {
-    this.channels.delete(channel.id);
+    if (this.channels.delete(channel.id)) this.access?.closeChannel();
     if (this.lastChannel === channel) this.lastChannel = undefined;
   }
 
@@ -398,7 +402,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
     } else if (state.name === 'opening' && command.kind === 'open') {
       this.open(state, command.vhost);
     } else if (state.name === 'running' && command.kind === 'update-secret') {
-      this.updateSecret(state, command.secret);
+      this.updateSecret(command.secret);
     } else {
       throw new AmqpError('channel-error', `unexpected method in connection state ${state.name}`, method);
     }
@@ -488,39 +492,32 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   }
 
   private open(state: Tuned, vhost: string): void {
-    const { access, broker } = this.context.ports;
-    const method = Method.connectionOpen;
-    if (!broker.hasVhost(vhost)) throw new AmqpError('not-allowed', `vhost ${vhost} not found`, method);
-    if (!access.mayEnter(state.principal, vhost)) {
-      const text = `access to vhost '${vhost}' refused for user '${state.principal.user}'`;
-      throw new AmqpError('not-allowed', text, method);
-    }
+    this.access = new SessionAccess(this, this.context, state.principal, vhost);
     const { client, principal, frameMaxBytes, channelMax } = state;
     const { cancelNotify } = client;
-    this.facts = { connection: this.context.newConnectionName(), vhost, principal, frameMaxBytes, cancelNotify };
+    const connection = this.context.newConnectionName();
+    this.facts = { connection, vhost, access: this.access, frameMaxBytes, cancelNotify };
     this.setState({ name: 'running', client, principal, frameMaxBytes, channelMax });
     this.context.counters.connectionsAccepted++;
     this.record.connectedMs = this.context.ports.clock.nowMs();
     this.answer(0, Method.connectionOpenOk, (writer) => writeShort(writer, ''));
   }
 
-  /** connection.update-secret: the same user with new credentials. */
-  private updateSecret(state: Tuned, secret: Uint8Array): void {
-    const { user } = state.principal;
-    const password = new TextDecoder().decode(secret);
-    const verdict = this.context.ports.access.authenticate({ mechanism: 'PLAIN', user, password }, this.remoteAddress);
-    const judge = (decided: AccessVerdict): void => {
+  private updateSecret(secret: Uint8Array): void {
+    this.access?.renew(secret, this.remoteAddress, (refusal) => {
       if (this.state.name !== 'running') return;
-      if (!decided.accepted) {
-        const text = 'New secret was refused by one of the backends';
-        this.failed(undefined, new AmqpError('not-allowed', text, Method.connectionUpdateSecret));
+      if (refusal !== undefined) {
+        this.failed(undefined, refusal);
         return;
       }
-      for (const channel of this.channels.values()) channel.forgetAccess();
+      this.recheckAccess();
       writeBare(this.outbox.open(), 0, Method.connectionUpdateSecretOk);
-    };
-    if (verdict instanceof Promise) verdict.then(judge, () => judge({ accepted: false, reason: 'not checked' }));
-    else judge(verdict);
+    });
+  }
+
+  /** Permissions, or the credentials, have changed. */
+  recheckAccess(): void {
+    for (const channel of [...this.channels.values()]) channel.recheckAccess();
   }
 
   private handshakeTimedOut(): void {
@@ -633,8 +630,13 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Tu
   }
 
   private endChannels(): void {
-    for (const channel of this.channels.values()) channel.close();
+    for (const channel of this.channels.values()) {
+      channel.close();
+      this.access?.closeChannel();
+    }
     this.channels.clear();
+    this.access?.leave();
+    this.access = undefined;
     this.lastChannel = undefined;
     this.marked = [];
     // A peer that was not read must be, or its answer never comes.

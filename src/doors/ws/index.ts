@@ -1,5 +1,4 @@
 /** The native protocol's door: protobuf over WebSocket. See docs/protocols/native.md. */
-export { type Authorizer, anonymousAuthorizer, type Identity, type Verdict } from './authorizer.js';
 export type { HelloCommand } from './commands.js';
 export type { DoorPorts, NodeIdentity, NodeStatusAnswer } from './context.js';
 export type { DoorCounters } from './counters.js';
