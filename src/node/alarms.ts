@@ -60,9 +60,10 @@ export class AlarmWatch {
     return this.memoryLimitBytes;
   }
 
-  /** Until the next start; 0 = the default. */
-  setMemoryLimit(bytes: number): void {
+  /** Until the next start; 0 = the default. Resolves when what follows from it is in force. */
+  async setMemoryLimit(bytes: number): Promise<void> {
     this.memoryLimitBytes = memoryLimitOf(bytes);
+    await this.look();
   }
 
   /** What holds publishers back now. */

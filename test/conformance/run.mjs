@@ -1,4 +1,4 @@
-// `npm run conformance -- amqp [--broker rabbitmq|duolog] [--port N] [--only PATTERN] [--quick] [--with-management] [--verbose]`: RabbitMQ's own client tests.
+// `npm run conformance -- amqp [--broker rabbitmq|duolog] [--port N] [--only PATTERN] [--quick] [--without-management] [--verbose]`: RabbitMQ's own client tests.
 // `npm run conformance -- patterns [--broker rabbitmq|duolog] [--port N] [--language NAME] [--only PATTERN]`: the programs of examples/amqp.
 import { runBundled } from './bundle.mjs';
 

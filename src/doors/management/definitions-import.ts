@@ -3,7 +3,7 @@
  * made together or not at all; queues, exchanges and bindings follow, and those that exist already stay as they are.
  */
 import type { AccessRequest } from '../../broker/access/requests.js';
-import { DEFAULT_VHOST, type ExchangeType } from '../../broker/model.js';
+import { type Binding, DEFAULT_VHOST, type ExchangeType } from '../../broker/model.js';
 import type { DurabilityLevel } from '../../broker/ports.js';
 import type { Call } from './endpoint.js';
 import { badRequest } from './errors.js';
@@ -13,7 +13,7 @@ import { policyRequest } from './routes/policy-requests.js';
 import { passwordChange } from './routes/users.js';
 import { metadataOf, queueTypeOf } from './routes/vhosts.js';
 import type { Definitions } from './schemas.js';
-import { tableFromJson } from './tables.js';
+import { tableFromJson, tableToJson } from './tables.js';
 
 /** Declarations under way at the same time: those that wait are written together. */
 const AT_ONCE = 500;
@@ -70,8 +70,21 @@ export async function importDefinitions(
   });
   await together(bindings, async ({ source, destination, destination_type: destinationKind, table, ...binding }) => {
     const routingKey = binding.routing_key ?? '';
-    await broker.bind(where(binding.vhost), { source, destination, destinationKind, routingKey, arguments: table }, '');
+    const at = where(binding.vhost);
+    if (isBound(call, at, { source, destination, destinationKind, routingKey }, binding.arguments)) return;
+    await broker.bind(at, { source, destination, destinationKind, routingKey, arguments: table }, '');
   });
+}
+
+/** A file does not tell which kind of number an argument was: a binding that looks the same is the same. */
+function isBound({ ports }: Call, vhost: string, wanted: Omit<Binding, 'arguments'>, table: JsonObject): boolean {
+  const { source, destination, destinationKind, routingKey } = wanted;
+  const text = JSON.stringify(tableToJson(tableFromJson(table)));
+  for (const binding of ports.broker.bindings(vhost, { source, destination })) {
+    if (binding.destinationKind !== destinationKind || binding.routingKey !== routingKey) continue;
+    if (JSON.stringify(tableToJson(binding.arguments)) === text) return true;
+  }
+  return false;
 }
 
 async function together<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {

@@ -17,9 +17,8 @@ export const ITEMS_PER_TURN = 500;
 /** As RabbitMQ's. */
 export const PAGE_SIZE_DEFAULT = 100;
 export const PAGE_SIZE_MAX = 500;
-/** Longest pattern of a name filter, and how long it may run: a pattern that backtracks for ever must not hold the thread. */
+/** Longest name or pattern to filter by. */
 export const PATTERN_MAX_CHARACTERS = 256;
-export const PATTERN_MAX_MS = 100;
 /** Columns and sort keys that one request may name. */
 export const COLUMNS_MAX = 64;
 /** Messages and bytes of bodies that one `get` may ask for. */

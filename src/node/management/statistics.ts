@@ -31,7 +31,7 @@ export interface StatisticsParts {
   closeConnection(id: string, reason: string): void;
   facts(): Promise<ManagementFacts>;
   /** 0 = the default. */
-  setMemoryLimit(bytes: number): void;
+  setMemoryLimit(bytes: number): Promise<void>;
   readonly timers: Timers;
   nowMs(): number;
 }
@@ -92,7 +92,7 @@ export class Statistics {
         return { kind: 'state', state: { listeners, alarms, certificates } };
       }
       case 'set-memory-limit':
-        this.parts.setMemoryLimit(question.bytes);
+        await this.parts.setMemoryLimit(question.bytes);
         return item({});
       case 'list':
         return { kind: 'text', json: await this.list(question) };
