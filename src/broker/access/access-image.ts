@@ -234,12 +234,14 @@ export class AccessImage {
       case 'clear-parameter':
         this.replaceParameter(change, undefined, undo);
         break;
-      case 'seeded':
+      case 'seeded': {
+        const before = this.wasSeeded;
         this.wasSeeded = true;
         undo?.push(() => {
-          this.wasSeeded = false;
+          this.wasSeeded = before;
         });
         break;
+      }
       default:
         this.applyLimits(change, undo);
     }

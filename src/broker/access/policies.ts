@@ -27,8 +27,8 @@ export interface AppliedPolicies {
   readonly definition: JsonObject;
 }
 
-/** How a policy's value and the declaration's argument come together. */
-type Resolve = 'smaller' | 'argument';
+/** How a policy's value and the declaration's argument come together; `argument-or-policy`: the argument of a classic queue, the policy of a quorum queue. */
+type Resolve = 'smaller' | 'argument' | 'argument-or-policy';
 
 /** Keys that have an effect on queues, as `x-` arguments. */
 const QUEUE_KEYS: ReadonlyMap<string, Resolve> = new Map<string, Resolve>([
@@ -38,7 +38,7 @@ const QUEUE_KEYS: ReadonlyMap<string, Resolve> = new Map<string, Resolve>([
   ['max-length-bytes', 'smaller'],
   ['delivery-limit', 'smaller'],
   ['consumer-timeout', 'smaller'],
-  ['overflow', 'argument'],
+  ['overflow', 'argument-or-policy'],
   ['dead-letter-exchange', 'argument'],
   ['dead-letter-routing-key', 'argument'],
   ['dead-letter-strategy', 'argument'],
@@ -146,7 +146,12 @@ function mergedDefinition(definition: JsonObject, operators: JsonObject): JsonOb
 
 function mergedValue(own: JsonValue, operators: JsonValue): JsonValue {
   // Only overflow and queue-version are not numbers, or are the operator's whatever they are.
-  return typeof own === 'number' && typeof operators === 'number' ? Math.min(own, operators) : operators;
+  return typeof own === 'number' && typeof operators === 'number' ? stricter(own, operators) : operators;
+}
+
+/** The smaller one; a negative number is no limit. */
+function stricter(left: number, right: number): number {
+  return left < 0 || right < 0 ? Math.max(left, right) : Math.min(left, right);
 }
 
 /**
@@ -161,13 +166,14 @@ export function effectiveArguments(
 ): Uint8Array | undefined {
   if (image.policyCount === 0) return undefined;
   const table = decodeTable(declared);
-  const policies = policiesFor(image, vhost, queueTypeOf(table), name);
+  const type = queueTypeOf(table);
+  const policies = policiesFor(image, vhost, type, name);
   if (policies === undefined) return undefined;
   const effective = new Map(table);
   for (const [key, resolve] of QUEUE_KEYS) {
     const value = Object.hasOwn(policies.definition, key) ? policies.definition[key] : undefined;
     const argument = `x-${key}`;
-    const field = value === undefined ? undefined : resolved(value, table.get(argument), resolve);
+    const field = value === undefined ? undefined : resolved(value, table.get(argument), resolve, type);
     if (field !== undefined) effective.set(argument, field);
   }
   const encoded = encodeTable(effective);
@@ -180,10 +186,17 @@ function queueTypeOf(table: FieldTable): QueueType {
 }
 
 /** What takes an argument's place; undefined = the argument stays as it is. */
-function resolved(value: JsonValue, argument: FieldValue | undefined, resolve: Resolve): FieldValue | undefined {
+function resolved(
+  value: JsonValue,
+  argument: FieldValue | undefined,
+  resolve: Resolve,
+  type: QueueType,
+): FieldValue | undefined {
   if (argument === undefined) return fieldOf(value);
+  if (resolve === 'argument-or-policy') return type === 'quorum' ? fieldOf(value) : undefined;
   const declared = resolve === 'smaller' ? integerOf(argument) : undefined;
-  return declared !== undefined && typeof value === 'number' && value < declared ? fieldOf(value) : undefined;
+  if (declared === undefined || typeof value !== 'number') return undefined;
+  return stricter(value, declared) === declared ? undefined : fieldOf(value);
 }
 
 function fieldOf(value: JsonValue): FieldValue | undefined {
