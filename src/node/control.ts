@@ -52,6 +52,8 @@ export class Control implements ControlLink {
   private readonly node: NodeShape;
   private readonly producers: ProducerIds;
   private readonly administration: Administration;
+  /** What was done to queues since the start; declarations that a shard knows to change nothing are not among them. */
+  readonly counts = { declared: 0, created: 0, deleted: 0 };
   private waiting: Operation[] = [];
   private isRunning = false;
   /** Written with the next group: takes back what a shard could not make, at a time when there was no room to write that. */
@@ -109,6 +111,8 @@ export class Control implements ControlLink {
       },
       { vhost, name },
     );
+    this.counts.declared++;
+    if (created === true) this.counts.created++;
     return { created: created === true };
   }
 
@@ -147,6 +151,7 @@ export class Control implements ControlLink {
       const topic = catalog.topicById(topicId);
       return { changes: topic === undefined ? [] : removalChanges(catalog, topic) };
     });
+    this.counts.deleted++;
   }
 
   async declareExchange(declaration: ExchangeDeclaration): Promise<void> {

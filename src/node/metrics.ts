@@ -33,12 +33,13 @@ const DOOR_COUNTERS = [
   ['commits', 'duolog_group_commits_total', 'Group commits'],
 ] as const;
 
-/** Everything that `/metrics` tells. */
+/** Everything that `/metrics` tells; `more` comes last. */
 export function nodeMetrics(
   facts: NodeFacts,
   catalog: Catalog,
   reports: readonly ShardReport[],
   nowMs: number,
+  more: readonly Family[] = [],
 ): string {
   const series = partitionSeries(catalog, reports);
   return encodePrometheus([
@@ -53,6 +54,7 @@ export function nodeMetrics(
     ...partitionFamilies(series),
     ...queueFamilies(series),
     ...delayedFamilies(reports),
+    ...more,
   ]);
 }
 

@@ -36,7 +36,9 @@ import { Statistics } from './management/statistics.js';
 import { MetadataLog, MetadataLogError } from './metadata-log.js';
 import { nodeMetrics } from './metrics.js';
 import { type NodeFacts, nodeStatus } from './node-status.js';
+import { NO_COUNTS, rabbitMqFamilies } from './rabbitmq-metrics.js';
 import { ShardGroup } from './shard-group.js';
+import type { ShardReport } from './shard-report.js';
 import type { ShardSetup } from './shard-setup.js';
 import { endsWithin, StopError } from './stop-deadline.js';
 import type { TlsKeeper } from './tls-keeper.js';
@@ -378,10 +380,16 @@ class NodeProcess implements RunningNode {
       case 'status':
         return nodeStatus(this.facts, metadata.catalog, await shards.collect(), realClock.nowMs());
       case 'metrics':
-        return nodeMetrics(this.facts, metadata.catalog, await shards.collect(), realClock.nowMs());
+        return this.metrics(metadata.catalog, await shards.collect());
       default:
         return control.request(body);
     }
+  }
+
+  private async metrics(catalog: Catalog, reports: readonly ShardReport[]): Promise<string> {
+    const facts = await managementFacts(this.facts, this.config, this, this.alarms, this.tls?.material);
+    const more = rabbitMqFamilies(facts, catalog, reports, this.control?.counts ?? NO_COUNTS);
+    return nodeMetrics(this.facts, catalog, reports, realClock.nowMs(), more);
   }
 
   private alarmed(active: readonly string[]): void {

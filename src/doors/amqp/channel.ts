@@ -94,6 +94,7 @@ export class Channel implements ChannelScope, ReplyConsumer {
     this.polls = new Polls(this);
     this.publisher = new Publisher(this);
     this.context.counters.channels++;
+    this.context.counters.channelsOpened++;
   }
 
   /** What operators are told. */
@@ -606,6 +607,7 @@ export class Channel implements ChannelScope, ReplyConsumer {
     if (this.state === 'open') this.release();
     this.state = 'closed';
     this.context.counters.channels--;
+    if (this.publisher.publishCount > 0) this.context.counters.publishers--;
   }
 
   /** Gives everything back that the channel holds. */

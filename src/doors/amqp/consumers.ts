@@ -105,9 +105,13 @@ class Consumer implements QueueConsumer {
     if (isCounted || !this.writeInPlace(record, tag, redelivered)) {
       this.writeDecoded(record, tag, redelivered, isCounted ? deliveryCount : 0);
     }
-    scope.context.counters.deliveries++;
-    if (this.noAck) this.granted--;
-    else scope.settlements.add(tag, this.source, partition, record.offset);
+    const { counters } = scope.context;
+    counters.deliveries++;
+    if (redelivered) counters.redelivered++;
+    if (this.noAck) {
+      counters.automaticDeliveries++;
+      this.granted--;
+    } else scope.settlements.add(tag, this.source, partition, record.offset);
   }
 
   /** Nearly all messages came through this door: their names and properties are copied as they lie there. False: this one is not like that. */

@@ -64,7 +64,7 @@ export class Publisher implements PublishListener {
     const { scope, message } = this;
     const { counters } = scope.context;
     counters.publishes++;
-    this.publishCount++;
+    if (this.publishCount++ === 0) counters.publishers++;
     counters.publishedBytes += content.body.length;
     const { facts } = content;
     this.check(content, facts);
