@@ -1,6 +1,6 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { tlsSessionOf } from '../../tls/peer.js';
 import type { TlsSession } from '../../tls/port.js';
 import { plainAddress } from '../address.js';
@@ -22,7 +22,8 @@ export function headerOf(message: IncomingMessage, lowerCaseName: string): strin
 
 /** What TLS knows of the connection that a request came by; undefined in clear. */
 export function tlsOf(message: IncomingMessage): TlsSession | undefined {
-  return message.socket instanceof TLSSocket ? tlsSessionOf(message.socket) : undefined;
+  // `encrypted` is how Node marks its TLS sockets; asking for the class would load it into every node.
+  return 'encrypted' in message.socket ? tlsSessionOf(message.socket as TLSSocket) : undefined;
 }
 
 /** Answers an upgrade request with a plain sentence and closes the connection. */

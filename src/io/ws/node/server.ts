@@ -8,7 +8,7 @@ import { LISTEN_BACKLOG } from '../../listen/limits.js';
 import { OutboxPool } from '../../listen/outbox.js';
 import { hasNodeReusePort, listenShared } from '../../listen/shared-listen.js';
 import { isTlsBeginning, TLS_REFUSAL } from '../../tls/first-bytes.js';
-import { TlsGate } from '../../tls/gate.js';
+import type { TlsGate } from '../../tls/gate.js';
 import type { TlsMaterial } from '../../tls/port.js';
 import { plainAddress } from '../address.js';
 import { agreedSubprotocol, handshakeFault, offeredSubprotocols } from '../handshake.js';
@@ -30,7 +30,9 @@ const BROKEN_REQUEST: ReadonlyMap<string, string> = new Map([
  * @throws {ListenError}.
  */
 export async function createNodeServer(options: WsServerOptions): Promise<WsServer> {
-  const server = new NodeServer(options);
+  // Loaded here: a node without TLS need not keep it.
+  const gates = options.tls === undefined ? undefined : await import('../../tls/gate.js');
+  const server = new NodeServer(options, gates?.TlsGate);
   await server.listen();
   return server;
 }
@@ -49,12 +51,13 @@ class NodeServer implements WsServer {
   private closing: Promise<void> | undefined;
   private onLastGone: (() => void) | undefined;
 
-  constructor(options: WsServerOptions) {
+  /** `Gate`: the class, for a server with `tls`. */
+  constructor(options: WsServerOptions, Gate: typeof TlsGate | undefined) {
     this.options = options;
     this.handshakes = new WebSocketServer(handshakeOptions(options));
     this.http = createServer(httpOptions());
     this.http.keepAliveTimeout = limits.HTTP_KEEP_ALIVE_MS;
-    this.gate = this.takeConnections();
+    this.gate = this.takeConnections(Gate);
     this.http.on('clientError', (error, stream) => this.broken(error, stream));
     this.http.on('request', (message, response) => this.request(message, response));
     this.http.on('upgrade', (message, socket, head) => this.upgrade(message, socket, head));
@@ -129,15 +132,15 @@ class NodeServer implements WsServer {
   }
 
   /** Counts connections, and with TLS puts its gate before what `node:http` does with each. */
-  private takeConnections(): TlsGate | undefined {
+  private takeConnections(Gate: typeof TlsGate | undefined): TlsGate | undefined {
     const { tls: material, report } = this.options;
-    if (material === undefined) {
+    if (material === undefined || Gate === undefined) {
       this.http.on('connection', (socket) => this.connected(socket));
       return undefined;
     }
     const listeners = this.http.listeners('connection');
     this.http.removeAllListeners('connection');
-    const gate = new TlsGate({ material, report, alpn: ['http/1.1'] }, (socket) => {
+    const gate = new Gate({ material, report, alpn: ['http/1.1'] }, (socket) => {
       for (const listener of listeners) listener.call(this.http, socket);
     });
     this.http.on('connection', (socket) => {
