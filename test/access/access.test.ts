@@ -4,6 +4,7 @@ import type { Channel, ChannelModel } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, connect } from '../../dist/client/index.js';
 import { eventually, TestNode, unique } from '../amqp/fixtures/node.js';
+import { RawConnection } from '../amqp/fixtures/raw-connection.js';
 
 let node: TestNode;
 
@@ -43,10 +44,22 @@ async function amqpAs(username: string, password = 'secret', vhost = '/'): Promi
   return connection;
 }
 
+/** Why a user who has logged in may not open a virtual host. */
+async function refusedAt(vhost: string, user: string, password = 'secret'): Promise<string> {
+  return await RawConnection.refusalTextOf(node.running.amqpPort ?? 0, vhost, user, password);
+}
+
 async function channelAs(username: string): Promise<Channel> {
   const channel = await (await amqpAs(username)).createChannel();
   channel.on('error', () => {});
   return channel;
+}
+
+/** What a connection's peer is told when the node ends it. */
+function endOf(connection: ChannelModel): Promise<string> {
+  return new Promise((resolve) => {
+    connection.on('close', (error?: Error) => resolve(String(error?.message)));
+  });
 }
 
 async function refused(work: Promise<unknown>): Promise<string> {
@@ -70,8 +83,8 @@ describe('over AMQP', () => {
     const user = await makeUser();
     expect(await refused(amqpAs(user, 'wrong'))).toMatch(/ACCESS.REFUSED|403/i);
     expect(await refused(amqpAs('nobody'))).toMatch(/ACCESS.REFUSED|403/i);
-    expect(await refused(amqpAs(user))).toContain(`access to vhost '/' refused for user '${user}'`);
-    expect(await refused(amqpAs('guest', 'guest', 'nowhere'))).toContain('vhost nowhere not found');
+    expect(await refusedAt('/', user)).toContain(`access to vhost '/' refused for user '${user}'`);
+    expect(await refusedAt('nowhere', 'guest', 'guest')).toContain('vhost nowhere not found');
     await api('PUT', `/permissions/%2F/${user}`, ALL);
     await (await amqpAs(user)).close();
   });
@@ -105,7 +118,7 @@ describe('over AMQP', () => {
     const allowed = await channelAs(user);
     await allowed.assertQueue('mine');
     allowed.sendToQueue('mine', Buffer.from('x'));
-    await eventually(async () => expect(await allowed.get('mine', { noAck: true })).toMatchObject({}));
+    await eventually(() => allowed.get('mine', { noAck: true }));
     await allowed.deleteQueue('mine');
   });
 
@@ -155,12 +168,11 @@ describe('over AMQP', () => {
       const user = await makeUser(ALL);
       const connection = await amqpAs(user);
       const startMs = Date.now();
-      const ended = once(connection, 'error') as Promise<[Error]>;
+      const ended = endOf(connection);
       if (change === 'deleted') await api('DELETE', `/users/${user}`);
       else if (change === 'password') await api('PUT', `/users/${user}`, { password: 'other', tags: '' });
       else await api('DELETE', `/permissions/%2F/${user}`);
-      const { message } = (await ended)[0];
-      expect(message).toMatch(
+      expect(await ended).toMatch(
         { deleted: /320.*is deleted/, password: /320.*has changed/, permissions: /403.*access to vhost/ }[change],
       );
       expect(Date.now() - startMs).toBeLessThan(5_000);
@@ -178,13 +190,11 @@ describe('over AMQP', () => {
       await amqpAs(user, 'secret', vhost),
       await amqpAs(user, 'secret', vhost),
     ];
-    expect(await refused(amqpAs(user, 'secret', vhost))).toContain('connection limit (3) is reached');
+    expect(await refusedAt(vhost, user)).toContain('connection limit (3) is reached');
     await open[0]!.close();
-    await eventually(async () => {
-      await (await amqpAs(user, 'secret', vhost)).close();
-    });
+    await (await amqpAs(user, 'secret', vhost)).close();
     await api('PUT', `/user-limits/${user}/max-connections`, { value: 2 });
-    expect(await refused(amqpAs(user, 'secret', vhost))).toContain('user connection limit (2) is reached');
+    expect(await refusedAt(vhost, user)).toContain('user connection limit (2) is reached');
     await api('PUT', `/vhost-limits/${vhost}/max-queues`, { value: 1 });
     const channel = await open[1]!.createChannel();
     channel.on('error', () => {});
@@ -193,9 +203,9 @@ describe('over AMQP', () => {
     expect(await refused(channel.assertQueue('two'))).toContain(
       `PRECONDITION_FAILED - cannot declare queue 'two': queue limit in vhost '${vhost}' (1) is reached`,
     );
-    const ended = once(open[1]!, 'error') as Promise<[Error]>;
+    const ended = endOf(open[1]!);
     await api('DELETE', `/vhosts/${vhost}`);
-    expect((await ended)[0].message).toContain(`vhost '${vhost}' is deleted`);
+    expect(await ended).toContain(`vhost '${vhost}' is deleted`);
   });
 });
 
@@ -208,14 +218,14 @@ test('policies come and go over queues that live', async () => {
   await channel.waitForConfirms();
   const definition = { 'max-length': 4, 'dead-letter-exchange': '', 'dead-letter-routing-key': dead };
   await api('PUT', `/policies/%2F/${queue}`, { pattern: `^${queue}$`, definition, 'apply-to': 'queues' });
-  await eventually(async () => expect(await channel.checkQueue(queue)).toMatchObject({ messageCount: 4 }));
-  await eventually(async () => expect(await channel.checkQueue(dead)).toMatchObject({ messageCount: 6 }));
+  await eventually(async () => (await channel.checkQueue(queue)).messageCount === 4);
+  await eventually(async () => (await channel.checkQueue(dead)).messageCount === 6);
   await api('PUT', `/operator-policies/%2F/${queue}`, {
     pattern: queue,
     definition: { 'max-length': 2 },
     'apply-to': 'queues',
   });
-  await eventually(async () => expect(await channel.checkQueue(queue)).toMatchObject({ messageCount: 2 }));
+  await eventually(async () => (await channel.checkQueue(queue)).messageCount === 2);
   // The declaration is the same as ever.
   await channel.assertQueue(queue, { maxLength: 100 });
   await api('DELETE', `/policies/%2F/${queue}`);
@@ -281,7 +291,8 @@ describe('over the native door', () => {
     const client = await nativeAs(user);
     await api('DELETE', `/users/${user}`);
     await eventually(async () => {
-      expect(await refused(client.status())).toMatch(/is deleted|closed|4003/);
+      const text = await client.status().then(() => '', String);
+      return /is deleted|closed/.test(text);
     });
   });
 });
@@ -299,5 +310,5 @@ test('everything is there after a restart', async () => {
   await other.assertQueue(queue);
   for (const text of ['1', '2']) other.sendToQueue(queue, Buffer.from(text));
   await other.waitForConfirms();
-  await eventually(async () => expect(await other.checkQueue(queue)).toMatchObject({ messageCount: 1 }));
+  await eventually(async () => (await other.checkQueue(queue)).messageCount === 1);
 });
