@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { CatalogTopic } from '../catalog.js';
+import { validateDeclaration } from '../declarations.js';
+import { effectivePolicy } from '../queue-arguments.js';
 import { AccessWorld } from './fixtures.js';
 import { JSON_BYTES_MAX } from './limits.js';
 import type { JsonValue } from './model.js';
@@ -218,3 +221,29 @@ describe('passwords of definitions', () => {
     expect(() => checkPasswordChange('ann', { kind: 'password', password: 'x'.repeat(1025) })).toThrow(/longer/);
   });
 });
+
+test('a virtual host may have a default type of queue, and a number of them', async () => {
+  const world = new AccessWorld();
+  const metadata = { description: '', tags: [], defaultQueueType: 'quorum' } as const;
+  const node = { defaultPartitions: 1, slots: 100, shards: 1 };
+  const declare = (name: string, over = {}) => {
+    const queue = { ...FLAGS, arguments: new Uint8Array(0), connection: 'c', shard: 0, ...over };
+    const shape = { partitions: 0, settings: { kind: 'queue' }, passive: false, start: { at: 'end' } } as const;
+    world.apply(validateDeclaration(world.catalog, { name, vhost: '/', queue, ...shape }, node));
+    return isQuorum(world.catalog.topic(name));
+  };
+  expect(declare('before')).toBe(false);
+  await world.ask({ kind: 'put-vhost', vhost: '/', metadata });
+  expect([declare('before'), declare('q'), declare('q')]).toEqual([false, true, true]);
+  // Quorum queues are durable and shared: others stay what they are.
+  expect([declare('t', { durable: false }), declare('x', { exclusive: true })]).toEqual([false, false]);
+  await world.ask({ kind: 'set-vhost-limit', vhost: '/', limit: 'max-queues', value: 4 });
+  expect(() => declare('z')).toThrow("cannot declare queue 'z': queue limit in vhost '/' (4) is reached");
+  expect(declare('q')).toBe(true);
+});
+
+const FLAGS = { durable: true, exclusive: false, autoDelete: false };
+
+function isQuorum(topic: CatalogTopic | undefined): boolean {
+  return topic !== undefined && effectivePolicy(topic.settings).type === 'quorum';
+}

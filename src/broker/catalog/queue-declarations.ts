@@ -1,7 +1,7 @@
 /** Declaring queues of the RabbitMQ model, by its rules and with its sentences (rabbit_channel.erl: queue.declare). */
 
-import { utf8Size } from '../../base/utf8.js';
-import { decodeTable, type FieldTable, integerOf } from '../../record/amqp/field-table.js';
+import { encodeUtf8, utf8Size } from '../../base/utf8.js';
+import { decodeTable, encodeTable, type FieldTable, integerOf } from '../../record/amqp/field-table.js';
 import type { Catalog, CatalogTopic } from '../catalog.js';
 import { BrokerError } from '../errors.js';
 import type { MetadataChange } from '../metadata-changes.js';
@@ -43,6 +43,19 @@ export function queueDeclarationChanges(
     requireAccess(existing, queue.connection, subject);
     return [];
   }
+  return changesOf(catalog, declaration, withDefaultType(catalog, vhost, queue, existing), node);
+}
+
+/** The rest of `queueDeclarationChanges`, of a queue whose type is said. */
+function changesOf(
+  catalog: Catalog,
+  declaration: Declaration,
+  queue: QueueDeclaration,
+  node: NodeShape,
+): readonly MetadataChange[] {
+  const { name, vhost = DEFAULT_VHOST } = declaration;
+  const subject = resource('queue', vhost, name);
+  const existing = catalog.topic(name, vhost);
   const table = argumentTable(queue.arguments, subject);
   if (existing?.settings.kind === 'queue') {
     refuseDifference(existing, declaration, queue, table, subject);
@@ -60,6 +73,36 @@ export function queueDeclarationChanges(
   }
   const volatileOn = settings.queue?.durable === true ? undefined : queue.shard;
   return [creation(catalog, { vhost, name, settings, count, volatileOn }, node, subject)];
+}
+
+const TYPE_ARGUMENT = 'x-queue-type';
+
+/**
+ * A declaration without a type, in a virtual host that has a default one: a new queue is of that, where it can be (RabbitMQ 3.11:
+ * augment_declare_args), and for a queue that exists its own is meant.
+ */
+function withDefaultType(
+  catalog: Catalog,
+  vhost: string,
+  queue: QueueDeclaration,
+  existing: CatalogTopic | undefined,
+): QueueDeclaration {
+  const type = catalog.access.vhostMetadata(vhost).defaultQueueType;
+  if (type === undefined) return queue;
+  const current = existing?.settings.queue;
+  if (current !== undefined) {
+    const own = decodeTable(current.arguments).get(TYPE_ARGUMENT);
+    return own?.type === 'longstr' ? withType(queue, own.value) : queue;
+  }
+  const isLasting = queue.durable && !queue.exclusive && !queue.autoDelete;
+  return type === 'classic' || !isLasting ? queue : withType(queue, encodeUtf8(type));
+}
+
+/** With a type unless there is one. What is no table is refused later. */
+function withType(queue: QueueDeclaration, type: Uint8Array): QueueDeclaration {
+  const table = new Map(argumentTable(queue.arguments, 'the queue'));
+  if (table.has(TYPE_ARGUMENT)) return queue;
+  return { ...queue, arguments: encodeTable(table.set(TYPE_ARGUMENT, { type: 'longstr', value: type })) };
 }
 
 /** @throws BrokerError `precondition-failed` when the virtual host has as many queues as it may have */
