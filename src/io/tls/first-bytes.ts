@@ -5,6 +5,15 @@ const HANDSHAKE = 0x16;
 /** RFC 8446 §5.1: every version of TLS has this in the first byte of its record version. */
 const MAJOR_VERSION = 3;
 
+/** RFC 8446 §5.1: content type, version, length; and the longest record in clear. */
+export const RECORD_HEADER_BYTES = 5;
+export const MAX_RECORD_BYTES = 16_384;
+
+/** The length that a record header says, without the header itself. */
+export function recordBytes(header: Buffer): number {
+  return header.readUInt16BE(3);
+}
+
 /**
  * A fatal alert `handshake_failure` (RFC 8446 §6) as every version of TLS understands it before keys are agreed on: 21 alert, version, length 2, level
  * fatal, description. Clients then say that the server refused TLS, rather than that it spoke nonsense.

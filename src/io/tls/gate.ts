@@ -2,7 +2,14 @@ import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 import { plainAddress } from '../ws/address.js';
 import { TlsContexts } from './context.js';
-import { HTTP_ON_TLS_PORT, isTlsBeginning, plainProtocol } from './first-bytes.js';
+import {
+  HTTP_ON_TLS_PORT,
+  isTlsBeginning,
+  MAX_RECORD_BYTES,
+  plainProtocol,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+} from './first-bytes.js';
 import { HANDSHAKE_CHECK_MS, HANDSHAKE_TIMEOUT_MS, MAX_HALF_OPEN } from './limits.js';
 import type { RefusalReport, TlsMaterial } from './port.js';
 
@@ -68,7 +75,7 @@ export class TlsGate {
     });
     // A peer that breaks off is reported by its close.
     socket.on('error', () => socket.destroy());
-    socket.once('readable', () => this.begin(socket));
+    this.awaitHello(socket);
   }
 
   /** New connections get these certificates from now on; those that are open, or shaking hands, keep theirs. @throws Error of OpenSSL */
@@ -99,12 +106,32 @@ export class TlsGate {
     };
   }
 
-  private begin(socket: Socket): void {
-    const bytes = socket.read() as Buffer | null;
-    if (bytes === null) {
-      socket.destroy();
-      return;
-    }
+  /** Node is asked for a TLS socket, which costs much more than a plain one, only once the peer's first record is complete. */
+  private awaitHello(socket: Socket): void {
+    const chunks: Buffer[] = [];
+    let sizeBytes = 0;
+    let wantedBytes = RECORD_HEADER_BYTES;
+    const onReadable = (): void => {
+      const bytes = socket.read() as Buffer | null;
+      // Nothing more to read and no hello: the peer has hung up, and the socket closes by itself.
+      if (bytes === null) return;
+      chunks.push(bytes);
+      sizeBytes += bytes.length;
+      const first = chunks[0]!;
+      if (isTlsBeginning(first) && sizeBytes < wantedBytes) return;
+      const whole = chunks.length === 1 ? first : Buffer.concat(chunks);
+      if (isTlsBeginning(whole) && wantedBytes === RECORD_HEADER_BYTES) {
+        wantedBytes += Math.min(recordBytes(whole), MAX_RECORD_BYTES);
+        chunks.splice(0, chunks.length, whole);
+        if (sizeBytes < wantedBytes) return;
+      }
+      socket.off('readable', onReadable);
+      this.begin(socket, whole);
+    };
+    socket.on('readable', onReadable);
+  }
+
+  private begin(socket: Socket, bytes: Buffer): void {
     if (!isTlsBeginning(bytes)) {
       this.refusePlain(socket, bytes);
       return;

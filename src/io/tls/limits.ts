@@ -7,7 +7,7 @@ export const HANDSHAKE_TIMEOUT_MS = 10_000;
 export const HANDSHAKE_CHECK_MS = 1_000;
 
 /** Handshakes under way at a time, per listener and thread; one more cuts off the oldest, so that those who are quick always get in. */
-export const MAX_HALF_OPEN = 2_048;
+export const MAX_HALF_OPEN = 8_192;
 
 /**
  * `uws` engine: connections over TLS that are no WebSocket, handshakes among them. It cannot name the oldest, so it refuses the newest; each
