@@ -19,7 +19,7 @@ function keeper() {
   const lines: string[] = [];
   const note = (_fields: object, message?: string): void => void lines.push(message ?? '');
   const silent = (): void => undefined;
-  const log: NodeLog = { trace: silent, debug: silent, info: note, warn: note, error: note, fatal: note };
+  const log: NodeLog = { debug: silent, info: note, warn: note, error: note, fatal: note };
   const changes: TlsMaterial[] = [];
   const files = { certificates: [folder.write('node', first)], caFile: undefined, verify: 'none' as const };
   const make = () =>

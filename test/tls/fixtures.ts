@@ -51,7 +51,7 @@ export async function startTlsNode(settings: NodeSettings = {}): Promise<TlsNode
 function recordingLog(lines: string[]): NodeLog {
   const note = (_fields: object, message?: string): void => void lines.push(message ?? '');
   const silent = (): void => undefined;
-  return { trace: silent, debug: silent, info: note, warn: note, error: note, fatal: note };
+  return { debug: silent, info: note, warn: note, error: note, fatal: note };
 }
 
 /** The common name of the certificate that a port shows. */

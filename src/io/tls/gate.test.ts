@@ -101,14 +101,15 @@ test('shakes hands and carries bytes both ways, however the hello is cut', async
   // A proxy that hands on every byte by itself.
   const proxy = createServer((near) => {
     const far = connect({ port, host: '127.0.0.1', noDelay: true });
-    near.on('data', async (bytes: Buffer) => {
+    const trickle = async (bytes: Buffer): Promise<void> => {
       near.pause();
       for (let at = 0; at < bytes.length; at++) {
         far.write(bytes.subarray(at, at + 1));
         await new Promise((resolve) => setImmediate(resolve));
       }
       near.resume();
-    });
+    };
+    near.on('data', (bytes: Buffer) => void trickle(bytes));
     far.on('data', (bytes) => near.write(bytes));
     near.on('close', () => far.destroy());
     near.on('error', () => far.destroy());
