@@ -2,6 +2,7 @@
  * Every operation of the API asked by people who may not, and with bodies that make no sense: nothing happens, and the answer says so. Wrong
  * passwords, which the node answers late, are tried on all of them in handler.test.ts.
  */
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Api, type ApiUser, operations, pathOf, startApi } from './api.js';
 
@@ -67,6 +68,12 @@ describe('an operation of the API', () => {
       expect(await everything()).toBe(before);
     },
   );
+
+  it('is in the table of the manual', () => {
+    const manual = readFileSync(new URL('../../docs/protocols/management.md', import.meta.url), 'utf8');
+    const missing = operations.filter(({ method, path }) => !manual.includes(`| \`${method} ${path}\` |`));
+    expect(missing.map(({ method, path }) => `${method} ${path}`)).toEqual([]);
+  });
 
   it('is described with its body, by the schemas that check it', async () => {
     const description = await api.get('/openapi.json');
