@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ByteReader, ByteWriter, DecodeError } from '../../base/bytes.js';
+import { ByteReader, ByteWriter } from '../../base/bytes.js';
+import { DecodeError } from '../../base/errors.js';
 import { Catalog } from '../catalog.js';
 import { readAccessChange, writeAccessChange } from './access-changes.js';
 import { AccessImage } from './access-image.js';

@@ -1,8 +1,7 @@
 /** Passwords and what they are checked against: SCRAM's verifiers (RFC 5802, RFC 7677), and RabbitMQ's salted hashes as they are imported. */
 import { unreachable } from '../../base/assert.js';
 import { encodeUtf8, utf8Size } from '../../base/utf8.js';
-import type { PasswordHasher } from '../../io/password-hasher.js';
-import type { Random } from '../../io/ports.js';
+import type { PasswordHasher, Random } from '../../io/ports.js';
 import { BrokerError } from '../errors.js';
 import {
   ITERATIONS,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { CatalogTopic } from '../catalog.js';
 import { validateDeclaration } from '../declarations.js';
 import { effectivePolicy } from '../queue-arguments.js';
-import { AccessWorld } from './fixtures.js';
+import { AccessWorld } from './fixtures/access-world.js';
 import { JSON_BYTES_MAX } from './limits.js';
 import type { JsonValue } from './model.js';
 import { checkPasswordChange, exportedPassword, importedPassword } from './passwords.js';

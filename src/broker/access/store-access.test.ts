@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { LiveSession, Principal, SessionEnd } from '../access.js';
-import { AccessWorld } from './fixtures.js';
+import { AccessWorld } from './fixtures/access-world.js';
 
 const ALL = { configure: '.*', write: '.*', read: '.*' };
 

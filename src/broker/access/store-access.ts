@@ -1,8 +1,6 @@
 /** The one authorizer: who may come in and what for, from the image of users and permissions that this shard has. docs/design/access.md. */
 import { encodeUtf8 } from '../../base/utf8.js';
-import type { PasswordHasher } from '../../io/password-hasher.js';
-import type { Clock, Random, TimerHandle, Timers } from '../../io/ports.js';
-import type { SharedCounts } from '../../io/ring/shared-counts.js';
+import type { Clock, NameCounts, PasswordHasher, Random, TimerHandle, Timers } from '../../io/ports.js';
 import {
   type AccessAction,
   type AccessControl,
@@ -37,7 +35,7 @@ export interface StoreAccessOptions {
   readonly hasher: PasswordHasher;
   /** Rounds of PBKDF2 for passwords that are hashed anew; absent = the usual number. */
   readonly iterations?: number;
-  readonly counts: SharedCounts;
+  readonly counts: NameCounts;
   readonly audit: AuditTrail;
   readonly anonymous: AnonymousRule;
   /** They come in from loopback only. */

@@ -4,6 +4,7 @@ import { DecodeError } from '../../base/errors.js';
 import type { AccessVerdict, Credentials } from '../../broker/access.js';
 import { BrokerError } from '../../broker/errors.js';
 import { DEFAULT_VHOST } from '../../broker/model.js';
+import type { TopicEntry } from '../../broker/ports.js';
 import type { TimerHandle } from '../../io/ports.js';
 import * as administration from './administration.js';
 import type { Command, HelloCommand, PublishCommand, PublishRoutedCommand } from './commands.js';
@@ -352,14 +353,13 @@ export class Session implements TurnEnd, LiveSession, AccessHost {
   }
 
   private run(id: number, command: Command): void {
-    const { broker } = this.context.ports;
     this.access?.check(command);
+    const { broker } = this.context.ports;
     switch (command.kind) {
       case 'hello':
       case 'publish':
       case 'publish-routed':
-        // These are served before this; the types cannot know.
-        return;
+        return; // These are served before this; the types cannot know.
       case 'subscribe-queue':
       case 'subscribe-topic':
       case 'subscribe-broadcast':
@@ -413,9 +413,7 @@ export class Session implements TurnEnd, LiveSession, AccessHost {
       case 'get':
         return this.get(id, command);
       case 'list':
-        return this.ask(id, () =>
-          administration.list(broker, command, (topic) => this.access?.isVisible(topic) === true),
-        );
+        return this.list(id, command);
       case 'ping':
         return this.reply(id, { pong: { payload: command.payload } });
       case 'status':
@@ -462,6 +460,11 @@ export class Session implements TurnEnd, LiveSession, AccessHost {
       finished();
       throw thrown;
     }
+  }
+
+  private list(id: number, command: Command & { kind: 'list' }): void {
+    const isVisible = (topic: TopicEntry): boolean => this.access?.isVisible(topic) === true;
+    this.ask(id, () => administration.list(this.context.ports.broker, command, isVisible));
   }
 
   private newQueueName(): string {

@@ -15,6 +15,7 @@
  * all but full, shares one counter with others like it.
  */
 import { assert } from '../../base/assert.js';
+import type { NameCounts } from '../ports.js';
 
 const NAME_BYTES = 8;
 const COUNT_BYTES = 4;
@@ -32,7 +33,7 @@ export function createSharedCounts(slots: number): SharedArrayBuffer {
 }
 
 /** See the top of this file. */
-export class SharedCounts {
+export class SharedCounts implements NameCounts {
   private readonly names: BigInt64Array;
   private readonly counts: Int32Array;
   private readonly slots: number;
