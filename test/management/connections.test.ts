@@ -1,4 +1,5 @@
 /** Connections, channels and consumers of both shards, seen and ended from one. */
+import type { ChannelModel } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../amqp/fixtures/node.js';
 import { type Api, startApi } from './api.js';
@@ -8,6 +9,13 @@ beforeAll(async () => {
   api = await startApi();
 });
 afterAll(() => api.node.remove());
+
+/** What a client is told when its connection ends. */
+function farewellOf(connection: ChannelModel): Promise<string> {
+  return new Promise((resolve) => {
+    connection.on('close', (error: Error | undefined) => resolve(error?.message ?? 'without a word'));
+  });
+}
 
 describe('connections', () => {
   it('are told of with their channels and consumers, wherever they are, and are closed', async () => {
@@ -64,14 +72,7 @@ describe('connections', () => {
       object_totals: { connections: connections.length, channels: 1, consumers: 1, queues: 1 },
       queue_totals: { messages: 1, messages_unacknowledged: 1 },
     });
-    const closed = Promise.all(
-      pair.map(
-        (connection) =>
-          new Promise<string>((resolve) => {
-            connection.on('close', (error: Error | undefined) => resolve(error?.message ?? 'without a word'));
-          }),
-      ),
-    );
+    const closed = Promise.all(pair.map(farewellOf));
     for (const { name: one } of connections) {
       const path = `/connections/${encodeURIComponent(one)}`;
       expect((await api.ask('DELETE', path, undefined, { headers: { 'x-reason': 'no more of this' } })).status).toBe(

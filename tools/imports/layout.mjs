@@ -30,7 +30,8 @@ export const layout = {
   cluster: { imports: ['base/', 'record/', 'storage/', 'broker/', 'io/ports\\.ts'], packages: [], builtins: [] },
   doors: {
     imports: ['base/', 'io/', 'record/', 'storage/', 'broker/', 'proto/'],
-    packages: [],
+    // The management API's bodies are checked by schemas.
+    packages: ['zod'],
     builtins: [...pureBuiltins, 'crypto', 'zlib'],
   },
   // Node 20 has no WebSocket of its own, so the client may load `ws` there; the browser bundle is checked to be free of it.

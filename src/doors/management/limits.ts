@@ -2,8 +2,6 @@
 
 /** Longest request body of every route but the ones below. Messages that are published this way travel as JSON text. */
 export const BODY_MAX_BYTES = 1024 * 1024;
-/** Longest file of definitions, unless the node's setting says otherwise. */
-export const DEFINITIONS_MAX_BYTES = 8 * 1024 * 1024;
 /** Bodies that one shard reads at the same time, together; more are answered 503. */
 export const BODIES_MAX_BYTES = 32 * 1024 * 1024;
 /** Arrays and objects within each other in a request body. */

@@ -46,6 +46,7 @@ const tags = z.union([
     ),
 ]);
 
+/** PUT of a queue. */
 export const queueBody = z.object({
   durable: flag.default(false),
   auto_delete: flag.default(false),
@@ -53,6 +54,7 @@ export const queueBody = z.object({
   arguments: object.default({}),
 });
 
+/** PUT of an exchange. */
 export const exchangeBody = z.object({
   type: name.default('direct'),
   durable: flag.default(false),
@@ -61,8 +63,10 @@ export const exchangeBody = z.object({
   arguments: object.default({}),
 });
 
+/** POST of a binding. */
 export const bindingBody = z.object({ routing_key: name.nullish(), arguments: object.default({}) });
 
+/** A message to publish. */
 export const publishBody = z.object({
   routing_key: name,
   properties: object,
@@ -70,6 +74,7 @@ export const publishBody = z.object({
   payload_encoding: z.string().max(TEXT_MAX),
 });
 
+/** How many messages to get, and what becomes of them. */
 export const getBody = z.object({
   count: whole,
   ackmode: z.string().max(TEXT_MAX).optional(),
@@ -78,8 +83,10 @@ export const getBody = z.object({
   truncate: whole.optional(),
 });
 
+/** What to do with a queue. */
 export const actionBody = z.object({ action: z.string().max(TEXT_MAX) });
 
+/** PUT of a virtual host. */
 export const vhostBody = z.object({
   description: z.string().max(LONG_TEXT_MAX).optional(),
   tags: tags.optional(),
@@ -87,6 +94,7 @@ export const vhostBody = z.object({
   tracing: flag.optional(),
 });
 
+/** PUT of a user. */
 export const userBody = z.object({
   password: z.string().max(LONG_TEXT_MAX).optional(),
   password_hash: z.string().max(LONG_TEXT_MAX).optional(),
@@ -94,22 +102,30 @@ export const userBody = z.object({
   tags: tags.optional(),
 });
 
+/** Users to delete. */
 export const bulkDeleteBody = z.object({ users: z.array(name).max(limits.BULK_USERS_MAX) });
 
 const pattern = z.string().max(LONG_TEXT_MAX);
 
+/** PUT of permissions. */
 export const permissionBody = z.object({ configure: pattern, write: pattern, read: pattern });
+/** PUT of topic permissions. */
 export const topicPermissionBody = z.object({ exchange: name, write: pattern, read: pattern });
+/** PUT of a limit. */
 export const limitBody = z.object({ value: whole });
+/** PUT of a parameter. */
 export const parameterBody = z.object({ value: anything });
+/** PUT of a policy, or of an operator policy. */
 export const policyBody = z.object({
   pattern,
   definition: object,
   priority: whole.nullish(),
   'apply-to': z.string().max(TEXT_MAX).nullish(),
 });
+/** PUT of the name of the cluster. */
 export const clusterNameBody = z.object({ name });
 
+/** PUT of the limit of memory, in bytes. */
 export const memoryLimitBody = z.object({ bytes: z.number().int().min(0) });
 
 const vhost = name.optional();

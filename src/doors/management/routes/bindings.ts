@@ -96,6 +96,7 @@ function oneOf(call: Call, ends: Ends): Binding {
   return bindingOf(between(call, ends), call.param('properties')) ?? notFound();
 }
 
+/** Operations on bindings. */
 export const bindingEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'GET',

@@ -24,6 +24,7 @@ async function close(call: Call, name: string): Promise<void> {
   await ask(call, { kind: 'close-connection', name, reason: reasonOf(call) });
 }
 
+/** Operations on connections, channels and consumers. */
 export const connectionEndpoints: readonly Endpoint[] = [
   statisticsList(
     { path: '/connections', tag: TAG, summary: 'Open connections on all doors', needs: 'management' },

@@ -40,6 +40,7 @@ function pair(path: string): readonly Endpoint[] {
   ];
 }
 
+/** Operations on definitions. */
 export const definitionEndpoints: readonly Endpoint[] = [
   ...pair('/definitions'),
   // The name of RabbitMQ 2.

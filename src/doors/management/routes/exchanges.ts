@@ -30,6 +30,7 @@ function refuseDefault(name: string): void {
 const list = (path: string, needs: 'management' | 'vhost', summary: string): Endpoint =>
   statisticsList({ path, tag: TAG, summary, needs }, 'exchanges', listScope);
 
+/** Operations on exchanges. */
 export const exchangeEndpoints: readonly Endpoint[] = [
   list('/exchanges', 'management', 'All exchanges'),
   list('/exchanges/:vhost', 'vhost', 'Exchanges of a virtual host'),

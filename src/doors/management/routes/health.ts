@@ -129,6 +129,7 @@ function check(path: string, summary: string, handle: (call: Call) => Answer | P
 
 const alone = (): Answer => good({ reason: 'single node cluster' });
 
+/** Operations on health checks. */
 export const healthEndpoints: readonly Endpoint[] = [
   check('alarms', 'No alarm holds publishers back', (call) => alarms(call, 'in the cluster')),
   check('local-alarms', 'No alarm of this node holds publishers back', (call) => alarms(call, 'on the node')),

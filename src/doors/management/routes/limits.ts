@@ -32,6 +32,7 @@ function limitOf<Name extends string>(call: Call, known: readonly Name[]): Name 
   );
 }
 
+/** Operations on limits. */
 export const limitEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'GET',

@@ -237,6 +237,7 @@ export async function get(
   }
 }
 
+/** Operations on single messages. */
 export const messageEndpoints: readonly Endpoint[] = [
   endpointWithBody({
     method: 'POST',

@@ -48,6 +48,7 @@ function nothingToDo(method: 'POST' | 'DELETE', path: string, summary: string): 
   return endpoint({ method, path, tag: TAG, summary, needs: 'administrator', statuses: [204], handle: () => DONE });
 }
 
+/** Operations on the node. */
 export const nodeEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'GET',

@@ -101,6 +101,7 @@ function globalParameter(call: Call): ParameterEntry {
   return call.ports.view.parameter(undefined, '', call.param('name')) ?? notFound();
 }
 
+/** Operations on parameters. */
 export const parameterEndpoints: readonly Endpoint[] = [
   list('/parameters', 'management', 'Parameters of all components'),
   list('/parameters/:component', 'management', 'Parameters of a component'),

@@ -64,6 +64,7 @@ async function clearTopicPermissions(call: Call, exchange?: string): Promise<voi
   await call.ports.administer([{ kind: 'clear-topic-permission', user, vhost, ...which }], call.actor);
 }
 
+/** Operations on permissions. */
 export const permissionEndpoints: readonly Endpoint[] = [
   ...lists('', () => ({}), 'of all users'),
   ...lists('/users/:user', (call) => ({ user: requireUser(call).name }), 'of a user'),

@@ -1,6 +1,6 @@
 /** Policies, and those of operators. */
 import type { PolicyEntry } from '../../../broker/access/model.js';
-import { type Call, DONE, type Endpoint, endpoint, endpointWithBody, stored } from '../endpoint.js';
+import { type Answer, type Call, DONE, type Endpoint, endpoint, endpointWithBody, stored } from '../endpoint.js';
 import { notFound } from '../errors.js';
 import type { JsonObject } from '../json.js';
 import { enteredVhosts, isAdministrator, vhostNames } from '../permissions.js';
@@ -15,16 +15,18 @@ export function policyItem({ vhost, name, pattern, applyTo, definition, priority
   return { vhost, name, pattern, 'apply-to': applyTo, definition, priority };
 }
 
+function policyList(call: Call, operator: boolean, vhosts: readonly string[]): Promise<Answer> {
+  const items = vhosts.flatMap((vhost) => Array.from(call.ports.view.policies(operator, vhost), policyItem));
+  return listAnswer(call, items, plainShape(['priority', 'vhost', 'name']));
+}
+
 /** Both kinds have the same operations; only administrators change those of operators. */
 function endpointsOf(operator: boolean): readonly Endpoint[] {
   const root = operator ? '/operator-policies' : '/policies';
   const one = operator ? 'An operator policy' : 'A policy';
   const path = `${root}/:vhost/:name`;
   const needs = operator ? 'administrator' : 'policymaker';
-  const answer = (call: Call, vhosts: readonly string[]) => {
-    const items = vhosts.flatMap((vhost) => Array.from(call.ports.view.policies(operator, vhost), policyItem));
-    return listAnswer(call, items, plainShape(['priority', 'vhost', 'name']));
-  };
+  const answer = (call: Call, vhosts: readonly string[]) => policyList(call, operator, vhosts);
   const require = (call: Call): PolicyEntry =>
     call.ports.view.policy(operator, requireVhost(call), call.param('name')) ?? notFound();
   return [
@@ -90,4 +92,5 @@ function endpointsOf(operator: boolean): readonly Endpoint[] {
   ];
 }
 
+/** Operations on policies. */
 export const policyEndpoints: readonly Endpoint[] = [...endpointsOf(false), ...endpointsOf(true)];

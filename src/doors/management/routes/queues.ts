@@ -40,6 +40,7 @@ async function purge(call: Call): Promise<void> {
 const list = (path: string, needs: 'management' | 'vhost', summary: string): Endpoint =>
   statisticsList({ path, tag: TAG, summary, needs }, 'queues', listScope);
 
+/** Operations on queues. */
 export const queueEndpoints: readonly Endpoint[] = [
   list('/queues', 'management', 'All queues'),
   list('/queues/detailed', 'management', 'All queues'),

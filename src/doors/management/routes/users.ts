@@ -53,6 +53,7 @@ const listUsers = (call: Call, users: Iterable<UserEntry>) =>
     plainShape(['name']),
   );
 
+/** Operations on users. */
 export const userEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'GET',

@@ -40,6 +40,7 @@ async function putVhost(call: Call, metadata: VhostMetadata): Promise<boolean> {
   return outcome === 'created';
 }
 
+/** Operations on virtual hosts. */
 export const vhostEndpoints: readonly Endpoint[] = [
   statisticsList(
     { path: '/vhosts', tag: TAG, summary: 'Virtual hosts', needs: 'management' },
