@@ -7,6 +7,9 @@
 import { assert, unreachable } from '../base/assert.js';
 import { ByteReader, ByteWriter } from '../base/bytes.js';
 import { DecodeError } from '../base/errors.js';
+import { AccessImage } from './access/access-image.js';
+import type { AccessChange } from './access/model.js';
+import { withExchangePolicies, withQueuePolicies } from './catalog/apply-policies.js';
 import type { CatalogListener } from './catalog/listener.js';
 import { isPredeclared } from './catalog/predeclared.js';
 import { SharedSettings } from './catalog/shared-settings.js';
@@ -28,6 +31,8 @@ const FROM_BEGINNING: StartAt = { at: 'beginning' };
 export class Catalog {
   /** Ids for what is volatile. Only whoever validates asks it for new ones. */
   readonly volatileIds = new VolatileIds();
+  /** Users, permissions, policies, limits, parameters. */
+  readonly access = new AccessImage();
   private readonly vhosts = new Map<string, VhostImage>([[DEFAULT_VHOST, new VhostImage(DEFAULT_VHOST)]]);
   private readonly byId = new Map<number, CatalogTopic>();
   private readonly byLog = new Map<number, CatalogTopic>();
@@ -234,6 +239,25 @@ export class Catalog {
     for (let index = undo.length - 1; index >= 0; index--) undo[index]!();
   }
 
+  /**
+   * Tries changes out: what `plan` applies is there for what it looks at next, and is taken back when it returns or throws. For an image without
+   * listeners.
+   */
+  trial<Result>(plan: (apply: (changes: readonly MetadataChange[]) => void) => Result): Result {
+    assert(this.listeners.length === 0, 'Only an image without listeners can try something out');
+    const outer = this.undo;
+    const undo: (() => void)[] = [];
+    this.undo = undo;
+    try {
+      return plan((changes) => {
+        for (const change of changes) this.applyChange(change);
+      });
+    } finally {
+      for (let index = undo.length - 1; index >= 0; index--) undo[index]!();
+      this.undo = outer;
+    }
+  }
+
   /** Applies one change of the step that was begun last. @throws BugError when it does not follow from the image */
   applyChange(change: MetadataChange): void {
     switch (change.kind) {
@@ -272,6 +296,9 @@ export class Catalog {
         break;
       case 'reserve-log-ids':
         this.unusedLogId = Math.max(this.unusedLogId, change.below);
+        break;
+      case 'access':
+        this.applyAccess(change.change);
         break;
       default:
         unreachable(change);
@@ -327,6 +354,7 @@ export class Catalog {
     for (const vhost of this.vhosts.keys()) {
       if (vhost !== DEFAULT_VHOST) changes.push({ kind: 'create-vhost', vhost });
     }
+    for (const change of this.access.asChanges()) changes.push({ kind: 'access', change });
     for (const topic of this.byId.values()) {
       if (isVolatileTopic(topic)) continue;
       changes.push({ kind: 'create-topic', topic });
@@ -358,15 +386,21 @@ export class Catalog {
     }
     if (topicId < VOLATILE_ID_FIRST) this.unusedTopicId = Math.max(this.unusedTopicId, topicId + 1);
     else this.volatileIds.topicIdUsed(topicId);
-    const entry = withStart(topic, this.settings.of(topic.settings), FROM_BEGINNING);
+    const entry = this.withPolicies(withStart(topic, this.settings.of(topic.settings), FROM_BEGINNING));
     this.put(entry);
-    this.undo?.push(() => this.forget(entry));
+    this.undo?.push(() => this.forget(this.byId.get(topicId) ?? entry));
+  }
+
+  /** What policies make of a topic; its settings are those of others that are like it. */
+  private withPolicies(topic: CatalogTopic): CatalogTopic {
+    const now = withQueuePolicies(this.access, topic);
+    return now === topic ? topic : withStart(now, this.settings.of(now.settings), now.start);
   }
 
   private attach(change: MetadataChange & { kind: 'attach-cursor' }): void {
     const topic = this.byId.get(change.topicId);
     assert(topic !== undefined, `Cannot attach a cursor to topic ${change.topicId}: it does not exist`);
-    this.put(withStart(topic, this.settings.of(change.settings), change.start));
+    this.put(this.withPolicies(withStart(topic, this.settings.of(change.settings), change.start)));
     this.undo?.push(() => this.put(topic));
   }
 
@@ -407,7 +441,8 @@ export class Catalog {
     for (const listener of this.listeners) listener.topicChanged(vhost, topic.name);
   }
 
-  private createExchange(exchange: ExchangeEntry): void {
+  private createExchange(declared: ExchangeEntry): void {
+    const exchange = withExchangePolicies(this.access, declared);
     const { exchanges } = this.require(exchange.vhost);
     assert(!exchanges.has(exchange.name), `Cannot create exchange "${exchange.name}": it exists`);
     exchanges.set(exchange.name, exchange);
@@ -474,10 +509,36 @@ export class Catalog {
     const image = this.require(vhost);
     const isEmpty = image.topics.size + image.bindingCount === 0 && [...image.exchanges.keys()].every(isPredeclared);
     assert(vhost !== DEFAULT_VHOST && isEmpty, `Cannot delete virtual host "${vhost}": it is not empty`);
+    assert(!this.access.isAbout(vhost), `Cannot delete virtual host "${vhost}": something is set for it`);
     this.vhosts.delete(vhost);
     this.undo?.push(() => this.vhosts.set(vhost, image));
     for (const listener of this.listeners) {
       for (const name of image.exchanges.keys()) listener.exchangeDeleted(vhost, name);
+    }
+  }
+
+  private applyAccess(change: AccessChange): void {
+    this.access.apply(change, this.undo);
+    if (change.kind === 'set-policy') this.policiesChanged(change.policy.vhost);
+    else if (change.kind === 'clear-policy') this.policiesChanged(change.vhost);
+    for (const listener of this.listeners) listener.accessChanged?.();
+  }
+
+  /** Looks at all queues and exchanges of a virtual host again. */
+  private policiesChanged(vhost: string): void {
+    const image = this.require(vhost);
+    for (const topic of image.topics.values()) {
+      const next = this.withPolicies(topic);
+      if (next === topic) continue;
+      this.put(next);
+      this.undo?.push(() => this.put(topic));
+    }
+    for (const exchange of image.exchanges.values()) {
+      const next = withExchangePolicies(this.access, exchange);
+      if (next === exchange) continue;
+      image.exchanges.set(exchange.name, next);
+      this.undo?.push(() => image.exchanges.set(exchange.name, exchange));
+      for (const listener of this.listeners) listener.exchangeDeclared(next);
     }
   }
 

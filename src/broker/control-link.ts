@@ -1,3 +1,4 @@
+import type { AccessOutcome, AccessRequest, Actor, VerifierUpgrade } from './access/requests.js';
 import type { Binding, ExchangeDeclaration } from './model.js';
 import type { Declaration, DeleteQueueOptions } from './ports.js';
 
@@ -20,6 +21,13 @@ export interface ControlLink {
   createVhost(vhost: string): Promise<void>;
   /** Deletes a virtual host with all that is in it. */
   deleteVhost(vhost: string): Promise<void>;
+  /**
+   * Carries out what an administrator asks, all together or nothing; the outcomes are in the order of the requests.
+   * Rejects with `not-found`, `invalid-request`, `already-exists`, `limit-exceeded`, `access-refused`.
+   */
+  administer(requests: readonly AccessRequest[], actor: Actor): Promise<readonly AccessOutcome[]>;
+  /** Replaces an imported user's hash by verifiers, if it still has that password. */
+  upgradeVerifiers(upgrade: VerifierUpgrade): Promise<void>;
   /** A new producer id, or the next epoch of a known one. */
   initProducer(producerId: number): Promise<{ readonly producerId: number; readonly epoch: number }>;
 }

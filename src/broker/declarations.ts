@@ -1,7 +1,7 @@
 /** What a declaration changes in a catalog: pure, on the control thread. */
 import { utf8Size } from '../base/utf8.js';
 import { creation, type NodeShape, SMALL_NODE, withDefaults } from './catalog/creation.js';
-import { queueDeclarationChanges, requireAccess } from './catalog/queue-declarations.js';
+import { checkQueueLimit, queueDeclarationChanges, requireAccess } from './catalog/queue-declarations.js';
 import { Removal, vhostOf } from './catalog/removal.js';
 import { refuseReservedName, resource } from './catalog/sentences.js';
 import { requireVhost } from './catalog/vhost-declarations.js';
@@ -58,6 +58,7 @@ export function validateDeclaration(
   if (existing === undefined) {
     refuseReservedName('queue', name);
     const count = declaration.partitions || (settings.kind === 'queue' ? 1 : node.defaultPartitions);
+    if (settings.kind === 'queue') checkQueueLimit(catalog, vhost, name);
     const topic = { vhost, name, settings: withDefaults(settings), count, volatileOn: undefined };
     return [creation(catalog, topic, node, subject)];
   }

@@ -2,6 +2,8 @@
 import { assert } from '../base/assert.js';
 import { ByteReader, ByteWriter } from '../base/bytes.js';
 import { DecodeError } from '../base/errors.js';
+import { readAccessChange, writeAccessChange } from './access/access-changes.js';
+import type { AccessChange } from './access/model.js';
 import {
   readBinding,
   readExchange,
@@ -49,7 +51,9 @@ export type MetadataChange =
   /** A producer id was initialised again: older epochs are fenced. */
   | ({ readonly kind: 'producer-epoch'; readonly producerId: number; readonly epoch: number } & MaybeVolatile)
   /** Log ids below `below` may have been given away outside the metadata log. */
-  | ({ readonly kind: 'reserve-log-ids'; readonly below: number } & MaybeVolatile);
+  | ({ readonly kind: 'reserve-log-ids'; readonly below: number } & MaybeVolatile)
+  /** Users, permissions, policies, limits, parameters. */
+  | ({ readonly kind: 'access'; readonly change: AccessChange } & MaybeVolatile);
 
 /** Changes that are made together or not at all, and the version that they make. */
 export interface MetadataStep {
@@ -77,6 +81,7 @@ const KIND = {
   unbind: 10,
   'create-vhost': 11,
   'delete-vhost': 12,
+  access: 16,
 } as const satisfies Record<MetadataChange['kind'], number>;
 /** A topic of a virtual host that is not the default one, which is what a topic of kind 1 is in. */
 const KIND_CREATE_TOPIC_IN_VHOST = 13;
@@ -165,6 +170,9 @@ function writeChange(writer: ByteWriter, change: MetadataChange): void {
     case 'producer-epoch':
       writer.uvarint(change.producerId);
       writer.uvarint(change.epoch);
+      break;
+    case 'access':
+      writeAccessChange(writer, change.change);
       break;
     default:
       writer.uvarint(change.below);
@@ -263,6 +271,8 @@ function readChange(reader: ByteReader, kind: number): MetadataChange {
       return { kind: 'producer-epoch', producerId: reader.uvarlong(), epoch: reader.uvarint() };
     case KIND['reserve-log-ids']:
       return { kind: 'reserve-log-ids', below: reader.uvarlong() };
+    case KIND.access:
+      return { kind: 'access', change: readAccessChange(reader) };
     default:
       throw new DecodeError('invalid', `A metadata change is of an unknown kind: ${kind}`);
   }

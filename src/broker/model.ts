@@ -22,8 +22,10 @@ export interface ExchangeEntry {
   readonly autoDelete: boolean;
   /** Takes no publishes from clients, only what other exchanges send on. */
   readonly internal: boolean;
-  /** Gets what no binding matches; undefined without one. */
+  /** Gets what no binding matches: by its declaration, or by a policy; undefined without one. */
   readonly alternate: string | undefined;
+  /** `alternate` comes from a policy. */
+  readonly alternateByPolicy?: boolean;
   /** The declaration's argument table as AMQP encodes it, without its length. */
   readonly arguments: Uint8Array;
 }

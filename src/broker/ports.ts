@@ -47,6 +47,8 @@ export interface TopicSettings {
   readonly lingerMs: number;
   /** Of a queue that was declared by the RabbitMQ model; absent = durable, shared, without arguments. */
   readonly queue?: QueueSettings;
+  /** A queue's argument table with what policies make of it; absent when that is as declared. The catalog finds it out; it is never written. */
+  readonly effectiveArguments?: Uint8Array;
 }
 
 /** Gets the outcome of publishes. `baseOffset` is -1 for a message that several logs have stored. `token` is the caller's own number. Called in a later turn or, for memory durability, at the end of this one. */

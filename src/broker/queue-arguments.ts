@@ -5,6 +5,7 @@
 import { decodeTable, type FieldTable, type FieldValue, integerOf, textOf } from '../record/amqp/field-table.js';
 import { erlangString, erlangType, preconditionFailed, requireEqualArguments } from './catalog/sentences.js';
 import { DEFAULT_QUEUE_POLICY, type OverflowPolicy, type QueuePolicy, type QueueType } from './model.js';
+import type { TopicSettings } from './ports.js';
 
 /** Ten years. */
 const EXPIRY_MS_MAX = 315_360_000_000;
@@ -207,6 +208,12 @@ export function requireEqualQueueArguments(subject: string, current: FieldTable,
 /** The policy that a queue's argument table (AMQP's encoding, without its length) stands for. @throws DecodeError unless it is a table. */
 export function parseQueuePolicy(encoded: Uint8Array): QueuePolicy {
   return encoded.length === 0 ? DEFAULT_QUEUE_POLICY : queuePolicy(decodeTable(encoded));
+}
+
+/** The policy of a queue as it is in force: its arguments, and what policies make of them. */
+export function effectivePolicy({ queue, effectiveArguments }: TopicSettings): QueuePolicy {
+  const encoded = effectiveArguments ?? queue?.arguments;
+  return encoded === undefined ? DEFAULT_QUEUE_POLICY : parseQueuePolicy(encoded);
 }
 
 /** The policy that an argument table stands for. What has no meaning, which only unchecked tables have, is left out. */

@@ -48,6 +48,14 @@ function addGlobalOptions(program: Command): void {
     .addOption(
       new Option('--timeout <duration>', 'how long to wait for the node').default(10_000, '10s').argParser(timeLimit),
     )
+    .addOption(
+      new Option('--ca <file>', "PEM authorities to believe instead of the system's, for wss:// addresses").env(
+        'DUOLOG_CA',
+      ),
+    )
+    .addOption(new Option('--client-cert <file>', 'PEM certificate to show to the node').env('DUOLOG_CLIENT_CERT'))
+    .addOption(new Option('--client-key <file>', 'its PEM key').env('DUOLOG_CLIENT_KEY'))
+    .option('--insecure', 'believe any certificate of the node: for trials only')
     .addOption(new Option('-o, --output <format>', 'how to print results').choices(OUTPUT_FORMATS).default('table'))
     .option('-q, --quiet', 'print no remarks and no progress on stderr')
     .option('--progress', 'draw progress on stderr even where it is no terminal')

@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CodedError } from '../base/errors.js';
-import type { Client } from '../client/index.js';
+import type { Client, ClientTlsOptions } from '../client/index.js';
 import { CliError } from './exit-codes.js';
 import { Output, type OutputOptions } from './output.js';
 import type { Terminal } from './terminal.js';
@@ -13,6 +14,11 @@ export interface ConnectionOptions {
   readonly url: string;
   /** In milliseconds. */
   readonly timeout: number;
+  /** Files in PEM. */
+  readonly ca?: string;
+  readonly clientCert?: string;
+  readonly clientKey?: string;
+  readonly insecure?: boolean;
 }
 
 /** Options that every command that talks to a node has. */
@@ -50,10 +56,12 @@ export function nodeAction<Options, Words extends readonly unknown[]>(
 
 /** Connects, runs `use`, and closes the connection whatever happens. @throws CliError that says where no node was found, or what `use` throws. */
 export async function withClient<Result>(
-  { url, timeout }: ConnectionOptions,
+  connection: ConnectionOptions,
   terminal: Terminal,
   use: (client: Client) => Promise<Result>,
 ): Promise<Result> {
+  const { url, timeout } = connection;
+  const tls = tlsOptions(connection);
   // Loaded here: help, completion and usage errors need no client.
   const { connect } = await import('../client/index.js');
   const options = {
@@ -62,6 +70,7 @@ export async function withClient<Result>(
     requestTimeoutMs: timeout,
     closeTimeoutMs: timeout,
     signal: terminal.interrupted,
+    ...(tls === undefined ? {} : { tls }),
   };
   const client = await connect(url, options).catch((error: unknown) => {
     throw terminal.interrupted.aborted ? terminal.interrupted.reason : noNode(url, error);
@@ -70,6 +79,29 @@ export async function withClient<Result>(
     return await untilInterrupted(use(client), terminal.interrupted);
   } finally {
     await client.close();
+  }
+}
+
+/** @throws CliError when a file cannot be read, or a certificate has no key. */
+function tlsOptions({ ca, clientCert, clientKey, insecure }: ConnectionOptions): ClientTlsOptions | undefined {
+  if ((clientCert === undefined) !== (clientKey === undefined)) {
+    throw new CliError('usage', 'A client certificate needs both: --client-cert and --client-key');
+  }
+  if (ca === undefined && clientCert === undefined && insecure !== true) return undefined;
+  return {
+    ...(ca === undefined ? {} : { ca: readPem('--ca', ca) }),
+    ...(clientCert === undefined ? {} : { cert: readPem('--client-cert', clientCert) }),
+    ...(clientKey === undefined ? {} : { key: readPem('--client-key', clientKey) }),
+    ...(insecure === true ? { insecure } : {}),
+  };
+}
+
+function readPem(flag: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CliError('usage', `Cannot read ${flag} ${file}: ${reason}`, undefined, error);
   }
 }
 

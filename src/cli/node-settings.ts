@@ -7,6 +7,8 @@ export interface SettingFlag {
   readonly description: string;
   /** Values that completion offers. */
   readonly choices?: readonly string[];
+  /** May be given several times. */
+  readonly isList?: boolean;
 }
 
 /**
@@ -24,11 +26,59 @@ export const SETTING_FLAGS: readonly SettingFlag[] = [
     description: 'AMQP 0-9-1; 0 = any free port, off = closed (default 5672, or any free one with --port 0)',
   },
   {
+    setting: 'amqpsPort',
+    value: 'port',
+    description: 'AMQP 0-9-1 over TLS; 0 = any free port, off = closed (default 5671 with certificates)',
+  },
+  {
+    setting: 'managementPort',
+    value: 'port',
+    description: "the same as --port, where RabbitMQ's tools look; 0 = any free port, off = closed (default 15672)",
+  },
+  {
+    setting: 'tlsCert',
+    value: 'file',
+    isList: true,
+    description: 'PEM certificate with its chain: all ports but --amqp-port speak TLS; again for other host names',
+  },
+  { setting: 'tlsKey', value: 'file', isList: true, description: 'its PEM key; again for each --tls-cert' },
+  { setting: 'tlsCa', value: 'file', description: 'PEM authorities whose clients are believed' },
+  {
+    setting: 'tlsVerify',
+    value: 'whether',
+    choices: ['none', 'optional', 'required'],
+    description: 'whether clients must show a certificate (default required with --tls-ca, else none)',
+  },
+  {
+    setting: 'tlsLoginFrom',
+    value: 'part',
+    choices: ['distinguished_name', 'common_name', 'subject_alternative_name'],
+    description: "which part of a client's certificate is its user name (default distinguished_name)",
+  },
+  {
+    setting: 'tlsLoginSanType',
+    value: 'type',
+    choices: ['dns', 'ip', 'email', 'uri', 'other_name'],
+    description: 'which alternative names count for that (default dns)',
+  },
+  { setting: 'tlsLoginSanIndex', value: 'number', description: 'and which of them, from 0 (default 0)' },
+  {
     setting: 'defaultUser',
     value: 'name',
-    description: 'who AMQP clients log in as, from loopback only (default guest)',
+    description: 'who is made at the first start, with every permission on "/" (default guest)',
   },
   { setting: 'defaultPass', value: 'password', description: 'the password of that user (default guest)' },
+  {
+    setting: 'loopbackUsers',
+    value: 'names',
+    description: 'users who come in from loopback only, separated by commas; none = no such users (default guest)',
+  },
+  {
+    setting: 'anonymous',
+    value: 'where',
+    choices: ['off', 'loopback', 'everywhere'],
+    description: 'from where native clients need no login (default loopback)',
+  },
   { setting: 'allowAnonymous', description: 'serve clients without credentials beyond loopback' },
   {
     setting: 'allowedOrigins',
@@ -71,6 +121,11 @@ export const SETTING_FLAGS: readonly SettingFlag[] = [
     description: 'how long a delivery may stay unacknowledged; 0 = for ever (default 1800)',
   },
   { setting: 'journalSize', value: 'size', description: 'journal of each shard (default 64MiB)' },
+  {
+    setting: 'maxDefinitionsSize',
+    value: 'size',
+    description: 'longest file of definitions that can be imported (default 8MiB)',
+  },
   {
     setting: 'maintenanceInterval',
     value: 'seconds',

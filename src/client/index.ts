@@ -56,4 +56,4 @@ export type { ConnectionState, StateChange, Welcome } from './session.js';
 export type { Transaction, TransactionPublishOptions, TransactionReceipt } from './transaction.js';
 export type { OpenTransport, Transport, TransportEvents } from './transport.js';
 export type { Fields, FieldValue } from './values.js';
-export type { WebSocketFactory, WebSocketLike } from './websocket.js';
+export type { ClientTlsOptions, WebSocketFactory, WebSocketLike } from './websocket.js';

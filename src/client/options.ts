@@ -1,7 +1,7 @@
 import { invalidUse } from './errors.js';
 import * as limits from './limits.js';
 import type { OpenTransport } from './transport.js';
-import { defaultWebSocket, type WebSocketFactory, webSocketTransport } from './websocket.js';
+import { type ClientTlsOptions, defaultWebSocket, type WebSocketFactory, webSocketTransport } from './websocket.js';
 
 /** How a lost connection is made again. */
 export interface ReconnectOptions {
@@ -40,6 +40,8 @@ export interface ConnectOptions {
    * with it. Until then nobody else gets it, also when this program has died. At most what the node allows (30,000). Default 0: it goes back at once.
    */
   readonly resumeWindowMs?: number;
+  /** For `wss:` addresses, in Node only: browsers have authorities and certificates of their own. */
+  readonly tls?: ClientTlsOptions;
   /** Makes WebSockets, for environments with one of their own or to set headers. */
   readonly webSocket?: WebSocketFactory;
   /** Replaces WebSockets altogether: for tests, and for programs with the node in the same process. */
@@ -90,7 +92,8 @@ export function resolveOptions(url: string | readonly string[], options: Connect
       first: options.reconnect?.first ?? false,
     },
     resumeWindowMs: options.resumeWindowMs ?? 0,
-    transport: options.transport ?? webSocketTransport(options.webSocket ?? defaultWebSocket),
+    transport:
+      options.transport ?? webSocketTransport(options.webSocket ?? ((one) => defaultWebSocket(one, options.tls))),
     signal: options.signal,
   };
 }

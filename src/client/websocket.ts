@@ -19,6 +19,20 @@ export interface WebSocketLike {
 /** Makes a WebSocket that has begun to connect to `url`. */
 export type WebSocketFactory = (url: string) => WebSocketLike | Promise<WebSocketLike>;
 
+/** Whom to believe over TLS, and who to be. Texts in PEM. */
+export interface ClientTlsOptions {
+  /** Authorities to believe instead of those that Node knows. */
+  readonly ca?: string;
+  /** A certificate to show to nodes that ask for one, with its key. */
+  readonly cert?: string;
+  readonly key?: string;
+  readonly passphrase?: string;
+  /** The name that the node's certificate must be for, where that is not the host of the address. */
+  readonly serverName?: string;
+  /** Believes any certificate: anybody between client and node can read and change everything. For trials. */
+  readonly insecure?: boolean;
+}
+
 /** `ws` takes more options than a browser's WebSocket. */
 type WsConstructor = new (url: string, options: object) => WebSocketLike;
 
@@ -28,15 +42,27 @@ const ABNORMAL_CLOSURE = 1006;
  * The WebSocket of the place this runs in: in Node the package `ws`, which sends several times faster than Node's own, else the global one.
  * @throws ClientError `connect-failed` where there is neither.
  */
-export async function defaultWebSocket(url: string): Promise<WebSocketLike> {
+export async function defaultWebSocket(url: string, tls?: ClientTlsOptions): Promise<WebSocketLike> {
   const Ws = await loadWs();
   // Compression would cost more than it saves on batches, and the node does not offer it.
   if (Ws !== undefined) await useNativeCrc();
-  if (Ws !== undefined) return new Ws(url, { perMessageDeflate: false, skipUTF8Validation: true });
+  if (Ws !== undefined) return new Ws(url, { perMessageDeflate: false, skipUTF8Validation: true, ...nodeTls(tls) });
+  if (tls !== undefined) throw new ClientError('invalid-request', 'The option tls needs Node and the package "ws"');
   if (typeof WebSocket === 'undefined') {
     throw new ClientError('connect-failed', 'There is no WebSocket here: install the package "ws" or give a factory');
   }
   return new WebSocket(url) as WebSocketLike;
+}
+
+/** The same in the words of `node:tls`. */
+function nodeTls(tls: ClientTlsOptions | undefined): object {
+  if (tls === undefined) return {};
+  const { serverName, insecure, ...same } = tls;
+  return {
+    ...same,
+    ...(serverName === undefined ? {} : { servername: serverName }),
+    ...(insecure === true ? { rejectUnauthorized: false } : {}),
+  };
 }
 
 async function loadWs(): Promise<WsConstructor | undefined> {

@@ -147,3 +147,24 @@ export interface DiskFile {
   /** Gives the descriptor back. A second call does nothing. */
   close(): void;
 }
+
+/** Digests that passwords are kept with. */
+export type DigestName = 'sha256' | 'sha512' | 'md5';
+
+/** Digests for passwords: slow ones beside the event loop, quick ones at once. */
+export interface PasswordHasher {
+  /** RFC 8018's PBKDF2 with HMAC; as many bytes as the digest has. Runs beside the event loop. */
+  pbkdf2(digest: 'sha256' | 'sha512', password: Uint8Array, salt: Uint8Array, iterations: number): Promise<Uint8Array>;
+  hmac(digest: 'sha256' | 'sha512', key: Uint8Array, content: Uint8Array): Uint8Array;
+  digest(digest: DigestName, content: Uint8Array): Uint8Array;
+  /** Compares without telling by its duration where two differ. */
+  isSame(left: Uint8Array, right: Uint8Array): boolean;
+}
+
+/** Counters by name that all threads share. */
+export interface NameCounts {
+  /** The place of a name's counter: good for as long as the process runs. */
+  slotOf(name: string): number;
+  /** Adds to a counter, and returns what it was before. */
+  add(slot: number, difference: number): number;
+}

@@ -24,7 +24,7 @@ export interface AlarmSources {
 export class AlarmWatch {
   private readonly sources: AlarmSources;
   private readonly timers: Timers;
-  private readonly memoryLimit: number;
+  private memoryLimitBytes: number;
   private readonly diskFreeLimit: number;
   private readonly changed: (active: readonly AlarmName[]) => void;
   private active: readonly AlarmName[] = [];
@@ -39,7 +39,7 @@ export class AlarmWatch {
   ) {
     this.sources = sources;
     this.timers = timers;
-    this.memoryLimit = limits.memoryLimit === 0 ? totalmem() * DEFAULT_MEMORY_SHARE : limits.memoryLimit;
+    this.memoryLimitBytes = memoryLimitOf(limits.memoryLimit);
     this.diskFreeLimit = limits.diskFreeLimit;
     this.changed = changed;
   }
@@ -53,6 +53,17 @@ export class AlarmWatch {
   stop(): void {
     this.isStopped = true;
     if (this.timer !== undefined) this.timers.clearTimeout(this.timer);
+  }
+
+  /** Resident memory above which publishers are held back. */
+  get memoryLimit(): number {
+    return this.memoryLimitBytes;
+  }
+
+  /** Until the next start; 0 = the default. Resolves when what follows from it is in force. */
+  async setMemoryLimit(bytes: number): Promise<void> {
+    this.memoryLimitBytes = memoryLimitOf(bytes);
+    await this.look();
   }
 
   /** What holds publishers back now. */
@@ -70,12 +81,16 @@ export class AlarmWatch {
 
   private async look(): Promise<void> {
     const active: AlarmName[] = [];
-    if (this.sources.residentBytes() > this.memoryLimit) active.push('memory');
+    if (this.sources.residentBytes() > this.memoryLimitBytes) active.push('memory');
     if ((await this.sources.freeDiskBytes()) < this.diskFreeLimit) active.push('disk');
     if (this.isStopped || active.join() === this.active.join()) return;
     this.active = active;
     this.changed(active);
   }
+}
+
+function memoryLimitOf(setting: number): number {
+  return setting === 0 ? totalmem() * DEFAULT_MEMORY_SHARE : setting;
 }
 
 /** The process's memory and a folder's disk. A folder that cannot be asked counts as having room: writing to it will tell. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ConfigError, checkSettings, environmentName, flagName, loadConfig, refuseStrangers } from './config.js';
+import { ConfigError, checkSettings, environmentName, flagName, loadConfig } from './config.js';
 
 let folder: string;
 beforeEach(() => {
@@ -145,12 +145,5 @@ describe('what is refused names the setting', () => {
       );
     }
     expect(refusal(() => loadConfig({ file: join(folder, 'none.yaml') })).message).toContain('none.yaml');
-  });
-
-  test('listening for strangers without having been told to', () => {
-    expect(refusal(() => refuseStrangers(checkSettings({ host: '0.0.0.0' }))).message).toContain('--allow-anonymous');
-    for (const host of ['127.0.0.1', '127.8.0.1', 'localhost', '::1']) refuseStrangers(checkSettings({ host }));
-    refuseStrangers(checkSettings({ host: '0.0.0.0', allowAnonymous: true }));
-    expect(refusal(() => refuseStrangers(checkSettings({ host: '127.0.0.1.example.org' }))).code).toBe('bad-setting');
   });
 });

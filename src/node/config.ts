@@ -24,7 +24,23 @@ export interface NodeConfig {
   readonly port: number | 'off';
   /** AMQP 0-9-1 over TCP. */
   readonly amqpPort: number | 'off';
-  /** The one user that AMQP clients may log in as, from loopback only. */
+  /** AMQP 0-9-1 over TLS; closed without certificates. */
+  readonly amqpsPort: number | 'off';
+  /** Where RabbitMQ's management clients look: WebSocket and HTTP, the same as on `port`. */
+  readonly managementPort: number | 'off';
+  /** Files with certificates; the first is the default, the others are chosen by the DNS names in them. Empty = no TLS. */
+  readonly tlsCert: readonly string[];
+  /** The key of each. */
+  readonly tlsKey: readonly string[];
+  /** A file with the authorities whose clients are believed. */
+  readonly tlsCa?: string | undefined;
+  /** Whether clients must show a certificate. */
+  readonly tlsVerify: 'none' | 'optional' | 'required';
+  /** Which part of a client's certificate is its user name; and for alternative names, of which type and which of these. */
+  readonly tlsLoginFrom: 'distinguished_name' | 'common_name' | 'subject_alternative_name';
+  readonly tlsLoginSanType: 'dns' | 'ip' | 'email' | 'uri' | 'other_name';
+  readonly tlsLoginSanIndex: number;
+  /** Made at the first start, with every permission on "/". */
   readonly defaultUser: string;
   readonly defaultPass: string;
   readonly nodeId: number;
@@ -35,7 +51,12 @@ export interface NodeConfig {
   readonly wsEngine?: 'uws' | 'ws' | undefined;
   readonly maxMessageSize: number;
   readonly maxConnections: number;
+  /** From where native sessions need no credentials. */
+  readonly anonymous: 'off' | 'loopback' | 'everywhere';
+  /** As `anonymous: everywhere`, and loopback users come in from everywhere. */
   readonly allowAnonymous: boolean;
+  /** These users come in from loopback only; `none` = no such users. */
+  readonly loopbackUsers: readonly string[];
   /** Exact origins that browsers may connect from, besides the node's own. */
   readonly allowedOrigins: readonly string[];
   /** In seconds. */
@@ -50,6 +71,8 @@ export interface NodeConfig {
   readonly memoryLimit: number;
   /** Free space on the data folder's disk below which publishers are held back. */
   readonly diskFreeLimit: number;
+  /** Longest file of definitions that the management API takes; the longest body of any HTTP request. */
+  readonly maxDefinitionsSize: number;
   /** Seconds between two rounds of retention and cleaning. */
   readonly maintenanceInterval: number;
   /** Seconds that an orderly stop may take; then the node ends at once. */
@@ -78,6 +101,16 @@ function setting<Value>(read: ReadValue<Value>, fallback: NoInfer<Value>): Setti
 
 const absent = (): undefined => undefined;
 
+function hasNoCertificate(chosen: Readonly<Record<string, unknown>>): boolean {
+  const { tlsCert } = chosen;
+  return !Array.isArray(tlsCert) || tlsCert.length === 0;
+}
+
+/** The usual port of a door; any free one where another door takes any. */
+function anyIfAny(chosen: Readonly<Record<string, unknown>>, usual: number): number {
+  return chosen['port'] === 0 || chosen['amqpPort'] === 0 ? 0 : usual;
+}
+
 const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeConfig[Name]> } = {
   data: setting(text(), './data'),
   host: setting(text(), '127.0.0.1'),
@@ -85,6 +118,22 @@ const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeCon
   port: setting(port, 7700),
   // Who takes any free port, for a test say, means all of them.
   amqpPort: { read: port, fallback: (chosen) => (chosen['port'] === 0 ? 0 : 5672) },
+  tlsCert: setting(list, []),
+  tlsKey: setting(list, []),
+  tlsCa: { read: text(), fallback: absent },
+  // Who names authorities wants to know whom they vouch for.
+  tlsVerify: {
+    read: oneOf('none', 'optional', 'required'),
+    fallback: (chosen) => (chosen['tlsCa'] === undefined ? 'none' : 'required'),
+  },
+  tlsLoginFrom: setting(oneOf('distinguished_name', 'common_name', 'subject_alternative_name'), 'distinguished_name'),
+  tlsLoginSanType: setting(oneOf('dns', 'ip', 'email', 'uri', 'other_name'), 'dns'),
+  tlsLoginSanIndex: setting(count(0, 999), 0),
+  amqpsPort: {
+    read: port,
+    fallback: (chosen) => (hasNoCertificate(chosen) ? 'off' : anyIfAny(chosen, 5671)),
+  },
+  managementPort: { read: port, fallback: (chosen) => (chosen['port'] === 'off' ? 'off' : anyIfAny(chosen, 15_672)) },
   defaultUser: setting(text(255), 'guest'),
   defaultPass: setting(text(255), 'guest'),
   nodeId: setting(count(1, 2 ** 31 - 1), 1),
@@ -94,7 +143,9 @@ const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeCon
   wsEngine: { read: oneOf('uws', 'ws'), fallback: absent },
   maxMessageSize: setting(size(1024, 256 * MIB), 16 * MIB),
   maxConnections: setting(count(1, 1_000_000), 50_000),
+  anonymous: setting(oneOf('off', 'loopback', 'everywhere'), 'loopback'),
   allowAnonymous: setting(flag, false),
+  loopbackUsers: setting(list, ['guest']),
   allowedOrigins: setting(list, []),
   idleTimeout: setting(count(8, 960), 120),
   resumeWindow: setting(count(0, 3600), 30),
@@ -103,6 +154,7 @@ const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeCon
   ringMemory: setting(size(1 * MIB, 16384 * MIB), 256 * MIB),
   memoryLimit: setting(size(0, Number.MAX_SAFE_INTEGER), 0),
   diskFreeLimit: setting(size(0, Number.MAX_SAFE_INTEGER), 50 * MIB),
+  maxDefinitionsSize: setting(size(64 * 1024, 512 * MIB), 8 * MIB),
   maintenanceInterval: setting(count(1, 86_400), 5),
   stopTimeout: setting(count(1, 3600), STOP_TIMEOUT_SECONDS),
   logLevel: setting(oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'), 'info'),
@@ -195,20 +247,8 @@ function checkValue(read: ReadValue<unknown>, given: unknown, name: string): unk
   }
 }
 
-/**
- * Beyond loopback nothing is anonymous unless somebody says so, and there are no users yet.
- * @throws ConfigError when the node would listen for strangers without having been told to.
- */
-export function refuseStrangers(config: NodeConfig): void {
-  const isClosed = config.port === 'off' && config.amqpPort === 'off';
-  if (config.allowAnonymous || isClosed || isLoopbackName(config.host)) return;
-  throw new ConfigError(
-    'bad-setting',
-    `Cannot start: --host is "${config.host}", which others can reach, and anybody could do anything here. Say --allow-anonymous if that is meant`,
-  );
-}
-
-function isLoopbackName(host: string): boolean {
+/** Whether a host that is listened on can be reached from this machine only. */
+export function isLoopbackName(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
@@ -259,7 +299,13 @@ function unreadable(what: string, cause?: unknown): ConfigError {
 }
 
 /** Variables that start with DUOLOG_ but are the command line's own, not settings of a node; those of our tests are passed over as well. */
-const OTHER_VARIABLES = new Set(['DUOLOG_CONFIG', 'DUOLOG_URL']);
+const OTHER_VARIABLES = new Set([
+  'DUOLOG_CONFIG',
+  'DUOLOG_URL',
+  'DUOLOG_CA',
+  'DUOLOG_CLIENT_CERT',
+  'DUOLOG_CLIENT_KEY',
+]);
 
 function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
   const names = new Map(SETTING_NAMES.map((name) => [environmentName(name), name]));

@@ -2,11 +2,15 @@
  * What the control thread and the shards say to each other. Cold: structured clones over the thread's port. One closed union per direction.
  */
 
+import type { AccessRequest, Actor, VerifierUpgrade } from '../broker/access/requests.js';
 import type { MetadataStep } from '../broker/catalog.js';
 import type { BrokerErrorCode } from '../broker/errors.js';
 import type { Binding, ExchangeDeclaration } from '../broker/model.js';
 import type { Declaration, DeleteQueueOptions } from '../broker/ports.js';
+import type { StatisticsQuestion } from '../doors/management/index.js';
+import type { TlsMaterial } from '../io/tls/port.js';
 import type { CleanJob } from '../storage/clean-segment.js';
+import type { InspectionDepth, ShardInspection } from './management/inspection.js';
 import type { ShardReport } from './shard-report.js';
 
 /** A broker error on its way between threads. */
@@ -48,6 +52,8 @@ export type MetadataRequest =
   | { readonly kind: 'bind' | 'unbind'; readonly vhost: string; readonly binding: Binding; readonly connection: string }
   | { readonly kind: 'connection-closed'; readonly connection: string }
   | { readonly kind: 'create-vhost' | 'delete-vhost'; readonly vhost: string }
+  | { readonly kind: 'administer'; readonly requests: readonly AccessRequest[]; readonly actor: Actor }
+  | { readonly kind: 'upgrade-verifiers'; readonly upgrade: VerifierUpgrade }
   | { readonly kind: 'init-producer'; readonly producerId: number };
 
 /** What sessions may ask of the control thread. */
@@ -56,10 +62,12 @@ export type ControlRequest =
   | { readonly kind: 'status' }
   /** Rewrites a segment on the background pool. */
   | { readonly kind: 'clean'; readonly job: CleanJob }
-  | { readonly kind: 'metrics' };
+  | { readonly kind: 'metrics' }
+  /** Of the management API. */
+  | { readonly kind: 'management'; readonly question: StatisticsQuestion };
 
-/** What a shard listens for: WebSocket and HTTP, or AMQP over TCP. */
-export type DoorName = 'http' | 'amqp';
+/** What a shard listens for: WebSocket and HTTP, the same where RabbitMQ's management is looked for, AMQP over TCP, AMQP over TLS. */
+export type DoorName = 'http' | 'management' | 'amqp' | 'amqps';
 
 /** From the control thread to a shard. */
 export type ToShard =
@@ -67,6 +75,8 @@ export type ToShard =
   | { readonly kind: 'listen'; readonly door: DoorName; readonly port: number; readonly sharePort: boolean }
   /** What holds publishers back, if anything: memory, disk. */
   | { readonly kind: 'alarms'; readonly active: readonly string[] }
+  /** New connections get these certificates. */
+  | { readonly kind: 'tls'; readonly material: TlsMaterial }
   /** How the whole node is, for /readyz. */
   | { readonly kind: 'ready'; readonly ready: boolean; readonly reasons: readonly string[] }
   /** Applies steps of the metadata in order; answered with `applied` when all are. */
@@ -82,6 +92,10 @@ export type ToShard =
   | { readonly kind: 'unseal'; readonly logIds: readonly number[] }
   /** Answers a `request`. */
   | { readonly kind: 'answer'; readonly request: number; readonly result: unknown; readonly error?: PlainError }
+  /** Wants an `inspected`. */
+  | { readonly kind: 'inspect'; readonly depth: InspectionDepth }
+  /** An operator ends a connection; the shard that has it does. */
+  | { readonly kind: 'close-connection'; readonly id: string; readonly reason: string }
   /** Wants a `report`. */
   | { readonly kind: 'collect'; readonly collection: number }
   /** Closes the doors and waits for what was taken; answered with `drained`. Other shards still need this one. */
@@ -107,6 +121,7 @@ export type FromShard =
   | { readonly kind: 'sealed'; readonly seal: number; readonly result: SealResult }
   | { readonly kind: 'request'; readonly request: number; readonly body: ControlRequest }
   | { readonly kind: 'report'; readonly collection: number; readonly report: ShardReport }
+  | { readonly kind: 'inspected'; readonly inspection: ShardInspection }
   /** A log line for the node's one log. */
   | {
       readonly kind: 'log';

@@ -1,3 +1,4 @@
+import type { AccessOutcome, AccessRequest, Actor, VerifierUpgrade } from '../broker/access/requests.js';
 import type { ControlLink } from '../broker/control-link.js';
 import { BrokerError } from '../broker/errors.js';
 import type { Binding, ExchangeDeclaration } from '../broker/model.js';
@@ -65,6 +66,14 @@ export class ControlRequests implements ControlLink, BackgroundPool {
 
   async deleteVhost(vhost: string): Promise<void> {
     await this.ask({ kind: 'delete-vhost', vhost });
+  }
+
+  administer(requests: readonly AccessRequest[], actor: Actor): Promise<readonly AccessOutcome[]> {
+    return this.ask({ kind: 'administer', requests, actor }) as Promise<readonly AccessOutcome[]>;
+  }
+
+  async upgradeVerifiers(upgrade: VerifierUpgrade): Promise<void> {
+    await this.ask({ kind: 'upgrade-verifiers', upgrade });
   }
 
   initProducer(producerId: number): Promise<{ producerId: number; epoch: number }> {

@@ -5,6 +5,8 @@
  * All requests that wait are carried out together: one write and one sync, one message to every shard.
  */
 
+import { upgradeChanges } from '../broker/access/plan.js';
+import type { AccessOutcome, AccessRequest, Actor, VerifierUpgrade } from '../broker/access/requests.js';
 import { resource } from '../broker/catalog/sentences.js';
 import type { Catalog, CatalogTopic, MetadataStep } from '../broker/catalog.js';
 import type { ControlLink } from '../broker/control-link.js';
@@ -27,6 +29,7 @@ import type { EncodedStep } from '../broker/metadata-changes.js';
 import { STEPS_PER_GROUP } from '../broker/metadata-limits.js';
 import { type Binding, DEFAULT_VHOST, type ExchangeDeclaration } from '../broker/model.js';
 import type { Declaration, DeleteQueueOptions } from '../broker/ports.js';
+import { type Administration, plainAdministration } from './administration.js';
 import type { MetadataRequest, SealConditions, SealResult, StepFailure } from './control-messages.js';
 import { MetadataGroup, type Operation, type Plan } from './metadata-group.js';
 import type { MetadataLog } from './metadata-log.js';
@@ -48,12 +51,16 @@ export class Control implements ControlLink {
   private readonly shards: ControlShards;
   private readonly node: NodeShape;
   private readonly producers: ProducerIds;
+  private readonly administration: Administration;
+  /** What was done to queues since the start; declarations that a shard knows to change nothing are not among them. */
+  readonly counts = { declared: 0, created: 0, deleted: 0 };
   private waiting: Operation[] = [];
   private isRunning = false;
   /** Written with the next group: takes back what a shard could not make, at a time when there was no room to write that. */
   private owed: EncodedStep[] = [];
 
-  constructor(log: MetadataLog, shards: ControlShards, node: NodeShape) {
+  constructor(log: MetadataLog, shards: ControlShards, node: NodeShape, administration = plainAdministration()) {
+    this.administration = administration;
     this.log = log;
     this.catalog = log.catalog;
     this.shards = shards;
@@ -86,6 +93,10 @@ export class Control implements ControlLink {
         return this.createVhost(body.vhost);
       case 'delete-vhost':
         return this.deleteVhost(body.vhost);
+      case 'administer':
+        return this.administer(body.requests, body.actor);
+      case 'upgrade-verifiers':
+        return this.upgradeVerifiers(body.upgrade);
       case 'init-producer':
         return this.initProducer(body.producerId);
     }
@@ -100,6 +111,8 @@ export class Control implements ControlLink {
       },
       { vhost, name },
     );
+    this.counts.declared++;
+    if (created === true) this.counts.created++;
     return { created: created === true };
   }
 
@@ -138,6 +151,7 @@ export class Control implements ControlLink {
       const topic = catalog.topicById(topicId);
       return { changes: topic === undefined ? [] : removalChanges(catalog, topic) };
     });
+    this.counts.deleted++;
   }
 
   async declareExchange(declaration: ExchangeDeclaration): Promise<void> {
@@ -167,6 +181,17 @@ export class Control implements ControlLink {
 
   async deleteVhost(vhost: string): Promise<void> {
     await this.change((catalog) => ({ changes: vhostDeletionChanges(catalog, vhost) }));
+  }
+
+  async administer(requests: readonly AccessRequest[], actor: Actor): Promise<readonly AccessOutcome[]> {
+    return await this.administration.administer(requests, actor, async (plan) => {
+      // What the plan has returned.
+      return (await this.change(plan)) as readonly AccessOutcome[];
+    });
+  }
+
+  async upgradeVerifiers(upgrade: VerifierUpgrade): Promise<void> {
+    await this.change((catalog) => ({ changes: upgradeChanges(catalog, upgrade) }));
   }
 
   async initProducer(producerId: number): Promise<{ producerId: number; epoch: number }> {

@@ -34,12 +34,13 @@ const DOOR_COUNTERS = [
   ['commits', 'duolog_group_commits_total', 'Group commits'],
 ] as const;
 
-/** Everything that `/metrics` tells. */
+/** Everything that `/metrics` tells; `more` comes last. */
 export function nodeMetrics(
   facts: NodeFacts,
   catalog: Catalog,
   reports: readonly ShardReport[],
   nowMs: number,
+  more: readonly Family[] = [],
 ): string {
   const series = partitionSeries(catalog, reports);
   return encodePrometheus([
@@ -55,6 +56,7 @@ export function nodeMetrics(
     ...partitionFamilies(series),
     ...queueFamilies(series),
     ...delayedFamilies(reports),
+    ...more,
   ]);
 }
 

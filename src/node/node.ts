@@ -2,6 +2,10 @@
  * The control thread: starts the shards, keeps the metadata, watches, and stops everything in good order. It never touches message bytes.
  */
 import { hostname } from 'node:os';
+import { AuditTrail } from '../broker/access/audit.js';
+import { COUNTED_NAMES_MAX } from '../broker/access/limits.js';
+import { Passwords } from '../broker/access/passwords.js';
+import type { Catalog } from '../broker/catalog.js';
 import { BrokerError } from '../broker/errors.js';
 import { PARTITIONS_MAX } from '../broker/metadata-limits.js';
 import { FRAME_OVERHEAD_BYTES } from '../doors/ws/limits.js';
@@ -9,23 +13,36 @@ import { BackgroundPool } from '../io/background-pool.js';
 import { realClock, realTimers } from '../io/clock/real-clock.js';
 import { RealDisk } from '../io/disk/real-disk.js';
 import { glibcAllocator, MemoryTrimmer } from '../io/memory-trim.js';
+import { realPasswordHasher } from '../io/password-hasher.js';
+import { RealRandom } from '../io/random/real-random.js';
 import { createDoorbellPorts, createMeshLayout, minimumMeshBytes, planMeshBudget } from '../io/ring/index.js';
+import { createSharedCounts } from '../io/ring/shared-counts.js';
 import { inThread, type SpawnOptions, workerThreads } from '../io/threads.js';
+import type { TlsFiles } from '../io/tls/port.js';
 import { canSharePort, chooseEngine, type EngineChoice, probePort } from '../io/ws/index.js';
 import type { CleanJob, CleanResult } from '../storage/clean-segment.js';
 import { findJournals, removeJournals } from '../storage/journal/reader.js';
+import { firstUser, NODE_ACTOR, refuseStrangers } from './access-setup.js';
+import { Administration } from './administration.js';
 import { AlarmWatch, realAlarmSources } from './alarms.js';
-import { ConfigError, checkSettings, type NodeConfig, type NodeSettings, refuseStrangers } from './config.js';
+import { auditText } from './audit-text.js';
+import { ConfigError, checkSettings, type NodeConfig, type NodeSettings } from './config.js';
 import { Control } from './control.js';
 import type { ControlRequest, DoorName, PlainError } from './control-messages.js';
 import { DataFolder, journalIdOf } from './data-folder.js';
 import { type NodeLog, silentLog } from './log.js';
+import { managementFacts } from './management/facts.js';
+import { Statistics } from './management/statistics.js';
 import { MetadataLog, MetadataLogError } from './metadata-log.js';
 import { nodeMetrics } from './metrics.js';
 import { type NodeFacts, nodeStatus } from './node-status.js';
+import { NO_COUNTS, rabbitMqFamilies } from './rabbitmq-metrics.js';
 import { ShardGroup } from './shard-group.js';
+import type { ShardReport } from './shard-report.js';
 import type { ShardSetup } from './shard-setup.js';
 import { endsWithin, StopError } from './stop-deadline.js';
+import type { TlsKeeper } from './tls-keeper.js';
+import { tlsFilesOf } from './tls-settings.js';
 import { VERSION } from './version.js';
 
 /** Threads of the background pool end after this time without work. */
@@ -55,9 +72,15 @@ export interface RunningNode {
   readonly port: number | undefined;
   /** The bound port of AMQP 0-9-1; undefined when that door is closed. */
   readonly amqpPort: number | undefined;
-  /** `ws://host:port/ws`, where clients connect. */
+  /** The bound port of AMQP over TLS; undefined when that door is closed. */
+  readonly amqpsPort: number | undefined;
+  /** The bound port where RabbitMQ's management clients look; undefined when that door is closed. */
+  readonly managementPort: number | undefined;
+  /** `ws://host:port/ws`, where clients connect; `wss:` with certificates. */
   readonly url: string | undefined;
   readonly engine: EngineChoice;
+  /** Reads the certificates again; what cannot be used is logged and changes nothing. Without TLS there is nothing to do. */
+  reloadTls(): void;
   /**
    * Stops accepting, drains, syncs, closes: everything confirmed or not so far is on disk. Repeated calls return the same promise.
    * @throws StopError after `stopTimeout`, when `onDeath` has let the process live
@@ -67,13 +90,12 @@ export interface RunningNode {
 
 /**
  * Starts a node and resolves when every door serves.
- * @throws ConfigError, DataFolderError, MetadataLogError, ListenError, StorageError or DiskError: nothing is left running then.
+ * @throws ConfigError, TlsError, DataFolderError, MetadataLogError, ListenError, StorageError or DiskError: nothing is left running then.
  */
 export async function startNode(settings: NodeSettings = {}, options: StartOptions = {}): Promise<RunningNode> {
   const config = checkSettings(settings);
-  refuseStrangers(config);
   refuseSmallRings(config);
-  const node = new NodeProcess(config, options);
+  const node = new NodeProcess(config, tlsFilesOf(config), options);
   try {
     await Promise.race([node.start(), node.failedStart]);
     node.isStarted = true;
@@ -98,6 +120,8 @@ class NodeProcess implements RunningNode {
   readonly config: NodeConfig;
   port: number | undefined;
   amqpPort: number | undefined;
+  amqpsPort: number | undefined;
+  managementPort: number | undefined;
   engine: EngineChoice = { engine: 'ws', reason: '' };
   /** Until then the death of a shard is the start's failure. */
   isStarted = false;
@@ -115,14 +139,18 @@ class NodeProcess implements RunningNode {
   });
   private readonly alarms: AlarmWatch;
   private readonly trimmer = new MemoryTrimmer(glibcAllocator(), realTimers);
+  private readonly tlsFiles: TlsFiles | undefined;
+  private tls: TlsKeeper | undefined;
   private folder: DataFolder | undefined;
   private metadata: MetadataLog | undefined;
   private shards: ShardGroup | undefined;
   private control: Control | undefined;
+  private managementStatistics: Statistics | undefined;
   private stopping: Promise<void> | undefined;
 
-  constructor(config: NodeConfig, options: StartOptions) {
+  constructor(config: NodeConfig, tlsFiles: TlsFiles | undefined, options: StartOptions) {
     this.config = config;
+    this.tlsFiles = tlsFiles;
     this.log = options.log ?? silentLog;
     this.onDeath = options.onDeath ?? endProcess;
     this.alarms = new AlarmWatch(realAlarmSources(config.data), realTimers, config, (active) => this.alarmed(active));
@@ -134,18 +162,20 @@ class NodeProcess implements RunningNode {
   get url(): string | undefined {
     if (this.port === undefined) return undefined;
     const host = this.config.advertisedHost ?? this.config.host;
-    return `ws://${host.includes(':') ? `[${host}]` : host}:${this.port}/ws`;
+    const scheme = this.tlsFiles === undefined ? 'ws' : 'wss';
+    return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${this.port}/ws`;
   }
 
   async start(): Promise<void> {
     const { config } = this;
     const disk = new RealDisk();
+    await this.readCertificates();
     this.folder = DataFolder.open(disk, config.data);
     this.metadata = MetadataLog.open(disk, this.folder.metadata);
+    refuseStrangers(config, this.metadata.catalog);
     this.folder.removeStrayLogs((logId) => this.metadata?.catalog.topicOfLog(logId) !== undefined);
-    this.engine = await chooseEngine(config.wsEngine);
-    const port = await freePort(config.host, config.port);
-    const amqpPort = await freePort(config.host, config.amqpPort);
+    this.engine = await chooseEngine(config.wsEngine, this.tlsFiles);
+    const ports = await this.freePorts();
     const journals = findJournals(disk, this.folder.path);
     this.shards = new ShardGroup(config.shards === 0 ? inThread : workerThreads, this.setups(this.folder, journals), {
       request: (body) => this.request(body),
@@ -157,9 +187,13 @@ class NodeProcess implements RunningNode {
     const { shards, metadata } = this;
     const { defaultPartitions } = config;
     const shape = { defaultPartitions, slots: PARTITIONS_MAX, shards: Math.max(1, config.shards) };
-    this.control = new Control(metadata, shards, shape);
-    if (port !== undefined) this.port = await this.listen('http', port);
-    if (amqpPort !== undefined) this.amqpPort = await this.listen('amqp', amqpPort);
+    this.control = new Control(metadata, shards, shape, this.administration());
+    await this.makeFirstUser();
+    this.port = await this.listen('http', ports.http);
+    this.managementPort = await this.listen('management', ports.management);
+    this.amqpPort = await this.listen('amqp', ports.amqp);
+    this.amqpsPort = await this.listen('amqps', ports.amqps);
+    this.tls?.start();
     await this.alarms.start();
     this.trimmer.start();
     this.shards.tell({ kind: 'ready', ready: true, reasons: [] });
@@ -170,8 +204,15 @@ class NodeProcess implements RunningNode {
       host: config.host,
       port: this.port ?? 'off',
       amqpPort: this.amqpPort ?? 'off',
+      amqpsPort: this.amqpsPort ?? 'off',
+      managementPort: this.managementPort ?? 'off',
+      tls: this.tls !== undefined,
       engine: this.engine.engine,
     });
+  }
+
+  reloadTls(): void {
+    this.tls?.reload();
   }
 
   stop(reason = 'The node is shutting down'): Promise<void> {
@@ -181,12 +222,23 @@ class NodeProcess implements RunningNode {
 
   /** Gives everything up after a start that failed. */
   async abandon(): Promise<void> {
+    this.tls?.stop();
     try {
       await this.shards?.stop('The node could not start');
     } finally {
       this.metadata?.close();
       this.folder?.close();
     }
+  }
+
+  private administration(): Administration {
+    const audit = new AuditTrail((line) => this.log.info({ ...line }, auditText(line)), realClock, realTimers);
+    return new Administration(new Passwords(realPasswordHasher, new RealRandom()), audit);
+  }
+
+  private async makeFirstUser(): Promise<void> {
+    const requests = firstUser(this.metadata!.catalog, this.config);
+    if (requests.length > 0) await this.control!.administer(requests, NODE_ACTOR);
   }
 
   private async recover(journals: readonly number[], disk: RealDisk): Promise<void> {
@@ -202,10 +254,52 @@ class NodeProcess implements RunningNode {
     this.log.info({ logs, durationMs }, 'Logs recovered');
   }
 
-  private async listen(door: DoorName, port: number): Promise<number> {
+  /** @throws TlsError */
+  private async readCertificates(): Promise<void> {
+    if (this.tlsFiles === undefined) return;
+    // Loaded here: a node without TLS need not keep it.
+    const { TlsKeeper } = await import('./tls-keeper.js');
+    this.tls = new TlsKeeper(
+      this.tlsFiles,
+      this.log,
+      () => realClock.nowMs(),
+      (material) => this.shards?.tell({ kind: 'tls', material }),
+    );
+  }
+
+  /** A port for each door that is to open. Ports that were named come first: a door that takes any must not take one of them. */
+  private async freePorts(): Promise<Partial<Record<DoorName, number>>> {
+    const { host, port, managementPort, amqpPort, amqpsPort } = this.config;
+    const wanted: [DoorName, number | 'off'][] = [
+      ['http', port],
+      ['management', managementPort],
+      ['amqp', amqpPort],
+      ['amqps', amqpsPort],
+    ];
+    const ports: Partial<Record<DoorName, number>> = {};
+    const isAny = ([, number]: [DoorName, number | 'off']): boolean => number === 0;
+    for (const [door, number] of [...wanted.filter((one) => !isAny(one)), ...wanted.filter(isAny)]) {
+      if (number !== 'off') ports[door] = await this.freePort(host, number, Object.values(ports));
+    }
+    return ports;
+  }
+
+  /** The port to listen on, which nobody else has. @throws ListenError */
+  private async freePort(host: string, wanted: number, taken: readonly number[]): Promise<number> {
+    for (;;) {
+      const port = await probePort(host, wanted);
+      if (!taken.includes(port)) return port;
+      if (wanted !== 0) throw new ConfigError('bad-setting', `Cannot start: port ${wanted} is wanted for two doors`);
+    }
+  }
+
+  /** Opens a door of the shards on a port; a door without one stays closed. */
+  private async listen(door: DoorName, port: number | undefined): Promise<number | undefined> {
+    if (port === undefined) return undefined;
     const count = Math.max(1, this.config.shards);
     // AMQP sockets are Node's own, as those of the `ws` engine.
-    const share = count === 1 || (await canSharePort(door === 'amqp' ? 'ws' : this.engine.engine));
+    const isHttp = door === 'http' || door === 'management';
+    const share = count === 1 || (await canSharePort(isHttp ? this.engine.engine : 'ws'));
     if (!share) {
       this.warnings.push(`This platform cannot share the ${door} port between threads: one shard accepts for all`);
     }
@@ -220,6 +314,7 @@ class NodeProcess implements RunningNode {
     const doorbells = count === 1 ? undefined : createDoorbellPorts(count);
     const start = folder.nextStart();
     const catalog = this.metadata!.catalog.snapshot();
+    const counts = createSharedCounts(COUNTED_NAMES_MAX);
     return Array.from({ length: count }, (_, shard) => {
       const bells = doorbells?.[shard];
       const setup: ShardSetup = {
@@ -229,11 +324,13 @@ class NodeProcess implements RunningNode {
         nodeName: this.nodeName,
         version: VERSION,
         engine: this.engine.engine,
+        tls: this.tls?.material,
         dataPath: folder.path,
         journalId: journalIdOf(start, shard),
         oldJournalIds,
         layout,
         doorbells: bells,
+        counts,
         catalog,
       };
       return {
@@ -255,6 +352,21 @@ class NodeProcess implements RunningNode {
     return { nodeName, version: VERSION, engine: this.engine.engine, startedMs, warnings, amqpPort, alarms };
   }
 
+  /** Made when somebody asks for the first time. */
+  private statistics(catalog: Catalog, shards: ShardGroup): Statistics {
+    this.managementStatistics ??= new Statistics({
+      catalog,
+      collect: () => shards.collect(),
+      inspect: (depth) => shards.inspect(depth),
+      closeConnection: (id, reason) => shards.tell({ kind: 'close-connection', id, reason }),
+      facts: () => managementFacts(this.facts, this.config, this, this.alarms, this.tls?.material),
+      setMemoryLimit: (bytes) => this.alarms.setMemoryLimit(bytes),
+      timers: realTimers,
+      nowMs: () => realClock.nowMs(),
+    });
+    return this.managementStatistics;
+  }
+
   private async request(body: ControlRequest): Promise<unknown> {
     const { control, metadata, shards } = this;
     if (control === undefined || metadata === undefined || shards === undefined) {
@@ -263,13 +375,21 @@ class NodeProcess implements RunningNode {
     switch (body.kind) {
       case 'clean':
         return this.pool.run(body.job);
+      case 'management':
+        return this.statistics(metadata.catalog, shards).answer(body.question);
       case 'status':
         return nodeStatus(this.facts, metadata.catalog, await shards.collect(), realClock.nowMs());
       case 'metrics':
-        return nodeMetrics(this.facts, metadata.catalog, await shards.collect(), realClock.nowMs());
+        return this.metrics(metadata.catalog, await shards.collect());
       default:
         return control.request(body);
     }
+  }
+
+  private async metrics(catalog: Catalog, reports: readonly ShardReport[]): Promise<string> {
+    const facts = await managementFacts(this.facts, this.config, this, this.alarms, this.tls?.material);
+    const more = rabbitMqFamilies(facts, catalog, reports, this.control?.counts ?? NO_COUNTS);
+    return nodeMetrics(this.facts, catalog, reports, realClock.nowMs(), more);
   }
 
   private alarmed(active: readonly string[]): void {
@@ -295,7 +415,9 @@ class NodeProcess implements RunningNode {
   }
 
   private async stopInOrder(reason: string): Promise<void> {
+    this.tls?.stop();
     this.trimmer.stop();
+    this.managementStatistics?.stop();
     this.alarms.stop();
     await this.shards?.stop(reason);
     await this.pool.close();
@@ -313,11 +435,6 @@ class NodeProcess implements RunningNode {
     this.onDeath(error);
     return error;
   }
-}
-
-/** The port to listen on, which nobody else has; undefined for a closed door. @throws ListenError */
-async function freePort(host: string, port: number | 'off'): Promise<number | undefined> {
-  return port === 'off' ? undefined : await probePort(host, port);
 }
 
 function plainError(error: unknown): PlainError {

@@ -14,6 +14,7 @@ import type {
   StepFailure,
   ToShard,
 } from './control-messages.js';
+import type { InspectionDepth, ShardInspection } from './management/inspection.js';
 import { shardEntry } from './shard-entry.js';
 import type { ShardReport } from './shard-report.js';
 import type { ShardSetup } from './shard-setup.js';
@@ -137,6 +138,12 @@ export class ShardGroup {
     const collection = this.nextCollection++;
     const reports = await this.all('report', { kind: 'collect', collection });
     return reports.map((message) => message.report);
+  }
+
+  /** What is open on every shard. Only one look may be under way. */
+  async inspect(depth: InspectionDepth): Promise<ShardInspection[]> {
+    const inspected = await this.all('inspected', { kind: 'inspect', depth });
+    return inspected.map(({ inspection }) => inspection);
   }
 
   tell(message: ToShard): void {

@@ -1,6 +1,7 @@
 /**
  * The logs that one shard owns: opened at the start, made and removed as the metadata says, each with its companion and its place in the broker.
  */
+import type { AccessChange } from '../broker/access/model.js';
 import {
   type Catalog,
   type CatalogTopic,
@@ -15,9 +16,10 @@ import type { LogFiles } from '../broker/log-views.js';
 import { OwnedPartition } from '../broker/owned-partition.js';
 import type { PartitionEntry, StartAt, TopicSettings } from '../broker/ports.js';
 import { PushReader } from '../broker/push-reader.js';
-import { queueRetains } from '../broker/queue/attach.js';
+import { changeQueuePolicy, queueRetains } from '../broker/queue/attach.js';
+import { effectivePolicy } from '../broker/queue-arguments.js';
 import type { ShardBroker } from '../broker/shard-broker.js';
-import { hasCursor } from '../broker/streams.js';
+import { hasCursor, isStream } from '../broker/streams.js';
 import { keepsRejected } from '../broker/transactions/rejected.js';
 import type { OwnerLog } from '../storage/owner-log.js';
 import type { PartitionLog } from '../storage/partition-log.js';
@@ -107,6 +109,10 @@ export class ShardLogs {
   private async applyChange(catalog: Catalog, version: number, change: MetadataChange, made: MadeLog[]): Promise<void> {
     const deleted = change.kind === 'delete-topic' ? catalog.topicById(change.topicId) : undefined;
     catalog.applyChange(change);
+    if (change.kind === 'access') {
+      this.applyPolicies(catalog, change.change);
+      return;
+    }
     if (change.kind === 'create-topic') {
       const topic = catalog.topicById(change.topic.topicId);
       if (topic !== undefined) this.create(topic, version, made);
@@ -117,6 +123,20 @@ export class ShardLogs {
     } else if (deleted !== undefined) {
       this.broker.topicDeleted(deleted);
       this.delete(deleted);
+    }
+  }
+
+  /** Queues that this shard owns go on by what policies make of them now. */
+  private applyPolicies(catalog: Catalog, change: AccessChange): void {
+    if (change.kind !== 'set-policy' && change.kind !== 'clear-policy') return;
+    const { vhost } = change.kind === 'set-policy' ? change.policy : change;
+    for (const topic of catalog.vhost(vhost)?.topics.values() ?? []) {
+      for (const { logId } of topic.partitions) {
+        const partition = this.broker.owner.get(logId);
+        if (partition === undefined || partition.settings === topic.settings) continue;
+        changeQueuePolicy(partition, topic.settings);
+        partition.log.config = logConfig(topic.settings);
+      }
     }
   }
 
@@ -293,8 +313,16 @@ export function logConfig(settings: TopicSettings): LogConfig {
 }
 
 function makeConfig(settings: TopicSettings): LogConfig {
-  const { segmentBytes, segmentMs, retentionMs, retentionBytes } = settings;
+  const { segmentBytes, segmentMs } = settings;
+  const { retentionMs, retentionBytes } = retentionOf(settings);
   // What a queue retains goes by age and size alone.
   const lingerMs = queueRetains(settings) ? Number.MAX_SAFE_INTEGER : settings.lingerMs;
   return { segmentBytes, segmentMs, retentionMs, retentionBytes, lingerMs };
+}
+
+/** A stream is kept as its arguments say, and what policies make of them. */
+function retentionOf(settings: TopicSettings): Pick<TopicSettings, 'retentionMs' | 'retentionBytes'> {
+  if (settings.effectiveArguments === undefined || !isStream(settings)) return settings;
+  const { maxAgeMs, maxLengthBytes } = effectivePolicy(settings);
+  return { retentionMs: maxAgeMs, retentionBytes: maxLengthBytes };
 }

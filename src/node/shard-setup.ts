@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { MeshLayout } from '../io/ring/index.js';
+import type { TlsMaterial } from '../io/tls/port.js';
 import type { WsEngine } from '../io/ws/port.js';
 import type { NodeConfig } from './config.js';
 
@@ -12,6 +13,8 @@ export interface ShardSetup {
   readonly nodeName: string;
   readonly version: string;
   readonly engine: WsEngine;
+  /** The certificates at the start of the node; later ones come by message. */
+  readonly tls: TlsMaterial | undefined;
   readonly dataPath: string;
   readonly journalId: number;
   /** Journals of earlier starts, to be replayed. */
@@ -19,6 +22,8 @@ export interface ShardSetup {
   readonly layout: MeshLayout;
   /** By other shard; undefined when this is the only shard. */
   readonly doorbells: readonly (MessagePort | null)[] | undefined;
+  /** Connections and channels by name, over all shards (src/io/ring/shared-counts.ts). */
+  readonly counts: SharedArrayBuffer;
   /** The catalog's snapshot. */
   readonly catalog: Uint8Array;
 }

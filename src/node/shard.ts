@@ -21,9 +21,11 @@ import { ShardStorage } from '../storage/shard-storage.js';
 import type { FromShard, ToShard } from './control-messages.js';
 import { ControlRequests } from './control-requests.js';
 import { SharedLogFiles } from './log-files.js';
+import { closeByOperator, inspectDoors } from './management/inspection.js';
 import { MeshLink } from './mesh-link.js';
 import { PartitionPublisher, SharedBounds } from './partition-publisher.js';
 import { sealLogs } from './seal-logs.js';
+import { shardAccess } from './shard-access.js';
 import { ShardDoors } from './shard-doors.js';
 import { ShardLogs } from './shard-logs.js';
 import { ShardMeter } from './shard-meter.js';
@@ -98,8 +100,11 @@ class Shard {
     this.doors = new ShardDoors(
       setup,
       this.broker,
+      this.catalog,
+      shardAccess(setup, this.catalog, this.control, (message) => port.postMessage(message)),
       this.control,
       shardProbe(this.control, () => this.readiness),
+      (level, message) => this.log(level, message),
     );
     this.meter = new ShardMeter({
       shard: setup.shard,
@@ -144,8 +149,20 @@ class Shard {
       case 'collect':
         this.port.postMessage({ kind: 'report', collection: message.collection, report: this.meter.report() });
         break;
+      case 'inspect':
+        this.port.postMessage({
+          kind: 'inspected',
+          inspection: inspectDoors(this.setup.shard, this.doors, message.depth),
+        });
+        break;
+      case 'close-connection':
+        closeByOperator(this.doors, message.id, message.reason);
+        break;
       case 'alarms':
         this.doors.setBlocked(message.active.length === 0 ? undefined : `low on ${message.active.join(' and ')}`);
+        break;
+      case 'tls':
+        this.doors.replaceTls(message.material);
         break;
       case 'ready':
         this.readiness = message;

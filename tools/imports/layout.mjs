@@ -23,13 +23,15 @@ export const layout = {
   storage: { imports: ['base/', 'io/', 'record/'], packages: [], builtins: pureBuiltins },
   broker: {
     imports: ['base/', 'record/', 'storage/', 'io/ports\\.ts', 'io/ring/layout\\.ts'],
-    packages: [],
+    // Regular expressions from outside, in linear time.
+    packages: ['re2js'],
     builtins: [],
   },
   cluster: { imports: ['base/', 'record/', 'storage/', 'broker/', 'io/ports\\.ts'], packages: [], builtins: [] },
   doors: {
     imports: ['base/', 'io/', 'record/', 'storage/', 'broker/', 'proto/'],
-    packages: [],
+    // The management API's bodies are checked by schemas.
+    packages: ['zod'],
     builtins: [...pureBuiltins, 'crypto', 'zlib'],
   },
   // Node 20 has no WebSocket of its own, so the client may load `ws` there; the browser bundle is checked to be free of it.

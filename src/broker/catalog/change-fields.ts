@@ -20,7 +20,7 @@ const SETTING = {
   segmentBytes: 5,
   segmentMs: 6,
   lingerMs: 7,
-} as const satisfies Record<Exclude<keyof TopicSettings, 'queue'>, number>;
+} as const satisfies Record<Exclude<keyof TopicSettings, 'queue' | 'effectiveArguments'>, number>;
 /** What a queue was declared with: its flags, and behind them its argument table. Only queues of the RabbitMQ model have it. */
 const SETTING_QUEUE = 8;
 
@@ -185,7 +185,9 @@ export function readStart(reader: ByteReader): StartAt {
 
 /** Writes an exchange without its virtual host's other parts. */
 export function writeExchange(writer: ByteWriter, exchange: ExchangeEntry): void {
-  const { vhost, name, type, routesAs, durable, autoDelete, internal, alternate } = exchange;
+  const { vhost, name, type, routesAs, durable, autoDelete, internal } = exchange;
+  // What a policy gives is found again from the policy.
+  const alternate = exchange.alternateByPolicy === true ? undefined : exchange.alternate;
   writeText(writer, vhost);
   writeText(writer, name);
   writer.u8(EXCHANGE_TYPES.indexOf(type));

@@ -10,4 +10,6 @@ export interface CatalogListener {
   unbound(vhost: string, binding: Binding): void;
   /** A topic or queue was declared, replaced or deleted. */
   topicChanged(vhost: string, name: string): void;
+  /** Users, permissions, policies, limits or parameters have changed. */
+  accessChanged?(): void;
 }

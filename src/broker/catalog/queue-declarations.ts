@@ -1,7 +1,7 @@
 /** Declaring queues of the RabbitMQ model, by its rules and with its sentences (rabbit_channel.erl: queue.declare). */
 
-import { utf8Size } from '../../base/utf8.js';
-import { decodeTable, type FieldTable, integerOf } from '../../record/amqp/field-table.js';
+import { encodeUtf8, utf8Size } from '../../base/utf8.js';
+import { decodeTable, encodeTable, type FieldTable, integerOf } from '../../record/amqp/field-table.js';
 import type { Catalog, CatalogTopic } from '../catalog.js';
 import { BrokerError } from '../errors.js';
 import type { MetadataChange } from '../metadata-changes.js';
@@ -43,6 +43,19 @@ export function queueDeclarationChanges(
     requireAccess(existing, queue.connection, subject);
     return [];
   }
+  return changesOf(catalog, declaration, withDefaultType(catalog, vhost, queue, existing), node);
+}
+
+/** The rest of `queueDeclarationChanges`, of a queue whose type is said. */
+function changesOf(
+  catalog: Catalog,
+  declaration: Declaration,
+  queue: QueueDeclaration,
+  node: NodeShape,
+): readonly MetadataChange[] {
+  const { name, vhost = DEFAULT_VHOST } = declaration;
+  const subject = resource('queue', vhost, name);
+  const existing = catalog.topic(name, vhost);
   const table = argumentTable(queue.arguments, subject);
   if (existing?.settings.kind === 'queue') {
     refuseDifference(existing, declaration, queue, table, subject);
@@ -51,6 +64,7 @@ export function queueDeclarationChanges(
   checkShortName(name, subject);
   if (!SERVER_NAMED.test(name)) refuseReservedName('queue', name);
   checkQueueArguments(table, queue, subject);
+  checkQueueLimit(catalog, vhost, name);
   const settings = settingsOf(declaration, queue, table);
   if (existing !== undefined) return [attachment(existing, settings, declaration, subject)];
   const count = Math.max(1, declaration.partitions);
@@ -59,6 +73,46 @@ export function queueDeclarationChanges(
   }
   const volatileOn = settings.queue?.durable === true ? undefined : queue.shard;
   return [creation(catalog, { vhost, name, settings, count, volatileOn }, node, subject)];
+}
+
+const TYPE_ARGUMENT = 'x-queue-type';
+
+/**
+ * A declaration without a type, in a virtual host that has a default one: a new queue is of that, where it can be (RabbitMQ 3.11:
+ * augment_declare_args), and for a queue that exists its own is meant.
+ */
+function withDefaultType(
+  catalog: Catalog,
+  vhost: string,
+  queue: QueueDeclaration,
+  existing: CatalogTopic | undefined,
+): QueueDeclaration {
+  const type = catalog.access.vhostMetadata(vhost).defaultQueueType;
+  if (type === undefined) return queue;
+  const current = existing?.settings.queue;
+  if (current !== undefined) {
+    const own = decodeTable(current.arguments).get(TYPE_ARGUMENT);
+    return own?.type === 'longstr' ? withType(queue, own.value) : queue;
+  }
+  const isLasting = queue.durable && !queue.exclusive && !queue.autoDelete;
+  return type === 'classic' || !isLasting ? queue : withType(queue, encodeUtf8(type));
+}
+
+/** With a type unless there is one. What is no table is refused later. */
+function withType(queue: QueueDeclaration, type: Uint8Array): QueueDeclaration {
+  const table = new Map(argumentTable(queue.arguments, 'the queue'));
+  if (table.has(TYPE_ARGUMENT)) return queue;
+  return { ...queue, arguments: encodeTable(table.set(TYPE_ARGUMENT, { type: 'longstr', value: type })) };
+}
+
+/** @throws BrokerError `precondition-failed` when the virtual host has as many queues as it may have */
+export function checkQueueLimit(catalog: Catalog, vhost: string, name: string): void {
+  const limit = catalog.access.vhostLimits(vhost)['max-queues'] ?? -1;
+  if (limit < 0) return;
+  let queues = 0;
+  for (const { settings } of catalog.vhost(vhost)?.topics.values() ?? []) if (settings.kind === 'queue') queues++;
+  if (queues < limit) return;
+  preconditionFailed(`cannot declare queue '${name}': queue limit in vhost '${vhost}' (${limit}) is reached`);
 }
 
 /** @throws BrokerError `resource-locked` when a queue is another connection's own. */

@@ -32,7 +32,8 @@ function areSame(one: TopicSettings, other: TopicSettings): boolean {
     one.segmentBytes === other.segmentBytes &&
     one.segmentMs === other.segmentMs &&
     one.lingerMs === other.lingerMs &&
-    areSameQueues(one.queue, other.queue)
+    areSameQueues(one.queue, other.queue) &&
+    areSameEffects(one.effectiveArguments, other.effectiveArguments)
   );
 }
 
@@ -44,6 +45,10 @@ function areSameQueues(one: QueueSettings | undefined, other: QueueSettings | un
     one.exclusiveOwner === other.exclusiveOwner &&
     areSameBytes(one.arguments, other.arguments)
   );
+}
+
+function areSameEffects(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return one === undefined || other === undefined ? one === other : areSameBytes(one, other);
 }
 
 function areSameBytes(one: Uint8Array, other: Uint8Array): boolean {

@@ -33,5 +33,8 @@ export function vhostDeletionChanges(catalog: Catalog, vhost: string): readonly 
   if (vhost === DEFAULT_VHOST) {
     throw new BrokerError('access-refused', `Cannot delete vhost '${vhost}': it is the default one`);
   }
-  return new Removal(catalog, image).all().changes;
+  const { changes } = new Removal(catalog, image).all();
+  const clearings = catalog.access.clearingsOf(vhost).map((change): MetadataChange => ({ kind: 'access', change }));
+  // The last one deletes the virtual host itself.
+  return [...changes.slice(0, -1), ...clearings, ...changes.slice(-1)];
 }

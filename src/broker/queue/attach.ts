@@ -3,12 +3,12 @@ import { assert } from '../../base/assert.js';
 import type { Clock, Timers } from '../../io/ports.js';
 import type { QueueCursor } from '../cursor/queue-cursor.js';
 import type { BrokerError } from '../errors.js';
-import { DEFAULT_QUEUE_POLICY, DEFAULT_VHOST, type QueuePolicy } from '../model.js';
+import { DEFAULT_VHOST, type QueuePolicy } from '../model.js';
 import type { OwnedPartition } from '../owned-partition.js';
 import type { PartitionOwner } from '../partition-owner.js';
 import type { TopicEntry, TopicSettings } from '../ports.js';
 import type { PushReader, StoredRecord } from '../push-reader.js';
-import { parseQueuePolicy } from '../queue-arguments.js';
+import { effectivePolicy, parseQueuePolicy } from '../queue-arguments.js';
 import { DueTimes } from './due-times.js';
 import { CONSUMER_TIMEOUT_MS } from './limits.js';
 import type { DeadLetterPublisher, EngineHost, EngineParts, QueueIdentity } from './parts.js';
@@ -16,9 +16,8 @@ import { QueueEngine } from './queue-engine.js';
 
 /** Whether a queue's rules refuse or drop single publishes: when it is full, or has seen them. */
 export function queueMayRefuse(topic: TopicEntry | undefined): boolean {
-  const encoded = topic?.settings.queue?.arguments;
-  if (encoded === undefined || encoded.length === 0) return false;
-  const { overflow, deduplicationMs } = parseQueuePolicy(encoded);
+  if (topic === undefined) return false;
+  const { overflow, deduplicationMs } = effectivePolicy(topic.settings);
   return overflow !== 'drop-head' || deduplicationMs >= 0;
 }
 
@@ -52,7 +51,7 @@ export class QueueRules {
   /** Gives the partition of a queue the rules that the queue was declared with; streams have none here: they are read by offset. */
   attach(partition: OwnedPartition, topic: TopicEntry, aside: PushReader): QueueEngine | undefined {
     const { queue } = topic.settings;
-    const policy = queue === undefined ? DEFAULT_QUEUE_POLICY : parseQueuePolicy(queue.arguments);
+    const policy = effectivePolicy(topic.settings);
     if (policy.type === 'stream') return undefined;
     const identity = { vhost: topic.vhost ?? DEFAULT_VHOST, queue: topic.name, partition: partition.partition };
     const deleteQueue = (): Promise<void> => this.deleteTopic(topic.topicId);
@@ -60,6 +59,14 @@ export class QueueRules {
     const autoDelete = queue?.autoDelete ?? false;
     return attachQueueEngine({ partition, owner, aside, identity, policy, autoDelete, parts, deleteQueue });
   }
+}
+
+/** Another policy for a queue that goes on: its rules change at once, what is under way by the old ones ends by them. */
+export function changeQueuePolicy(partition: OwnedPartition, settings: TopicSettings): void {
+  partition.settings = settings;
+  const policy = effectivePolicy(settings);
+  partition.companion.keepsRejected = policy.deadLetterExchange !== undefined;
+  if (partition.policies instanceof QueueEngine) partition.policies.changePolicy(policy);
 }
 
 /** What rules are given to, and what they need. */

@@ -52,10 +52,10 @@ export class DeadLetters implements PublishListener, DueTarget {
   dueAtMs = Number.POSITIVE_INFINITY;
   private readonly parts: EngineParts;
   private readonly identity: QueueIdentity;
-  private readonly policy: QueuePolicy;
+  private policy: QueuePolicy;
   private readonly host: EngineHost;
   private readonly counters: QueueCounters;
-  private readonly exchange: string;
+  private exchange: string;
   private readonly waiting = new Deque<Waiting>();
   /** What could not be published, until the next try. */
   private failed: Waiting[] = [];
@@ -77,6 +77,12 @@ export class DeadLetters implements PublishListener, DueTarget {
     this.identity = identity;
     this.host = host;
     this.counters = counters;
+  }
+
+  /** What leaves from now on goes where this policy says. */
+  changePolicy(policy: QueuePolicy): void {
+    this.policy = policy;
+    this.exchange = policy.deadLetterExchange ?? this.exchange;
   }
 
   /** Whether another one may leave now: the head of the queue waits otherwise. */

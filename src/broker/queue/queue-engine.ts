@@ -44,15 +44,16 @@ export interface QueueEngineOptions {
 export class QueueEngine implements QueuePolicyEngine, DueTarget {
   dueAtMs = NEVER;
   readonly counters = new QueueCounters();
-  readonly policy: QueuePolicy;
+  private rules: QueuePolicy;
   private readonly identity: QueueIdentity;
   private readonly companion: PartitionCompanion;
   private readonly host: EngineHost;
   private readonly parts: EngineParts;
-  private readonly letters: DeadLetters | undefined;
+  /** Dead letters on their way; some may still be, when the queue has no exchange for new ones any more. */
+  private post: DeadLetters | undefined;
   private readonly order: PriorityOrder | undefined;
-  private readonly bytes: ReadyBytes | undefined;
-  private readonly timeouts: ConsumerTimeouts | undefined;
+  private bytes: ReadyBytes | undefined;
+  private timeouts: ConsumerTimeouts | undefined;
   private readonly life: QueueLife;
   private scan: LogScan | undefined;
   /** Came back more often than is allowed, and waits to be taken away. */
@@ -66,7 +67,7 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
   private arriving = 0;
   /** Messages from here on have become visible since deliveries were last complete: one that must go at once may go to a consumer first. */
   private freshFrom: number;
-  /** How many messages waited when the scan began. */
+  /** How many messages waited when the scan began; -1: the cursor knows its messages, only their bytes are counted. */
   private scannedFrom = 0;
   /** Messages that may still be dropped in this turn. */
   private dropsLeft = DROPS_PER_TURN;
@@ -80,22 +81,62 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
 
   constructor(options: QueueEngineOptions) {
     const { policy, companion, host, parts } = options;
-    this.policy = policy;
+    this.rules = policy;
     this.identity = options.identity;
     this.companion = companion;
     this.host = host;
     this.parts = parts;
-    if (policy.deadLetterExchange !== undefined) {
-      const exchange = policy.deadLetterExchange;
-      this.letters = new DeadLetters(exchange, policy, parts, options.identity, host, this.counters);
-    }
+    this.post = this.postFor(policy);
     if (policy.maxPriority > 0) this.order = new PriorityOrder(policy.maxPriority, companion.priorities);
     if (policy.maxLengthBytes >= 0) this.bytes = new ReadyBytes();
-    const timeoutMs = policy.consumerTimeoutMs < 0 ? parts.consumerTimeoutMs : policy.consumerTimeoutMs;
-    if (timeoutMs > 0) this.timeouts = new ConsumerTimeouts(timeoutMs, parts, host);
+    this.timeouts = this.timeoutsFor(policy);
     this.life = new QueueLife(options.autoDelete, policy.expiresMs, parts, host);
     this.freshFrom = host.cursor.end;
     this.attach();
+  }
+
+  /** The rules in force. */
+  get policy(): QueuePolicy {
+    return this.rules;
+  }
+
+  private get letters(): DeadLetters | undefined {
+    return this.rules.deadLetterExchange === undefined ? undefined : this.post;
+  }
+
+  /**
+   * Goes on by other rules, which a policy of the virtual host gives. Priorities, single active consumers and duplicates do not come from those: they
+   * stay. Deliveries that are out when bytes begin to be counted count as nothing when they come back.
+   */
+  changePolicy(policy: QueuePolicy): void {
+    const before = this.rules;
+    this.rules = policy;
+    if (policy.deadLetterExchange !== undefined && this.post !== undefined) this.post.changePolicy(policy);
+    else this.post ??= this.postFor(policy);
+    if (policy.consumerTimeoutMs !== before.consumerTimeoutMs) this.changeTimeouts(policy);
+    if (policy.expiresMs !== before.expiresMs) this.life.changeExpiry(policy.expiresMs);
+    if (policy.maxLengthBytes < 0) this.bytes = undefined;
+    else if (this.bytes === undefined) this.countBytes();
+    // Heads may have expired by the new rules.
+    this.due();
+  }
+
+  private postFor(policy: QueuePolicy): DeadLetters | undefined {
+    const exchange = policy.deadLetterExchange;
+    if (exchange === undefined) return undefined;
+    return new DeadLetters(exchange, policy, this.parts, this.identity, this.host, this.counters);
+  }
+
+  private timeoutsFor({ consumerTimeoutMs }: QueuePolicy): ConsumerTimeouts | undefined {
+    const timeoutMs = consumerTimeoutMs < 0 ? this.parts.consumerTimeoutMs : consumerTimeoutMs;
+    return timeoutMs > 0 ? new ConsumerTimeouts(timeoutMs, this.parts, this.host) : undefined;
+  }
+
+  private changeTimeouts(policy: QueuePolicy): void {
+    if (this.timeouts !== undefined) this.parts.due.cancel(this.timeouts);
+    this.timeouts = this.timeoutsFor(policy);
+    // Whoever holds something has its time from now on.
+    this.timeouts?.delivered();
   }
 
   get hasSingleActive(): boolean {
@@ -194,7 +235,7 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
       return false;
     }
     if (this.doomed.length > 0) this.takeDoomed();
-    this.letters?.pump();
+    this.post?.pump();
     // As in RabbitMQ, what comes back is counted before consumers have their chance; what is new is counted after it.
     if (this.hasReturned && this.host.visibleEnd <= this.freshFrom && this.host.cursor.ready > 0) this.dropSurplus();
     this.hasReturned = false;
@@ -252,7 +293,7 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
     this.doomed = [];
     // What was appended and cannot be seen yet stays, and is not counted until the queue is empty: that happens after a start only.
     this.bytes?.recount();
-    if (this.scan !== undefined) this.startScan();
+    if (this.scan !== undefined && this.scannedFrom >= 0) this.startScan();
   }
 
   consumersChanged(): void {
@@ -264,7 +305,7 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
   }
 
   close(): void {
-    for (const target of [this, this.life, this.letters, this.timeouts]) {
+    for (const target of [this, this.life, this.post, this.timeouts]) {
       if (target !== undefined) this.parts.due.cancel(target);
     }
   }
@@ -302,12 +343,28 @@ export class QueueEngine implements QueuePolicyEngine, DueTarget {
     });
   }
 
+  /** Begins to count the bytes of a queue that goes on: what waits is read, what is out is passed. */
+  private countBytes(): void {
+    const bytes = new ReadyBytes();
+    this.bytes = bytes;
+    if (this.scan !== undefined && this.scannedFrom >= 0) {
+      this.startScan();
+      return;
+    }
+    const out = new Set<number>();
+    for (const holder of this.host.holders()) this.host.cursor.forEachHeld(holder, (offset) => out.add(offset));
+    this.scannedFrom = -1;
+    this.scan = new LogScan(this.host, (record) => {
+      if (!out.has(record.offset)) bytes.ready += bodyBytes(record);
+    });
+  }
+
   private advanceScan(scan: LogScan): boolean {
     if (!scan.advance()) return false;
     this.scan = undefined;
     const { cursor } = this.host;
     // What came meanwhile was counted by the cursor.
-    cursor.counted(scan.count + cursor.ready - this.scannedFrom);
+    if (this.scannedFrom >= 0) cursor.counted(scan.count + cursor.ready - this.scannedFrom);
     if (this.order !== undefined) this.order.isComplete = true;
     return true;
   }

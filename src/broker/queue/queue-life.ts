@@ -7,7 +7,7 @@ export class QueueLife implements DueTarget {
   private readonly parts: EngineParts;
   private readonly host: EngineHost;
   private readonly autoDelete: boolean;
-  private readonly expiresMs: number;
+  private expiresMs: number;
   private hadConsumers = false;
   private unusedSinceMs: number;
   private isOver = false;
@@ -26,6 +26,13 @@ export class QueueLife implements DueTarget {
   used(): void {
     this.unusedSinceMs = this.parts.clock.nowMs();
     this.wait();
+  }
+
+  /** Another time, from now on; -1 = never. */
+  changeExpiry(expiresMs: number): void {
+    this.expiresMs = expiresMs;
+    if (expiresMs < 0) this.parts.due.cancel(this);
+    this.used();
   }
 
   /** Consumers came or went. */

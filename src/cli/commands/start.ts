@@ -15,7 +15,7 @@ interface StartOptions extends Record<string, unknown> {
 }
 
 /** Options of other commands that a node would silently ignore. */
-const CLIENT_OPTIONS = ['url', 'timeout', 'output'] as const;
+const CLIENT_OPTIONS = ['url', 'timeout', 'output', 'ca', 'clientCert', 'clientKey', 'insecure'] as const;
 
 /** `duolog start`: runs a node in this process until it is told to stop. */
 export function addStart(program: Command, terminal: Terminal, version: string): void {
@@ -38,18 +38,20 @@ export function addStart(program: Command, terminal: Terminal, version: string):
   start.action(async (options: StartOptions) => {
     for (const name of CLIENT_OPTIONS) {
       if (program.getOptionValueSource(name) === 'cli') {
-        throw new CliError('usage', `Cannot start a node with --${name}: that is for commands that talk to one`);
+        const flag = settingFlagName(name);
+        throw new CliError('usage', `Cannot start a node with --${flag}: that is for commands that talk to one`);
       }
     }
     await runNode(options, terminal, version);
   });
 }
 
-function settingOption({ setting, value, description, choices }: SettingFlag): Option {
+function settingOption({ setting, value, description, choices, isList }: SettingFlag): Option {
   const flags = `--${settingFlagName(setting)}${value === undefined ? '' : ` <${value}>`}`;
   const option = new Option(flags, description);
   // Only for completion: the node itself checks, and its message names the source of the value.
   if (choices !== undefined) option.argChoices = [...choices];
+  if (isList === true) option.argParser((word: string, before?: string[]) => [...(before ?? []), word]);
   return option;
 }
 
@@ -71,7 +73,11 @@ async function runNode(options: StartOptions, terminal: Terminal, version: strin
     throw explained(error, config);
   });
   announce(node, log, isText, version, performance.now() - startedMs);
+  const reload = (): void => node.reloadTls();
+  // Without certificates the signal means what it always does: the terminal is gone.
+  if (config.tlsCert.length > 0) process.on('SIGHUP', reload);
   await untilInterrupted(terminal.interrupted);
+  process.off('SIGHUP', reload);
   await node.stop(stopReason(terminal.interrupted));
 }
 
@@ -84,6 +90,8 @@ function announce(node: RunningNode, log: NodeLog, isText: boolean, version: str
       url,
       port: node.port,
       amqpPort: node.amqpPort,
+      amqpsPort: node.amqpsPort,
+      managementPort: node.managementPort,
       data,
       shards: config.shards,
       engine: engine.engine,
@@ -96,6 +104,7 @@ function announce(node: RunningNode, log: NodeLog, isText: boolean, version: str
     `Duolog ${version} serves, after ${Math.round(tookMs)} ms`,
     `  clients   ${url ?? 'none: the port is off'}`,
     `  amqp      ${node.amqpPort === undefined ? 'none: the port is off' : `${config.host}:${node.amqpPort}`}`,
+    ...(node.amqpsPort === undefined ? [] : [`  amqps     ${config.host}:${node.amqpsPort}`]),
     `  data      ${data}`,
     `  shards    ${config.shards === 0 ? 'none: all in one thread' : config.shards}`,
     `  engine    ${engine.engine}${engine.reason === '' ? '' : `: ${engine.reason}`}`,
@@ -125,5 +134,5 @@ function explained(error: unknown, config: NodeConfig): unknown {
 const hints: Readonly<Record<string, (config: NodeConfig) => string>> = {
   'in-use': () => 'Stop the other node, or give this one a folder of its own: --data FOLDER',
   'address-in-use': () =>
-    'Stop what listens there, or take another: --port and --amqp-port name them, 0 takes any free one',
+    'Stop what listens there, or take another: --port, --amqp-port, --amqps-port and --management-port name them, 0 takes any free one',
 };

@@ -15,6 +15,7 @@ import * as declarations from './declarations.js';
 import { REPLY_QUEUE, type ReplyConsumer } from './direct-reply.js';
 import { AmqpError, asAmqpError, isSoft, replyCodes, replyText } from './errors.js';
 import { beginMethod, endFrame, writeBare, writeContent, writeDeliver, writeShort } from './frame-writer.js';
+import type { AmqpChannelFacts } from './inspection.js';
 import { FrameType, Method, type MethodId } from './methods.js';
 import type { Outbox } from './outbox.js';
 import { Polls } from './polls.js';
@@ -95,6 +96,30 @@ export class Channel implements ChannelScope, ReplyConsumer {
     this.polls = new Polls(this);
     this.publisher = new Publisher(this);
     this.context.counters.channels++;
+    this.context.counters.channelsOpened++;
+  }
+
+  /** What operators are told. */
+  describe(withConsumers: boolean): AmqpChannelFacts {
+    const { publisher, consumers, transactions } = this;
+    const { consumer: prefetch, channel: channelPrefetch } = consumers.prefetches;
+    const pending = transactions?.pending ?? { publishes: 0, settles: 0 };
+    return {
+      number: this.id,
+      isConfirming: publisher.confirms !== undefined,
+      isTransactional: this.isTransactional,
+      consumerCount: consumers.size,
+      prefetch,
+      channelPrefetch,
+      unacknowledged: this.settlements.table.size,
+      unconfirmed: publisher.confirms?.waiting ?? 0,
+      uncommittedPublishes: pending.publishes,
+      uncommittedSettles: pending.settles,
+      published: publisher.publishCount,
+      confirmed: publisher.confirmCount,
+      delivered: this.nextTag - 1,
+      consumers: withConsumers ? consumers.describe() : [],
+    };
   }
 
   get isOpen(): boolean {
@@ -547,9 +572,15 @@ export class Channel implements ChannelScope, ReplyConsumer {
     throw new AmqpError('precondition-failed', 'channel is not transactional', method);
   }
 
-  /** The principal's rights may have changed. */
-  forgetAccess(): void {
+  /** The principal, or his rights, may have changed. */
+  recheckAccess(): void {
+    if (this.state !== 'open') return;
     this.publisher.forgetAccess();
+    try {
+      for (const { queue } of this.consumers.describe()) checkAccess(this, 'read', 'queue', queue, Method.basicConsume);
+    } catch (thrown) {
+      this.raise(asAmqpError(thrown, Method.basicConsume));
+    }
   }
 
   // ---- The end ----
@@ -591,6 +622,7 @@ export class Channel implements ChannelScope, ReplyConsumer {
     if (this.state === 'open') this.release();
     this.state = 'closed';
     this.context.counters.channels--;
+    if (this.publisher.publishCount > 0) this.context.counters.publishers--;
   }
 
   /** Gives everything back that the channel holds. */

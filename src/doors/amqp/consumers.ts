@@ -18,6 +18,7 @@ import {
   writeDeliverFrom,
   writeShort,
 } from './frame-writer.js';
+import type { AmqpConsumerFacts } from './inspection.js';
 import { MAX_SHORT_STRING_BYTES, PREFETCH_DEAL_MS } from './limits.js';
 import { isQuorum, messageOf, withDeliveryCount } from './messages.js';
 import { Method } from './methods.js';
@@ -51,6 +52,7 @@ class Consumer implements QueueConsumer {
   private readonly scope: ChannelScope;
   private readonly tagBytes: Uint8Array;
   private readonly countsDeliveries: boolean;
+  private readonly setting: ConsumerSetting;
   private readonly opened: () => void;
 
   constructor(owner: Consumers, scope: ChannelScope, queue: TopicEntry, setting: ConsumerSetting, opened: () => void) {
@@ -61,6 +63,7 @@ class Consumer implements QueueConsumer {
     this.noAck = setting.noAck;
     this.prefetch = setting.prefetch;
     this.countsDeliveries = setting.countsDeliveries;
+    this.setting = setting;
     this.opened = opened;
     const text = encodeUtf8(setting.tag);
     this.tagBytes = new Uint8Array(1 + text.length);
@@ -68,6 +71,13 @@ class Consumer implements QueueConsumer {
     this.tagBytes.set(text, 1);
     this.source = scope.settlements.open(NO_HANDLE);
     this.source.onSettled = () => this.owner.balance(this);
+  }
+
+  /** What operators are told. */
+  describe(): AmqpConsumerFacts {
+    const { tag, noAck, prefetch } = this;
+    const { exclusive: isExclusive, priority } = this.setting;
+    return { tag, queue: this.queue.name, isAcknowledging: !noAck, isExclusive, prefetch, priority };
   }
 
   attach(handle: ConsumerHandle): void {
@@ -95,11 +105,18 @@ class Consumer implements QueueConsumer {
     if (isCounted || !this.writeInPlace(record, tag, redelivered)) {
       this.writeDecoded(record, tag, redelivered, isCounted ? deliveryCount : 0);
     }
-    scope.context.counters.deliveries++;
-    scope.figures.delivered++;
-    if (redelivered) scope.figures.redelivered++;
-    if (this.noAck) this.granted--;
-    else scope.settlements.add(tag, this.source, partition, record.offset);
+    const { figures, settlements } = scope;
+    const { counters } = scope.context;
+    counters.deliveries++;
+    figures.delivered++;
+    if (redelivered) {
+      counters.redelivered++;
+      figures.redelivered++;
+    }
+    if (this.noAck) {
+      counters.automaticDeliveries++;
+      this.granted--;
+    } else settlements.add(tag, this.source, partition, record.offset);
   }
 
   /** Nearly all messages came through this door: their names and properties are copied as they lie there. False: this one is not like that. */
@@ -145,6 +162,8 @@ interface ConsumerSetting {
   readonly prefetch: number;
   /** Deliveries say how often they came back, as those from quorum queues do. */
   readonly countsDeliveries: boolean;
+  readonly exclusive: boolean;
+  readonly priority: number;
 }
 
 /** The consumers of one channel, and how many messages they may hold. */
@@ -167,6 +186,16 @@ export class Consumers {
   /** Number of consumers. */
   get size(): number {
     return this.byTag.size + this.streams.size;
+  }
+
+  /** What operators are told. */
+  describe(): AmqpConsumerFacts[] {
+    return [...Array.from(this.byTag.values(), (consumer) => consumer.describe()), ...this.streams.describe()];
+  }
+
+  /** What basic.qos said last: for consumers to come, and for the whole channel. */
+  get prefetches(): { readonly consumer: number; readonly channel: number } {
+    return { consumer: this.prefetch, channel: this.channelPrefetch };
   }
 
   has(tag: string): boolean {
@@ -193,7 +222,8 @@ export class Consumers {
     const { broker } = scope.context.ports;
     const priority = priorityOf(command.table, queue.name, scope.session.vhost);
     const release = scope.hold();
-    const setting = { tag, noAck: command.noAck, prefetch: this.prefetch, countsDeliveries: isQuorum(queue) };
+    const { noAck, exclusive } = command;
+    const setting = { tag, noAck, prefetch: this.prefetch, countsDeliveries: isQuorum(queue), exclusive, priority };
     const consumer = new Consumer(this, scope, queue, setting, () => {
       scope.context.counters.consumers++;
       opened();

@@ -1,6 +1,6 @@
 import type { ReplyName } from './errors.js';
 
-/** What one shard's AMQP door has done since it started; plain numbers that only grow, save the three gauges. Exported by the node. */
+/** What one shard's AMQP door has done since it started; plain numbers that only grow, save the four gauges. Exported by the node. */
 export interface AmqpCounters {
   /** Connections open now. */
   connections: number;
@@ -8,6 +8,10 @@ export interface AmqpCounters {
   channels: number;
   /** Consumers open now. */
   consumers: number;
+  /** Channels open now that have published. */
+  publishers: number;
+  /** Channels that were opened. */
+  channelsOpened: number;
   connectionsAccepted: number;
   /** Connections that ended before they were open. */
   connectionsRefused: number;
@@ -25,7 +29,13 @@ export interface AmqpCounters {
   /** Messages that no queue wanted, and whose publisher did not ask to get them back. */
   unroutable: number;
   deliveries: number;
+  /** Of the deliveries: settled by being sent. */
+  automaticDeliveries: number;
+  /** Deliveries and answers to gets that were not the message's first. */
+  redelivered: number;
   gets: number;
+  /** Of the gets: settled by being sent. */
+  automaticGets: number;
   emptyGets: number;
   acknowledged: number;
   requeued: number;
@@ -44,6 +54,8 @@ export function newAmqpCounters(): AmqpCounters {
     connections: 0,
     channels: 0,
     consumers: 0,
+    publishers: 0,
+    channelsOpened: 0,
     connectionsAccepted: 0,
     connectionsRefused: 0,
     framesIn: 0,
@@ -56,7 +68,10 @@ export function newAmqpCounters(): AmqpCounters {
     returns: 0,
     unroutable: 0,
     deliveries: 0,
+    automaticDeliveries: 0,
+    redelivered: 0,
     gets: 0,
+    automaticGets: 0,
     emptyGets: 0,
     acknowledged: 0,
     requeued: 0,

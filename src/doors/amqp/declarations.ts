@@ -2,6 +2,7 @@
 import type { ExchangeType } from '../../broker/model.js';
 import type { TopicEntry } from '../../broker/ports.js';
 import { isStream } from '../../broker/streams.js';
+import { decodeTable, textOf } from '../../record/amqp/field-table.js';
 import type {
   ExchangeBindCommand,
   ExchangeDeclareCommand,
@@ -12,7 +13,7 @@ import type {
 import { isReplyAddress, REPLY_QUEUE } from './direct-reply.js';
 import { AmqpError, notFound, resourceText } from './errors.js';
 import { Method, type MethodId } from './methods.js';
-import { type ChannelScope, checkAccess } from './scope.js';
+import { type ChannelScope, checkAccess, checkTopicAccess } from './scope.js';
 
 const exchangeTypes: ReadonlySet<string> = new Set<ExchangeType>([
   'direct',
@@ -72,7 +73,14 @@ export async function declareExchange(scope: ChannelScope, command: ExchangeDecl
     return;
   }
   checkAccess(scope, 'configure', 'exchange', name, method);
-  if (found === undefined) checkNotReserved('exchange', name, method);
+  if (found === undefined) {
+    checkNotReserved('exchange', name, method);
+    const alternate = exchangeArgument(command.arguments, 'alternate-exchange');
+    if (alternate !== undefined) {
+      checkAccess(scope, 'read', 'exchange', name, method);
+      checkAccess(scope, 'write', 'exchange', alternate, method);
+    }
+  }
   const { durable, autoDelete, internal } = command;
   // The set above holds nothing but exchange types.
   const type = command.type as ExchangeType;
@@ -113,6 +121,8 @@ export async function bindExchange(scope: ChannelScope, command: ExchangeBindCom
   checkAccess(scope, 'read', 'exchange', source, method);
   const { vhost, connection } = scope.session;
   const { broker } = scope.context.ports;
+  const { routingKey } = command;
+  if (broker.exchange(vhost, source)?.routesAs === 'topic') checkTopicAccess(scope, 'read', source, routingKey, method);
   const missing = [source, destination].find((name) => broker.exchange(vhost, name) === undefined);
   const isBind = command.kind === 'exchange-bind';
   if (missing !== undefined) {
@@ -120,7 +130,6 @@ export async function bindExchange(scope: ChannelScope, command: ExchangeBindCom
     if (!isBind) return;
     throw notFound('exchange', missing, vhost, method);
   }
-  const { routingKey } = command;
   const binding = {
     source,
     destination,
@@ -144,6 +153,7 @@ export async function declareQueue(scope: ChannelScope, command: QueueDeclareCom
   const known = broker.topic(name, session.vhost);
   if (known === undefined && asked !== '') checkNotReserved('queue', name, method);
   if (known !== undefined) usableQueue(scope, name, method);
+  else checkDeadLetterAccess(scope, name, command.arguments);
   const { exclusive, autoDelete } = command;
   const entry = await broker.declare({
     name,
@@ -164,6 +174,19 @@ export async function declareQueue(scope: ChannelScope, command: QueueDeclareCom
   });
   if (known === undefined) return { name, ready: 0, consumers: 0 };
   return describe(scope, entry, command.noWait);
+}
+
+/** Who has messages dead-lettered reads them from the queue and writes them to the exchange. */
+function checkDeadLetterAccess(scope: ChannelScope, queue: string, encoded: Uint8Array): void {
+  const exchange = exchangeArgument(encoded, 'x-dead-letter-exchange');
+  if (exchange === undefined) return;
+  checkAccess(scope, 'read', 'queue', queue, Method.queueDeclare);
+  checkAccess(scope, 'write', 'exchange', exchange, Method.queueDeclare);
+}
+
+/** The exchange that an argument names; one of another type is the broker's to refuse. */
+function exchangeArgument(encoded: Uint8Array, name: string): string | undefined {
+  return encoded.length === 0 ? undefined : textOf(decodeTable(encoded).get(name));
 }
 
 /** Declaring an address for replies asks whether somebody waits there: RabbitMQ's servers of requests do that. */
@@ -197,7 +220,9 @@ export async function bindQueue(
   checkAccess(scope, 'write', 'queue', destination, method);
   checkNotDefault(source, method);
   checkAccess(scope, 'read', 'exchange', source, method);
-  const isExchange = broker.exchange(vhost, source) !== undefined;
+  const exchange = broker.exchange(vhost, source);
+  if (exchange?.routesAs === 'topic') checkTopicAccess(scope, 'read', source, routingKey, method);
+  const isExchange = exchange !== undefined;
   const isQueue = broker.topic(destination, vhost) !== undefined;
   // What does not exist is not bound: RabbitMQ answers ok.
   if (!isBind && !(isExchange && isQueue)) return;

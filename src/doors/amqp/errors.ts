@@ -107,7 +107,7 @@ export function asAmqpError(thrown: unknown, method: MethodId): AmqpError {
 }
 
 /** `queue 'q' in vhost '/'`, as RabbitMQ's texts say it. */
-export function resourceText(kind: 'queue' | 'exchange', name: string, vhost: string): string {
+export function resourceText(kind: 'queue' | 'exchange' | 'topic', name: string, vhost: string): string {
   return `${kind} '${name}' in vhost '${vhost}'`;
 }
 

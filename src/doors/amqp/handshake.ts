@@ -9,8 +9,8 @@ import { Method } from './methods.js';
 
 /** `AMQP` 0 0-9-1: what a client begins with, and what a node answers to another beginning (§4.2.2). */
 export const PROTOCOL_HEADER = Uint8Array.of(0x41, 0x4d, 0x51, 0x50, 0, 0, 9, 1);
-/** The mechanisms that Start offers. */
-export const MECHANISMS = 'PLAIN AMQPLAIN';
+/** The mechanisms that Start offers to everybody. */
+const MECHANISMS = 'PLAIN AMQPLAIN';
 /** The only locale. */
 export const LOCALES = 'en_US';
 
@@ -59,10 +59,22 @@ export function hasCapability(properties: FieldTable, name: string): boolean {
   return flag?.type === 'boolean' && flag.value;
 }
 
-/** The credentials in a SASL response. @throws AmqpError `command-invalid` for another mechanism, `syntax-error` for a malformed response. */
-export function readCredentials(mechanism: string, response: Uint8Array): Credentials {
+/** The mechanisms that Start offers; EXTERNAL only to a peer with a certificate that stands for a user. */
+export function mechanismsFor(certificate: string | undefined): string {
+  return certificate === undefined ? MECHANISMS : `${MECHANISMS} EXTERNAL`;
+}
+
+/**
+ * The credentials in a SASL response. `certificate`: the user that the peer's verified certificate stands for; EXTERNAL takes it, whatever the response
+ * says (RFC 4422, appendix A, leaves naming another user to the server).
+ * @throws AmqpError `command-invalid` for another mechanism, `syntax-error` for a malformed response.
+ */
+export function readCredentials(mechanism: string, response: Uint8Array, certificate?: string): Credentials {
   if (mechanism === 'PLAIN') return readPlain(response);
   if (mechanism === 'AMQPLAIN') return readAmqplain(response);
+  if (mechanism === 'EXTERNAL' && certificate !== undefined) {
+    return { mechanism, user: certificate, password: '', certificate };
+  }
   throw new AmqpError('command-invalid', `unknown authentication mechanism '${mechanism}'`, Method.connectionStartOk);
 }
 

@@ -3,6 +3,7 @@ export { addTotals, busiestOf, type ChannelReport, type ChannelReports, type Cha
 export type { AmqpPorts } from './context.js';
 export type { AmqpCounters } from './counters.js';
 export type { DirectReplyPort } from './direct-reply.js';
+export type { AmqpChannelFacts, AmqpConnectionFacts, AmqpConsumerFacts, InspectionDepth } from './inspection.js';
 export { type AmqpLimits, amqpLimits } from './limits.js';
 export { AmqpDoor } from './listener.js';
 export type { AmqpSocket } from './outbox.js';

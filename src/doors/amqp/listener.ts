@@ -1,6 +1,7 @@
 import { busiestOf, type ChannelReport, type ChannelReports } from './channel-report.js';
 import { type AmqpPorts, DoorContext } from './context.js';
 import type { AmqpCounters } from './counters.js';
+import type { AmqpConnectionFacts, InspectionDepth } from './inspection.js';
 import type { AmqpSocket } from './outbox.js';
 import { AmqpConnection } from './session.js';
 import type { SharedRoom } from './shared-room.js';
@@ -35,11 +36,15 @@ export class AmqpDoor {
     return busiestOf(reports, most);
   }
 
-  /** Takes a socket that has just been accepted; `remoteAddress` is numeric. The caller passes on its bytes, drains and end. */
-  open(socket: AmqpSocket, remoteAddress: string): AmqpConnection {
+  /**
+   * Takes a socket that has just been accepted. The caller passes on its bytes, drains and end.
+   * @param remoteAddress numeric.
+   * @param certificate the user that the peer's verified certificate stands for, if any.
+   */
+  open(socket: AmqpSocket, remoteAddress: string, certificate?: string): AmqpConnection {
     const { counters } = this.context;
     counters.connections++;
-    const connection: AmqpConnection = new AmqpConnection(this.context, socket, remoteAddress, () => {
+    const connection: AmqpConnection = new AmqpConnection(this.context, socket, { remoteAddress, certificate }, () => {
       counters.connections--;
       this.connections.delete(connection);
       if (this.connections.size === 0) this.tellWaiters();
@@ -65,6 +70,26 @@ export class AmqpDoor {
     const { waiters } = this;
     this.waiters = [];
     for (const resolve of waiters) resolve();
+  }
+
+  /** What operators are told of the open connections. */
+  inspect(depth: InspectionDepth): AmqpConnectionFacts[] {
+    const facts: AmqpConnectionFacts[] = [];
+    for (const connection of this.connections) {
+      const told = connection.describe(depth);
+      if (told !== undefined) facts.push(told);
+    }
+    return facts;
+  }
+
+  /** Ends a connection by its name within the node, with 320 and the reason. Returns whether there was one. */
+  closeConnection(id: string, reason: string): boolean {
+    for (const connection of this.connections) {
+      if (connection.describe('connections')?.id !== id) continue;
+      connection.closeByOperator(reason);
+      return true;
+    }
+    return false;
   }
 
   /** An alarm begins, or ends with undefined: connections that publish are told and not read; consumers go on. */

@@ -1,4 +1,5 @@
 import { ByteWriter } from '../../base/bytes.js';
+import type { TlsSession } from '../../io/tls/port.js';
 import type { AmqpCounters } from './counters.js';
 import { type AmqpLimits, OUTBOX_FLUSH_BYTES, POOLED_WRITER_BYTES, POOLED_WRITERS } from './limits.js';
 
@@ -6,6 +7,7 @@ import { type AmqpLimits, OUTBOX_FLUSH_BYTES, POOLED_WRITER_BYTES, POOLED_WRITER
 export interface AmqpSocket {
   /** Tells connections of one address apart; absent where it is not known. */
   readonly remotePort?: number;
+  readonly tls?: TlsSession | undefined;
   /** True: the bytes may be reused. False: they have not all left, and are the socket's now; when many wait, `drained` will come. */
   write(bytes: Uint8Array): boolean;
   bufferedBytes(): number;
@@ -39,6 +41,8 @@ export class Outbox {
   isFull = false;
   /** Set by every write; the heartbeat clears it. */
   hasWritten = false;
+  sentBytes = 0;
+  sentWrites = 0;
   private held: ByteWriter | undefined;
   private seenWaiting = 0;
   private readonly socket: AmqpSocket;
@@ -82,6 +86,8 @@ export class Outbox {
     if (held.at > 0) {
       this.hasWritten = true;
       this.counters.bytesOut += held.at;
+      this.sentBytes += held.at;
+      this.sentWrites++;
       isFree = this.socket.write(held.view());
     }
     if (isFree) this.pool.give(held);

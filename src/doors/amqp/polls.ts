@@ -55,7 +55,10 @@ class Poll implements QueueConsumer {
     endFrame(frames, frame);
     writeContent(frames, scope.id, message.properties, message.body, scope.session.frameMaxBytes);
     this.got = { frames, countAt };
-    if (!this.automaticAck) scope.settlements.add(tag, source, partition, record.offset);
+    const { counters } = scope.context;
+    if (redelivered) counters.redelivered++;
+    if (this.automaticAck) counters.automaticGets++;
+    else scope.settlements.add(tag, source, partition, record.offset);
   }
 
   flush(): void {

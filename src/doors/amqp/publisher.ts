@@ -9,7 +9,7 @@ import { isReplyAddress } from './direct-reply.js';
 import { AmqpError, asAmqpError, notFound, resourceText } from './errors.js';
 import { beginMethod, endFrame, writeContent, writeShort } from './frame-writer.js';
 import { Method } from './methods.js';
-import { type ChannelScope, checkAccess } from './scope.js';
+import { type ChannelScope, checkAccess, topicRefused } from './scope.js';
 import type { TransactionPublish } from './transaction-port.js';
 import type { Transactions } from './transactions.js';
 
@@ -32,6 +32,9 @@ interface Mutable {
 
 /** basic.publish of one channel, its confirms and its returns. */
 export class Publisher implements PublishListener {
+  /** Messages that this channel has published, and of them those that were confirmed. */
+  publishCount = 0;
+  confirmCount = 0;
   /** Set by confirm.select. */
   confirms: Confirms | undefined;
   /** Set by tx.select. */
@@ -47,6 +50,10 @@ export class Publisher implements PublishListener {
     persistent: false,
   };
   private allowedExchange: string | undefined;
+  /** The authorizer's when it allowed that. */
+  private allowedVersion = -1;
+  /** Which routing keys are allowed there; undefined = all. */
+  private topicGuard: ((routingKey: string) => boolean) | undefined;
 
   constructor(scope: ChannelScope) {
     this.scope = scope;
@@ -58,6 +65,7 @@ export class Publisher implements PublishListener {
     const { counters } = scope.context;
     counters.publishes++;
     scope.figures.published++;
+    if (this.publishCount++ === 0) counters.publishers++;
     counters.publishedBytes += content.body.length;
     const { facts } = content;
     this.check(content, facts);
@@ -76,10 +84,11 @@ export class Publisher implements PublishListener {
 
   private check(content: Content, facts: PropertyFacts): void {
     if (content.immediate) throw new AmqpError('not-implemented', 'immediate=true', PUBLISH);
-    if (content.exchange !== this.allowedExchange) {
-      checkAccess(this.scope, 'write', 'exchange', content.exchange, PUBLISH);
-      this.allowedExchange = content.exchange;
+    const { access } = this.scope.context.ports;
+    if (content.exchange !== this.allowedExchange || access.version !== this.allowedVersion) {
+      this.askFor(content.exchange);
     }
+    if (this.topicGuard !== undefined) this.checkTopics(this.topicGuard, content, facts);
     if (facts.badExpiration === undefined && facts.userId === undefined && !facts.asksForReplies) return;
     // In the order in which RabbitMQ looks: what it finds first is what it tells.
     this.checkExchange(content.exchange);
@@ -92,6 +101,30 @@ export class Publisher implements PublishListener {
     }
   }
 
+  private askFor(exchange: string): void {
+    const { context, session } = this.scope;
+    const { access, broker } = context.ports;
+    this.allowedExchange = undefined;
+    checkAccess(this.scope, 'write', 'exchange', exchange, PUBLISH);
+    const { principal } = session.access;
+    this.topicGuard = access.topicGuard(principal, session.vhost, exchange, 'write');
+    if (this.topicGuard !== undefined && broker.exchange(session.vhost, exchange)?.routesAs !== 'topic') {
+      // Another exchange of that name may be a topic exchange: nothing is remembered.
+      this.topicGuard = undefined;
+      return;
+    }
+    this.allowedExchange = exchange;
+    this.allowedVersion = access.version;
+  }
+
+  /** The routing keys of a message to a topic exchange that restricts them: its own, and those of CC and BCC. */
+  private checkTopics(allows: (routingKey: string) => boolean, content: Content, facts: PropertyFacts): void {
+    this.checkExchange(content.exchange);
+    for (const key of [content.routingKey, ...(checkedCopies(facts.bytes) ?? [])]) {
+      if (!allows(key)) throw topicRefused(this.scope, 'write', content.exchange, key, PUBLISH);
+    }
+  }
+
   private checkExchange(exchange: string): void {
     if (exchange === '') return;
     const { vhost } = this.scope.session;
@@ -101,7 +134,7 @@ export class Publisher implements PublishListener {
   }
 
   private checkUser(userId: string): void {
-    const { principal } = this.scope.session;
+    const { principal } = this.scope.session.access;
     if (userId === principal.user || principal.tags.includes('impersonator')) return;
     const text = `user_id property set to '${userId}' but authenticated user was '${principal.user}'`;
     throw new AmqpError('precondition-failed', text, PUBLISH);
@@ -114,7 +147,7 @@ export class Publisher implements PublishListener {
 
   private publishLater(transactions: Transactions, mandatory: boolean): void {
     this.checkExchange(this.message.exchange);
-    checkCopies(this.message.properties);
+    checkedCopies(this.message.properties);
     transactions.publish(this.message, mandatory);
   }
 
@@ -195,6 +228,7 @@ export class Publisher implements PublishListener {
     const counts = { acks: 0, nacks: 0 };
     confirms.write(scope.outbox.open(), scope.id, counts);
     scope.context.counters.confirms += counts.acks;
+    this.confirmCount += counts.acks;
     scope.context.counters.nacks += counts.nacks;
   }
 }
@@ -212,9 +246,9 @@ function withReplyAddress(properties: Uint8Array, replyTo = ''): Uint8Array {
 }
 
 /** @throws AmqpError `precondition-failed` when CC or BCC is no array: a transaction is told of that at once. */
-function checkCopies(properties: Uint8Array): void {
+function checkedCopies(properties: Uint8Array): readonly string[] | undefined {
   try {
-    carbonCopies(properties);
+    return carbonCopies(properties);
   } catch (thrown) {
     throw asAmqpError(thrown, PUBLISH);
   }

@@ -14,6 +14,11 @@ export class Reading {
     this.socket = socket;
   }
 
+  /** Whether the socket is not read. */
+  get isPaused(): boolean {
+    return this.reasons !== 0;
+  }
+
   /** Whether the socket is not read for a reason that is none of the peer's making: a backlog is, since it does not read. */
   get isPausedByNode(): boolean {
     return (this.reasons & ~PauseReason.backlog) !== 0;

@@ -13,7 +13,8 @@ export interface SessionFacts {
   /** The connection for people: its client's own name for it, and the client's address. */
   readonly shown: string;
   readonly vhost: string;
-  readonly principal: Principal;
+  /** Who it acts for: another principal of the same user after connection.update-secret. */
+  readonly access: { readonly principal: Principal };
   /** Negotiated; 0 = without limit. */
   readonly frameMaxBytes: number;
   /** Whether the client understands basic.cancel from the node. */
@@ -55,8 +56,43 @@ export function checkAccess(
   name: string,
   method: MethodId,
 ): void {
-  const { principal, vhost } = scope.session;
+  const { vhost } = scope.session;
+  const { principal } = scope.session.access;
   if (scope.context.ports.access.may(principal, vhost, action, kind, name)) return;
-  const text = `${action} access to ${resourceText(kind, name, vhost)} refused for user '${principal.user}'`;
+  const resource = resourceText(kind, kind === 'exchange' && name === '' ? 'amq.default' : name, vhost);
+  const text = `${action} access to ${resource} refused for user '${principal.user}'`;
   throw new AmqpException('access-refused', text, method);
+}
+
+/**
+ * For exchanges of type topic: whether the principal may use these routing keys.
+ * @throws AmqpError `access-refused`
+ */
+export function checkTopicAccess(
+  scope: Pick<ChannelScope, 'context' | 'session'>,
+  action: 'write' | 'read',
+  exchange: string,
+  routingKey: string,
+  method: MethodId,
+): void {
+  const { vhost, access } = scope.session;
+  const allows = scope.context.ports.access.topicGuard(access.principal, vhost, exchange, action);
+  if (allows !== undefined && !allows(routingKey)) throw topicRefused(scope, action, exchange, routingKey, method);
+}
+
+/** 403 in RabbitMQ's words. */
+export function topicRefused(
+  { session }: Pick<ChannelScope, 'session'>,
+  action: 'write' | 'read',
+  exchange: string,
+  routingKey: string,
+  method: MethodId,
+): AmqpException {
+  const { vhost, access } = session;
+  const where = `topic '${routingKey}' in exchange ${resourceText('topic', exchange, vhost)}`;
+  return new AmqpException(
+    'access-refused',
+    `${action} access to ${where} refused for user '${access.principal.user}'`,
+    method,
+  );
 }

@@ -15,17 +15,19 @@ import {
   checkTuning,
   hasCapability,
   LOCALES,
-  MECHANISMS,
+  mechanismsFor,
   PROTOCOL_HEADER,
   readCredentials,
   serverProperties,
 } from './handshake.js';
 import { Heartbeat, type HeartbeatPeer } from './heartbeat.js';
+import { type AmqpConnectionFacts, ConnectionRecord, describeConnection, type InspectionDepth } from './inspection.js';
 import { ACCEPTING_POLL_MS, MAX_SHOWN_NAME_CHARACTERS } from './limits.js';
 import { FrameType, Method, type MethodId } from './methods.js';
 import { type AmqpSocket, Outbox } from './outbox.js';
 import { PauseReason, Reading } from './reading.js';
 import type { SessionFacts } from './scope.js';
+import { SessionAccess } from './session-access.js';
 import type { RoomUser } from './shared-room.js';
 
 /** What start-ok has told. */
@@ -58,6 +60,13 @@ type State =
   | { readonly name: 'leaving' }
   | { readonly name: 'closed' };
 
+/** Who is at the other end of a socket. */
+interface AmqpPeer {
+  readonly remoteAddress: string;
+  /** The user that its verified certificate stands for. */
+  readonly certificate: string | undefined;
+}
+
 /**
  * One AMQP connection: bytes in, bytes out, no socket inside. `receive` never throws on anything that a peer can send; an exception from it is a defect
  * of the node. docs/protocols/amqp.md lists what is answered to what.
@@ -67,12 +76,17 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
   readonly outbox: Outbox;
   private readonly socket: AmqpSocket;
   private readonly remoteAddress: string;
+  /** The user that the peer's verified certificate stands for. */
+  private readonly certificate: string | undefined;
+  private readonly record = new ConnectionRecord();
   private readonly reader: FrameReader;
   private readonly reading: Reading;
   private readonly channels = new Map<number, Channel>();
   private readonly ended: () => void;
   private state: State = { name: 'header', seen: 0 };
   private facts: SessionFacts | undefined;
+  /** While the connection is open. */
+  private access: SessionAccess | undefined;
   /** The last channel that was looked up: frames of one come together. */
   private lastChannel: Channel | undefined;
   private marked: Channel[] = [];
@@ -88,10 +102,11 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
   private waitingBytes = 0;
 
   /** `ended` is called once, when the socket has closed. */
-  constructor(context: DoorContext, socket: AmqpSocket, remoteAddress: string, ended: () => void) {
+  constructor(context: DoorContext, socket: AmqpSocket, peer: AmqpPeer, ended: () => void) {
     this.context = context;
     this.socket = socket;
-    this.remoteAddress = remoteAddress;
+    this.remoteAddress = peer.remoteAddress;
+    this.certificate = peer.certificate;
     this.ended = ended;
     const { limits, timers } = context.ports;
     this.outbox = new Outbox(socket, context.writers, limits, context.counters, () => this.markTurn());
@@ -127,6 +142,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
   receive(bytes: Uint8Array): void {
     if (this.state.name === 'closed') return;
     this.context.counters.bytesIn += bytes.length;
+    this.record.received(bytes.length);
     this.hasReceived = true;
     try {
       const start = this.state.name === 'header' ? this.readProtocolHeader(this.state, bytes) : 0;
@@ -249,6 +265,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
       const text = `number of channels opened (${this.channels.size}) has reached the negotiated channel_max (${channelMax})`;
       throw new AmqpError('not-allowed', text, method);
     }
+    this.access?.openChannel();
     const channel = new Channel(this, id);
     this.channels.set(id, channel);
     this.lastChannel = channel;
@@ -256,7 +273,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
   }
 
   forget(channel: Channel): void {
-    this.channels.delete(channel.id);
+    if (this.channels.delete(channel.id)) this.access?.closeChannel();
     if (this.lastChannel === channel) this.lastChannel = undefined;
   }
 
@@ -407,7 +424,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
     } else if (state.name === 'opening' && command.kind === 'open') {
       this.open(state, command.vhost);
     } else if (state.name === 'running' && command.kind === 'update-secret') {
-      this.updateSecret(state, command.secret);
+      this.updateSecret(command.secret);
     } else {
       throw new AmqpError('channel-error', `unexpected method in connection state ${state.name}`, method);
     }
@@ -426,7 +443,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
       writer.u8(0);
       writer.u8(9);
       writeLong(writer, serverProperties(this.context.ports.node));
-      writeLong(writer, encodeUtf8(MECHANISMS));
+      writeLong(writer, encodeUtf8(mechanismsFor(this.certificate)));
       writeLong(writer, encodeUtf8(LOCALES));
     });
   }
@@ -440,7 +457,8 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
       blocked: hasCapability(properties, 'connection.blocked'),
       cancelNotify: hasCapability(properties, 'consumer_cancel_notify'),
     };
-    const credentials = readCredentials(mechanism, command.response);
+    this.record.introduced(properties);
+    const credentials = readCredentials(mechanism, command.response, this.certificate);
     this.setState({ name: 'securing', client });
     const verdict = this.context.ports.access.authenticate(credentials, this.remoteAddress);
     if (!(verdict instanceof Promise)) {
@@ -489,6 +507,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
   ): void {
     checkTuning(command.frameMax, command.channelMax, this.context.ports.limits);
     this.reader.setFrameMax(command.frameMax);
+    this.record.heartbeatSeconds = command.heartbeat;
     if (command.heartbeat > 0) this.heartbeat = new Heartbeat(this.context.ports.timers, command.heartbeat, this);
     const { client, principal } = state;
     const { frameMax: frameMaxBytes, channelMax } = command;
@@ -496,20 +515,15 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
   }
 
   private open(state: Tuned, vhost: string): void {
-    const { access, broker } = this.context.ports;
-    const method = Method.connectionOpen;
-    if (!broker.hasVhost(vhost)) throw new AmqpError('not-allowed', `vhost ${vhost} not found`, method);
-    if (!access.mayEnter(state.principal, vhost)) {
-      const text = `access to vhost '${vhost}' refused for user '${state.principal.user}'`;
-      throw new AmqpError('not-allowed', text, method);
-    }
+    this.access = new SessionAccess(this, this.context, state.principal, vhost);
     const { client, principal, frameMaxBytes, channelMax } = state;
     const { cancelNotify } = client;
     const connection = this.context.newConnectionName();
     const shown = this.shownName(client);
-    this.facts = { connection, shown, vhost, principal, frameMaxBytes, cancelNotify };
+    this.facts = { connection, shown, vhost, access: this.access, frameMaxBytes, cancelNotify };
     this.setState({ name: 'running', client, principal, frameMaxBytes, channelMax });
     this.context.counters.connectionsAccepted++;
+    this.record.connectedMs = this.context.ports.clock.nowMs();
     this.answer(0, Method.connectionOpenOk, (writer) => writeShort(writer, ''));
   }
 
@@ -523,22 +537,21 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
   }
 
   /** connection.update-secret: the same user with new credentials. */
-  private updateSecret(state: Tuned, secret: Uint8Array): void {
-    const { user } = state.principal;
-    const password = new TextDecoder().decode(secret);
-    const verdict = this.context.ports.access.authenticate({ mechanism: 'PLAIN', user, password }, this.remoteAddress);
-    const judge = (decided: AccessVerdict): void => {
+  private updateSecret(secret: Uint8Array): void {
+    this.access?.renew(secret, this.remoteAddress, (refusal) => {
       if (this.state.name !== 'running') return;
-      if (!decided.accepted) {
-        const text = 'New secret was refused by one of the backends';
-        this.failed(undefined, new AmqpError('not-allowed', text, Method.connectionUpdateSecret));
+      if (refusal !== undefined) {
+        this.failed(undefined, refusal);
         return;
       }
-      for (const channel of this.channels.values()) channel.forgetAccess();
+      this.recheckAccess();
       writeBare(this.outbox.open(), 0, Method.connectionUpdateSecretOk);
-    };
-    if (verdict instanceof Promise) verdict.then(judge, () => judge({ accepted: false, reason: 'not checked' }));
-    else judge(verdict);
+    });
+  }
+
+  /** Permissions, or the credentials, have changed. */
+  recheckAccess(): void {
+    for (const channel of [...this.channels.values()]) channel.recheckAccess();
   }
 
   private handshakeTimedOut(): void {
@@ -551,6 +564,22 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
       const text = `the handshake took longer than ${handshakeTimeoutMs} ms`;
       this.failed(undefined, new AmqpError('connection-forced', text));
     }
+  }
+
+  // ---- Operators ----
+
+  /** What operators are told; undefined unless the connection is open. */
+  describe(depth: InspectionDepth): AmqpConnectionFacts | undefined {
+    const { state, facts, record, outbox, socket, channels, remoteAddress } = this;
+    if (state.name !== 'running' || facts === undefined) return undefined;
+    const pause = this.reading.has(PauseReason.alarm) ? 'blocked' : this.reading.isPaused ? 'flow' : 'running';
+    const parts = { tuned: state, facts, record, outbox, socket, channels, remoteAddress, state: pause } as const;
+    return describeConnection(parts, depth);
+  }
+
+  /** An operator ends the connection. */
+  closeByOperator(reason: string): void {
+    this.fail(new AmqpError('connection-forced', reason));
   }
 
   // ---- Heartbeats ----
@@ -637,8 +666,13 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
   }
 
   private endChannels(): void {
-    for (const channel of this.channels.values()) channel.close();
+    for (const channel of this.channels.values()) {
+      channel.close();
+      this.access?.closeChannel();
+    }
     this.channels.clear();
+    this.access?.leave();
+    this.access = undefined;
     this.lastChannel = undefined;
     this.marked = [];
     // A peer that was not read must be, or its answer never comes.

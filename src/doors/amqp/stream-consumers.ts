@@ -18,6 +18,7 @@ import { headersOf, replaceHeaders } from '../../record/amqp/properties.js';
 import type { ConsumeCommand } from './commands.js';
 import { AmqpError, asAmqpError, resourceText } from './errors.js';
 import { writeContent, writeDeliver } from './frame-writer.js';
+import type { AmqpConsumerFacts } from './inspection.js';
 import { messageOf } from './messages.js';
 import { Method } from './methods.js';
 import type { ChannelScope } from './scope.js';
@@ -161,6 +162,13 @@ export class StreamConsumers {
   /** Number of consumers. */
   get size(): number {
     return this.byTag.size;
+  }
+
+  /** What operators are told. */
+  describe(): AmqpConsumerFacts[] {
+    return Array.from(this.byTag.values(), ({ setting: { tag, queue, prefetch } }) => {
+      return { tag, queue: queue.name, isAcknowledging: true, isExclusive: false, prefetch, priority: 0 };
+    });
   }
 
   has(tag: string): boolean {

@@ -25,6 +25,11 @@ export class Transactions {
   private settles: HeldSettle[] = [];
   private bytes = 0;
 
+  /** What waits for the commit. */
+  get pending(): { readonly publishes: number; readonly settles: number } {
+    return { publishes: this.publishes.length, settles: this.settles.length };
+  }
+
   constructor(scope: ChannelScope, port: TransactionPort) {
     this.scope = scope;
     this.port = port;

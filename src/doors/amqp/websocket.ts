@@ -1,5 +1,6 @@
 /** AMQP 0-9-1 over WebSocket: the byte stream of a TCP connection in binary messages, cut wherever the peer likes. */
 import { copyOf } from '../../base/copy.js';
+import type { TlsSession } from '../../io/tls/port.js';
 import { originCheck } from '../../io/ws/origin.js';
 import type { UpgradeDecision, UpgradeRequest, WsRoute, WsSocket, WsSocketEvents } from '../../io/ws/port.js';
 import { MAX_HELD_BYTES } from './limits.js';
@@ -18,12 +19,19 @@ const CLOSE_UNSUPPORTED = 1003;
 const CLOSE_POLICY = 1008;
 const CLOSE_NORMAL = 1000;
 
-/** The route of AMQP over WebSocket. `allowedOrigins`: web pages that may connect besides those of the same origin. */
-export function amqpRoute(door: AmqpDoor, allowedOrigins: readonly string[]): WsRoute {
+/**
+ * The route of AMQP over WebSocket. `allowedOrigins`: web pages that may connect besides those of the same origin; `userOf`: the user that a
+ * peer's certificate stands for.
+ */
+export function amqpRoute(
+  door: AmqpDoor,
+  allowedOrigins: readonly string[],
+  userOf: (tls: TlsSession | undefined) => string | undefined = () => undefined,
+): WsRoute {
   const isAllowed = originCheck(allowedOrigins);
   return {
     upgrade: (request) => decide(request, isAllowed(request.header('origin'), request.header('host'))),
-    open: (socket) => new CarriedConnection(door, socket),
+    open: (socket) => new CarriedConnection(door, socket, userOf(socket.tls)),
   };
 }
 
@@ -47,10 +55,10 @@ class CarriedConnection implements AmqpSocket, RoomUser, WsSocketEvents {
   /** Too much was held: what still comes is of no interest. */
   private hasGivenUp = false;
 
-  constructor(door: AmqpDoor, socket: WsSocket) {
+  constructor(door: AmqpDoor, socket: WsSocket, certificate: string | undefined) {
     this.socket = socket;
     this.room = door.room;
-    this.connection = door.open(this, socket.remoteAddress);
+    this.connection = door.open(this, socket.remoteAddress, certificate);
   }
 
   // ---- The WebSocket's events ----

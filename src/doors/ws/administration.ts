@@ -65,9 +65,13 @@ export async function initProducer(broker: Broker, producerId: number): Promise<
 }
 
 /** One page of the topics and queues, by name. */
-export async function list(broker: Broker, command: ListCommand): Promise<WireAnswer> {
+export async function list(
+  broker: Broker,
+  command: ListCommand,
+  isVisible: (topic: TopicEntry) => boolean,
+): Promise<WireAnswer> {
   const found: TopicEntry[] = [];
-  for (const topic of broker.topics()) if (isListed(topic, command)) found.push(topic);
+  for (const topic of broker.topics()) if (isListed(topic, command) && isVisible(topic)) found.push(topic);
   found.sort((left, right) => (left.name < right.name ? -1 : 1));
   const page = found.slice(0, command.limit);
   const entries = command.withState

@@ -1,8 +1,8 @@
+import type { AccessControl } from '../../broker/access.js';
 import type { DelayedMessages } from '../../broker/delay/requests.js';
 import type { Broker, QueueInspection, RoutingBroker } from '../../broker/ports.js';
 import type { Transactions } from '../../broker/transactions/port.js';
 import type { Random, Timers } from '../../io/ports.js';
-import type { Authorizer } from './authorizer.js';
 import { BroadcastHub } from './broadcast-hub.js';
 import { type DoorCounters, newDoorCounters } from './counters.js';
 import type { SessionLimits } from './limits.js';
@@ -28,7 +28,7 @@ export interface DoorPorts {
   readonly random: Random;
   readonly limits: SessionLimits;
   readonly node: NodeIdentity;
-  readonly authorizer: Authorizer;
+  readonly access: AccessControl;
   status(): Promise<NodeStatusAnswer>;
 }
 

@@ -28,6 +28,8 @@ export const closeCodes = {
   unauthenticated: 4003,
   /** The session to resume is on another shard: another connection may lead there. */
   elsewhere: 4004,
+  /** An operator ended the connection; the reason is theirs. */
+  byOperator: 4005,
 } as const;
 
 /** One of Duolog's close codes, by name. */

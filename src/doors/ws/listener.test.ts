@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { anonymousAccess } from '../../broker/access.js';
 import { realTimers } from '../../io/clock/real-clock.js';
 import { originCheck } from '../../io/ws/origin.js';
 import type { UpgradeRequest, WsSocket } from '../../io/ws/port.js';
-import { anonymousAuthorizer } from './authorizer.js';
 import { FakeBroker } from './fixtures/fake-broker.js';
 import { FakeSocket, utf8 } from './fixtures/harness.js';
 import { sessionLimits } from './limits.js';
@@ -16,7 +16,7 @@ function newDoor(): NativeDoor {
     random: { bytes: (length) => new Uint8Array(length), uint32: () => 0 },
     limits: sessionLimits(),
     node: { name: 'n', id: 1, version: '0' },
-    authorizer: anonymousAuthorizer(),
+    access: anonymousAccess(),
     status: async () => ({}),
     allowedOrigins: ['https://console.example.org'],
   });

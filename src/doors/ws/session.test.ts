@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { type AccessVerdict, anonymousAccess } from '../../broker/access.js';
 import { BrokerError } from '../../broker/errors.js';
 import { SimulatedClock } from '../../io/clock/simulated-clock.js';
 import { duolog } from '../../proto/client.js';
@@ -59,13 +60,14 @@ describe('the handshake', () => {
 
   it('keeps what comes while the authorizer thinks, in order', async () => {
     let decide: (accepted: boolean) => void = () => {};
-    const authorizer = {
+    const access = {
+      ...anonymousAccess(),
       authenticate: () =>
-        new Promise<{ accepted: true; identity: { user: string } }>((resolve) => {
-          decide = () => resolve({ accepted: true, identity: { user: 'u' } });
+        new Promise<AccessVerdict>((resolve) => {
+          decide = () => resolve({ accepted: true, principal: { user: 'u', tags: [] } });
         }),
     };
-    const harness = new Harness({ authorizer });
+    const harness = new Harness({ access });
     harness.send({ id: 1, hello: { version: 1 } });
     harness.send({ id: 2, ping: { payload: utf8('x') } });
     expect(harness.take()).toEqual([]);
@@ -75,11 +77,13 @@ describe('the handshake', () => {
   });
 
   it('closes when the authorizer fails or too much comes before it has decided', async () => {
-    const failing = new Harness({ authorizer: { authenticate: () => Promise.reject(new Error('down')) } });
+    const failing = new Harness({
+      access: { ...anonymousAccess(), authenticate: () => Promise.reject(new Error('down')) },
+    });
     failing.send({ hello: { version: 1 } });
     await failing.turn();
     expect(failing.socket.ended?.code).toBe(4003);
-    const flooding = new Harness({ authorizer: { authenticate: () => new Promise(() => {}) } });
+    const flooding = new Harness({ access: { ...anonymousAccess(), authenticate: () => new Promise(() => {}) } });
     flooding.send({ hello: { version: 1 } });
     for (let count = 0; count < 300; count++) flooding.send({ id: 1, ping: {} });
     expect(flooding.socket.ended?.code).toBe(1008);

@@ -1,11 +1,12 @@
 import { assert, unreachable } from '../../base/assert.js';
 import { copyOf } from '../../base/copy.js';
 import { DecodeError } from '../../base/errors.js';
+import type { AccessVerdict, Credentials } from '../../broker/access.js';
 import { BrokerError } from '../../broker/errors.js';
 import { DEFAULT_VHOST } from '../../broker/model.js';
+import type { TopicEntry } from '../../broker/ports.js';
 import type { TimerHandle } from '../../io/ports.js';
 import * as administration from './administration.js';
-import type { Verdict } from './authorizer.js';
 import type { Command, HelloCommand, PublishCommand, PublishRoutedCommand } from './commands.js';
 import type { DoorContext, TurnEnd } from './context.js';
 import { countUp } from './counters.js';
@@ -13,6 +14,7 @@ import { asBrokerError, type CloseName, closeCodes, invalidRequest, ProtocolErro
 import { Fetches } from './fetches.js';
 import { FrameReader } from './frames.js';
 import * as held from './held-administration.js';
+import type { SessionDescription } from './inspection.js';
 import { HELLO_VERSION, MAX_WAITING_BYTES, QUEUE_NAME_BYTES } from './limits.js';
 import { OrderGate } from './order-gate.js';
 import { orderKeys, ROUTES_KEY, topicKey } from './order-keys.js';
@@ -21,6 +23,7 @@ import type { PendingPublish } from './publish-window.js';
 import { Publisher } from './publisher.js';
 import type { LiveSession } from './resumable-sessions.js';
 import * as routing from './routing-administration.js';
+import { type AccessHost, SessionAccess } from './session-access.js';
 import { newSessionId, shardOfSession } from './session-ids.js';
 import { Subscriptions } from './subscriptions.js';
 import { SessionTransactions } from './transactions.js';
@@ -74,10 +77,11 @@ type State =
  * One native connection: frames in, frames out, no socket inside. `receive` never throws on anything that a peer can send; an exception from it
  * is a defect of the node. docs/protocols/native.md describes the conversation.
  */
-export class Session implements TurnEnd, LiveSession {
+export class Session implements TurnEnd, LiveSession, AccessHost {
   private readonly context: DoorContext;
   private readonly socket: SessionSocket;
   private readonly remoteAddress: string;
+  private readonly certificate: string | undefined;
   private readonly reader: FrameReader;
   private readonly outbox: Outbox;
   private readonly publisher: Publisher;
@@ -92,6 +96,10 @@ export class Session implements TurnEnd, LiveSession {
   /** How long what the session holds outlives its connection, in milliseconds. */
   private resumeWindowMs = 0;
   private user = '';
+  /** Whose the session is, for who wants to go on with it. */
+  private owner = '';
+  /** While the session is open. */
+  private access: SessionAccess | undefined;
   private vhost = DEFAULT_VHOST;
   private ownsQueues = false;
   private state: State;
@@ -101,10 +109,11 @@ export class Session implements TurnEnd, LiveSession {
   private isPaused = false;
   private isLeaving = false;
 
-  constructor(context: DoorContext, socket: SessionSocket, remoteAddress: string) {
+  constructor(context: DoorContext, socket: SessionSocket, remoteAddress: string, certificate?: string) {
     this.context = context;
     this.socket = socket;
     this.remoteAddress = remoteAddress;
+    this.certificate = certificate;
     const { broker, limits, timers, random } = context.ports;
     const { counters, writers } = context;
     this.reader = new FrameReader(limits);
@@ -190,7 +199,7 @@ export class Session implements TurnEnd, LiveSession {
     if (hello.clientName !== '') this.who.shown = `${hello.clientName} at ${this.remoteAddress}`;
     this.reader.vhost = hello.vhost;
     this.vhost = hello.vhost;
-    const verdict = this.context.ports.authorizer.authenticate(hello, this.remoteAddress);
+    const verdict = this.context.ports.access.authenticate(credentialsOf(hello, this.certificate), this.remoteAddress);
     if (!(verdict instanceof Promise)) {
       this.judge(id, verdict, hello);
       return;
@@ -202,7 +211,7 @@ export class Session implements TurnEnd, LiveSession {
     );
   }
 
-  private judgeLate(id: number, verdict: Verdict, hello: HelloCommand): void {
+  private judgeLate(id: number, verdict: AccessVerdict, hello: HelloCommand): void {
     const { state } = this;
     if (state.name !== 'authenticating') return;
     this.judge(id, verdict, hello);
@@ -216,7 +225,7 @@ export class Session implements TurnEnd, LiveSession {
     return this.state.name === 'open';
   }
 
-  private judge(id: number, verdict: Verdict, hello: HelloCommand): void {
+  private judge(id: number, verdict: AccessVerdict, hello: HelloCommand): void {
     if (!verdict.accepted) {
       this.close('unauthenticated', verdict.reason);
       return;
@@ -227,7 +236,17 @@ export class Session implements TurnEnd, LiveSession {
       this.close('elsewhere', `The session is on shard ${shard}: connect again`);
       return;
     }
-    this.user = verdict.identity.user;
+    const { principal } = verdict;
+    const access = new SessionAccess(this, this.context.ports, principal, hello.vhost);
+    const refusal = access.enter();
+    if (refusal !== undefined) {
+      this.close('unauthenticated', refusal);
+      return;
+    }
+    this.access = access;
+    this.user = principal.user;
+    // Nobody is called so, and what anonymous sessions leave behind is for those like them.
+    this.owner = principal.kind === 'anonymous' ? '' : principal.user;
     this.resumeWindowMs = Math.min(hello.resumeWindowMs, this.context.ports.limits.maxResumeWindowMs);
     this.setState({ name: 'open' });
     const subscriptions = resumeSession === undefined ? undefined : this.adopt(resumeSession, hello.received);
@@ -240,7 +259,7 @@ export class Session implements TurnEnd, LiveSession {
 
   /** Goes on with an earlier session's subscriptions. Returns the numbers of those, or undefined when there is no such session. */
   private adopt(id: Uint8Array, received: ReadonlyMap<number, number>): number[] | undefined {
-    const content = this.context.resumable.take(id, this.user, this.vhost, this.outbox.form);
+    const content = this.context.resumable.take(id, this.owner, this.vhost, this.outbox.form);
     if (content === undefined) return undefined;
     this.id = content.id;
     this.connection = content.connection;
@@ -288,7 +307,7 @@ export class Session implements TurnEnd, LiveSession {
       if (this.isLeaving) throw new BrokerError('shutting-down', 'The node is shutting down');
       const key = publishKey(command);
       if (this.gate.isBusy(key)) this.publishLater(key, pending, command, bytes, isText);
-      else this.publisher.publish(pending, command);
+      else this.publishNow(pending, command);
     } catch (thrown) {
       if (thrown instanceof DecodeError) throw thrown;
       this.publisher.fail(pending, thrown);
@@ -309,7 +328,18 @@ export class Session implements TurnEnd, LiveSession {
       const copied = this.reader.command(command.kind === 'publish' ? 'publish' : 'publishRouted');
       if (isPublish(copied)) kept = copied;
     }
-    this.gate.wait(key, () => this.publisher.publish(pending, kept));
+    this.gate.wait(key, () => this.publishNow(pending, kept));
+  }
+
+  private publishNow(pending: PendingPublish, command: AnyPublish): void {
+    try {
+      if (command.kind === 'publish') this.access?.checkPublish(command.to, command.vhost);
+      else this.access?.checkRouted(command);
+    } catch (thrown) {
+      this.publisher.fail(pending, thrown);
+      return;
+    }
+    this.publisher.publish(pending, command);
   }
 
   /** Runs a command now, or once the session's own pending changes that it depends on are done. */
@@ -346,13 +376,13 @@ export class Session implements TurnEnd, LiveSession {
   }
 
   private run(id: number, command: Command): void {
+    this.access?.check(command);
     const { broker } = this.context.ports;
     switch (command.kind) {
       case 'hello':
       case 'publish':
       case 'publish-routed':
-        // These are served before this; the types cannot know.
-        return;
+        return; // These are served before this; the types cannot know.
       case 'subscribe-queue':
       case 'subscribe-topic':
       case 'subscribe-broadcast':
@@ -391,7 +421,7 @@ export class Session implements TurnEnd, LiveSession {
       case 'describe':
         return this.ask(id, () => administration.describe(broker, command));
       case 'list':
-        return this.ask(id, () => administration.list(broker, command));
+        return this.list(id, command);
       case 'ping':
         return this.reply(id, { pong: { payload: command.payload } });
       case 'status':
@@ -487,6 +517,11 @@ export class Session implements TurnEnd, LiveSession {
     }
   }
 
+  private list(id: number, command: Command & { kind: 'list' }): void {
+    const isVisible = (topic: TopicEntry): boolean => this.access?.isVisible(topic) === true;
+    this.ask(id, () => administration.list(this.context.ports.broker, command, isVisible));
+  }
+
   private newQueueName(): string {
     const name = this.context.ports.random.bytes(QUEUE_NAME_BYTES);
     return `amq.gen-${Buffer.from(name).toString('base64url')}`;
@@ -571,6 +606,27 @@ export class Session implements TurnEnd, LiveSession {
     this.close('slowReader', 'The client does not read what the node sends');
   }
 
+  /** What operators are told; undefined unless the session is open. */
+  describe(): SessionDescription | undefined {
+    const { state, connection: id, user, vhost, subscriptions } = this;
+    return state.name === 'open' ? { id, user, vhost, subscriptions: subscriptions.size } : undefined;
+  }
+
+  /** An operator ends the session; what it holds goes back, also where it would outlive a connection that breaks. */
+  closeByOperator(reason: string): void {
+    this.close('byOperator', reason);
+  }
+
+  /** The session may not go on: its user has gone, or another reason of the authorizer's. */
+  endByAccess(text: string): void {
+    this.close('unauthenticated', text);
+  }
+
+  /** Permissions have changed: subscriptions that may not be any more end. */
+  recheckAccess(): void {
+    this.subscriptions.recheck((topic) => this.access?.checkRead(topic));
+  }
+
   private close(code: CloseName, reason: string): void {
     if (this.state.name === 'closed') return;
     countUp(this.context.counters.closes, closeCodes[code]);
@@ -581,8 +637,10 @@ export class Session implements TurnEnd, LiveSession {
   /** Ends the session, or with `isParking` only its connection. */
   private release(isParking: boolean): void {
     const { resumable } = this.context;
-    const { id, connection, user, vhost, ownsQueues, subscriptions } = this;
+    const { id, connection, owner: user, vhost, ownsQueues, subscriptions } = this;
     this.setState({ name: 'closed' });
+    this.access?.leave();
+    this.access = undefined;
     this.gate.clear();
     this.fetches.cancelAll();
     if (this.resumeWindowMs > 0) resumable.closed(id);
@@ -648,4 +706,13 @@ export class Session implements TurnEnd, LiveSession {
     this.subscriptions.drained();
     this.fetches.drained();
   }
+}
+
+/** What a Hello says of its sender. A verified certificate counts when there are no other credentials. */
+function credentialsOf(hello: HelloCommand, certificate: string | undefined): Credentials {
+  const { user, password, token, clientName } = hello;
+  const said = { user, password, door: 'native', ...(clientName === '' ? {} : { clientId: clientName }) } as const;
+  if (token !== '') return { mechanism: 'native', ...said, token };
+  if (user !== '' || certificate === undefined) return { mechanism: 'native', ...said };
+  return { mechanism: 'EXTERNAL', ...said, user: certificate, certificate };
 }

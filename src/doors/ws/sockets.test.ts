@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
+import { anonymousAccess } from '../../broker/access.js';
 import { realTimers } from '../../io/clock/real-clock.js';
 import { createWsServer, type WsEngine } from '../../io/ws/index.js';
 import { duolog } from '../../proto/client.js';
-import { anonymousAuthorizer } from './authorizer.js';
 import { FakeBroker } from './fixtures/fake-broker.js';
 import { sessionLimits } from './limits.js';
 import { NATIVE_PATH, NativeDoor, serverLimits } from './listener.js';
@@ -22,7 +22,7 @@ async function listen(engine: WsEngine) {
     random: { bytes: (length) => new Uint8Array(length), uint32: () => 0 },
     limits,
     node: { name: 'n', id: 1, version: '0' },
-    authorizer: anonymousAuthorizer(),
+    access: anonymousAccess(),
     status: async () => ({}),
     allowedOrigins: [],
   });

@@ -74,6 +74,18 @@ export class Subscriptions {
     return undefined;
   }
 
+  /** Ends what `check` does not let go on; it throws BrokerError. */
+  recheck(check: (topic: TopicEntry) => void): void {
+    for (const { subscription, topic } of [...this.entries.values()]) {
+      try {
+        check(topic);
+      } catch (thrown) {
+        subscription.cancel();
+        this.ended(subscription.number, asBrokerError(thrown));
+      }
+    }
+  }
+
   private checkNumber(number: number): void {
     if (this.entries.has(number) || this.reserved.has(number)) {
       throw new BrokerError('already-exists', `There is a subscription ${number} in this session`);

@@ -6,3 +6,6 @@ export const MIN_HIGH_WATER_BYTES = 65_536;
 
 /** Most bytes that one read takes. Larger ones fall out of the processor's cache before they are looked at. */
 export const READ_BYTES = 128 * 1024;
+
+/** Pieces below this are copied before TLS takes them. */
+export const COPIED_TLS_BYTES = 16_384;

@@ -1,5 +1,7 @@
+import type { RefusalReport, TlsMaterial, TlsSession } from '../tls/port.js';
+
 /**
- * The port of a plain TCP listener. Doors see only these types.
+ * The port of a TCP listener, in clear or over TLS. Doors see only these types.
  *
  * - **Received bytes are borrowed** until `data()` returns, and then overwritten: all connections of a server are read into the same memory. Keep a copy,
  *   not the view.
@@ -22,6 +24,10 @@ export interface TcpServerOptions {
   readonly highWaterBytes: number;
   /** When the kernel begins to probe a silent peer; 0 = never. */
   readonly keepAliveMs: number;
+  /** Every connection speaks TLS with these certificates. */
+  readonly tls?: TlsMaterial | undefined;
+  /** Hears of peers that speak TLS where there is none, or the other way round, or fail in it. */
+  readonly report?: RefusalReport | undefined;
 }
 
 /** One open connection. */
@@ -29,6 +35,8 @@ export interface TcpSocket {
   /** Numeric; IPv4 peers of an IPv6 listener show as IPv4. */
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** Absent on a connection in clear. */
+  readonly tls?: TlsSession | undefined;
   readonly isOpen: boolean;
   /**
    * Writes. True: all of it has left, and the bytes may be reused. False: the kernel has not taken everything; the bytes are the socket's now and must never
@@ -61,6 +69,8 @@ export interface TcpServer {
   connections(): number;
   /** Frees the port for new connections; open ones go on. */
   stopAccepting(): void;
+  /** New connections get these certificates; open ones go on. Only for a server with `tls`. @throws {TlsError} and nothing has changed. */
+  replaceTls(material: TlsMaterial): void;
   /** Stops accepting and cuts every connection. Repeated calls return the same promise. */
   close(): Promise<void>;
 }

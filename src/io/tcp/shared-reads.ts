@@ -18,10 +18,7 @@ let memory: Buffer | undefined;
  */
 export function intoSharedMemory(accepted: Socket, received: (bytes: Uint8Array) => void): Socket {
   const handle = takeHandle(accepted);
-  if (handle === null) {
-    accepted.on('data', (bytes: Buffer) => received(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)));
-    return accepted;
-  }
+  if (handle === null) return asItComes(accepted, received);
   memory ??= Buffer.allocUnsafeSlow(READ_BYTES);
   const { buffer, byteOffset } = memory;
   const onread = {
@@ -35,6 +32,12 @@ export function intoSharedMemory(accepted: Socket, received: (bytes: Uint8Array)
   // The type definitions know `onread` of sockets that connect only.
   const options: object = { handle, allowHalfOpen: true, onread };
   return new Socket(options);
+}
+
+/** A socket that reads as Node's do, such as one that decrypts. */
+export function asItComes(accepted: Socket, received: (bytes: Uint8Array) => void): Socket {
+  accepted.on('data', (bytes: Buffer) => received(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)));
+  return accepted;
 }
 
 /** The one that was accepted is an empty shell from now on. */

@@ -1,12 +1,14 @@
 import type { Socket } from 'node:net';
+import type { TlsSession } from '../tls/port.js';
 import { plainAddress } from '../ws/address.js';
-import { END_GRACE_MS } from './limits.js';
+import { COPIED_TLS_BYTES, END_GRACE_MS } from './limits.js';
 import type { TcpSocket, TcpSocketEvents } from './port.js';
 
-/** `TcpSocket` over `node:net`. */
+/** `TcpSocket` over `node:net` or `node:tls`. */
 export class NodeTcpSocket implements TcpSocket {
   readonly remoteAddress: string;
   readonly remotePort: number;
+  readonly tls: TlsSession | undefined;
   private readonly raw: Socket;
   private readonly highWaterBytes: number;
   private events: TcpSocketEvents | undefined;
@@ -17,7 +19,8 @@ export class NodeTcpSocket implements TcpSocket {
   private endTimer: NodeJS.Timeout | undefined;
 
   /** `wrap` makes the Node socket, which hands what it reads to its argument. */
-  constructor(wrap: (received: (bytes: Uint8Array) => void) => Socket, highWaterBytes: number) {
+  constructor(wrap: (received: (bytes: Uint8Array) => void) => Socket, highWaterBytes: number, tls?: TlsSession) {
+    this.tls = tls;
     this.highWaterBytes = highWaterBytes;
     const raw = wrap((bytes) => {
       if (!this.isClosed) this.events?.data(bytes);
@@ -50,11 +53,13 @@ export class NodeTcpSocket implements TcpSocket {
   write(bytes: Uint8Array): boolean {
     const { raw } = this;
     if (this.isClosed || this.isEnding || !raw.writable) return true;
-    raw.write(bytes);
+    // TLS never takes anything at once, and a copy costs less than a buffer of the session's for each little piece.
+    const isCopied = this.tls !== undefined && bytes.length < COPIED_TLS_BYTES;
+    raw.write(isCopied ? Buffer.from(bytes) : bytes);
     // Node's sockets first try to write at once; a length of zero means that the kernel has taken everything.
     const waiting = raw.writableLength;
     if (waiting > this.highWaterBytes) this.isDrainOwed = true;
-    return waiting === 0;
+    return isCopied || waiting === 0;
   }
 
   bufferedBytes(): number {

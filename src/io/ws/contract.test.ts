@@ -2,10 +2,11 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { probePort } from '../listen/bind.js';
 import { ListenError } from '../listen/errors.js';
+import { CertificateFolder, TestAuthority } from '../tls/fixtures/certificates.js';
 import { canSharePort, chooseEngine, createWsServer } from './engine.js';
 import {
   eventually,
@@ -24,11 +25,25 @@ const best = await chooseEngine();
 const skipped: ReadonlySet<WsEngine> = new Set(best.engine === 'uws' ? [] : ['uws' as const]);
 if (skipped.size > 0) process.stderr.write(`The uws half of the contract is skipped. ${best.reason}\n`);
 
-describe.each<WsEngine>(['uws', 'ws'])('the WebSocket port on %s', (engine) => {
+const folder = new CertificateFolder();
+const authority = await TestAuthority.create();
+const material = folder.material([await authority.sign()]);
+// For `fetch`, which takes no authorities.
+process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+afterAll(() => folder.remove());
+
+const variants: [engine: WsEngine, how: 'in clear' | 'over TLS'][] = [
+  ['uws', 'in clear'],
+  ['ws', 'in clear'],
+  ['uws', 'over TLS'],
+  ['ws', 'over TLS'],
+];
+
+describe.each(variants)('the WebSocket port on %s %s', (engine, how) => {
   const test = it.skipIf(skipped.has(engine));
   const running: TestServer[] = [];
   const start = async (settings?: TestSettings): Promise<TestServer> => {
-    const started = await startTestServer(engine, settings);
+    const started = await startTestServer(engine, how === 'in clear' ? settings : { tls: material, ...settings });
     running.push(started);
     return started;
   };
@@ -383,7 +398,7 @@ describe.each<WsEngine>(['uws', 'ws'])('the WebSocket port on %s', (engine) => {
   describe('handshakes', () => {
     test('show their headers and carry the subprotocol', async () => {
       const shown: string[] = [];
-      const { server, seen } = await start({
+      const { url, seen } = await start({
         decide: (request) => {
           shown.push(
             request.path,
@@ -395,11 +410,7 @@ describe.each<WsEngine>(['uws', 'ws'])('the WebSocket port on %s', (engine) => {
           return { accept: true, subprotocol: 'amqp' };
         },
       });
-      const client = await openClient(
-        `ws://127.0.0.1:${server.port}/ws?token=a%20b`,
-        ['mqtt', 'amqp'],
-        'http://example.org',
-      );
+      const client = await openClient(`${url}?token=a%20b`, ['mqtt', 'amqp'], 'http://example.org');
       expect(shown).toEqual(['/ws', 'token=a%20b', 'http://example.org', '', 'mqtt', 'amqp']);
       expect(client.protocol).toBe('amqp');
       expect(seen.sockets[0]).toMatchObject({ path: '/ws', query: 'token=a%20b', subprotocol: 'amqp' });
@@ -421,8 +432,8 @@ describe.each<WsEngine>(['uws', 'ws'])('the WebSocket port on %s', (engine) => {
     });
 
     test('can be refused with a status and a reason', async () => {
-      const { server } = await start({ decide: () => ({ accept: false, status: 403, reason: 'wrong origin' }) });
-      const client = new WebSocket(`ws://127.0.0.1:${server.port}/ws`);
+      const { url } = await start({ decide: () => ({ accept: false, status: 403, reason: 'wrong origin' }) });
+      const client = new WebSocket(url);
       client.on('error', () => {});
       const [status, body] = await new Promise<[number | undefined, string]>((resolve) => {
         client.on('unexpected-response', (_request, response) => {
@@ -612,8 +623,8 @@ describe.each<WsEngine>(['uws', 'ws'])('the WebSocket port on %s', (engine) => {
     });
 
     test.each(['::1', 'localhost'])('listens on %s', async (host) => {
-      const { server } = await start({ host });
-      const client = await openClient(`ws://${host === '::1' ? '[::1]' : host}:${server.port}/ws`);
+      const { url } = await start({ host });
+      const client = await openClient(url.replace('127.0.0.1', host === '::1' ? '[::1]' : host));
       client.send('hello');
       expect((await nextMessage(client)).bytes.toString()).toBe('hello');
       client.terminate();

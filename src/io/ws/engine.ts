@@ -1,3 +1,4 @@
+import type { TlsFiles } from '../tls/port.js';
 import { WsServerError } from './errors.js';
 import { checkOptions } from './options.js';
 import type { WsEngine, WsServer, WsServerOptions } from './port.js';
@@ -9,12 +10,24 @@ export interface EngineChoice {
   readonly reason: string;
 }
 
+/** What uWebSockets.js cannot do of what is asked of TLS, as a part of a sentence; undefined if it can. */
+export function uwsTlsFault(tls: Pick<TlsFiles, 'certificates' | 'verify'>): string | undefined {
+  // It verifies clients' certificates, but tells nobody whose they are, and cannot do without one.
+  if (tls.verify !== 'none') return 'uWebSockets.js does not tell whose certificate a client has';
+  // Each name would need all routes again, and it writes a line to standard output for each.
+  if (tls.certificates.length > 1) return 'uWebSockets.js cannot serve all names alike with several certificates';
+  return undefined;
+}
+
 /**
  * Chooses `uws` if it may and its binary loads here, otherwise `ws`: both do the same work, so a node starts in any case.
  * @param requested what the user asked for; undefined takes the best.
+ * @param tls what is asked of TLS, if anything.
  */
-export async function chooseEngine(requested?: WsEngine): Promise<EngineChoice> {
+export async function chooseEngine(requested?: WsEngine, tls?: TlsFiles): Promise<EngineChoice> {
   if (requested === 'ws') return { engine: 'ws', reason: 'HTTP and WebSocket run on the ws package, as asked for' };
+  const fault = tls === undefined ? undefined : uwsTlsFault(tls);
+  if (fault !== undefined) return { engine: 'ws', reason: `HTTP and WebSocket run on the ws package: ${fault}` };
   try {
     await loadUws();
     return { engine: 'uws', reason: 'HTTP and WebSocket run on uWebSockets.js' };

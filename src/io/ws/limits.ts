@@ -44,6 +44,9 @@ export const REFUSAL_SLACK_CONNECTIONS = 64;
 /** `ws` engine: silent peers are counted in quarters of the idle time-out: pinged after two, cut after four. */
 export const IDLE_QUARTERS = 4;
 
+/** `ws` engine: bytes of a TLS socket that are taken for sent before Node has said so, which it never does at once. */
+export const TLS_IN_FLIGHT_BYTES = 65_536;
+
 /** `uws` engine: how often a free port is looked up again when somebody else takes it in between. */
 export const FREE_PORT_ATTEMPTS = 8;
 

@@ -11,6 +11,8 @@
  * - Compression (permessage-deflate) is never negotiated.
  */
 
+import type { RefusalReport, TlsMaterial, TlsSession } from '../tls/port.js';
+
 /** The two implementations of the port. */
 export type WsEngine = 'uws' | 'ws';
 
@@ -35,6 +37,13 @@ export interface WsServerOptions {
   readonly maxHttpBodyBytes: number;
   /** Connections (HTTP and WebSocket) beyond which requests are answered 503 and closed. */
   readonly maxConnections: number;
+  /**
+   * Every connection speaks TLS with these certificates. `uws` can only take one that no client needs to answer with its own: see
+   * `uwsTlsFault` (engine.ts).
+   */
+  readonly tls?: TlsMaterial | undefined;
+  /** Hears of peers that speak TLS where there is none, or the other way round, or fail in it. `uws` notices none of it. */
+  readonly report?: RefusalReport | undefined;
   /** WebSocket endpoints by exact path, e.g. `/ws`. */
   readonly routes: ReadonlyMap<string, WsRoute>;
   /** Serves every request that is no upgrade to a known path. */
@@ -55,6 +64,8 @@ export interface UpgradeRequest {
   /** What follows `?`, still encoded; empty if nothing does. */
   readonly query: string;
   readonly remoteAddress: string;
+  /** Absent on a connection in clear. */
+  readonly tls?: TlsSession | undefined;
   /** What the client offers in `Sec-WebSocket-Protocol`, in its order. */
   readonly subprotocols: readonly string[];
   /** Value of a header by lower-case name; empty if absent. */
@@ -73,6 +84,8 @@ export type SendResult = 'sent' | 'buffered' | 'closed';
 export interface WsSocket {
   /** Numeric address of the peer; IPv4 peers of an IPv6 listener show as IPv4. */
   readonly remoteAddress: string;
+  /** Absent on a connection in clear. */
+  readonly tls?: TlsSession | undefined;
   readonly path: string;
   readonly query: string;
   /** The subprotocol agreed on; empty if none. */
@@ -130,6 +143,8 @@ export interface HttpRequest {
   /** What follows `?`, still encoded; empty if nothing does. */
   readonly query: string;
   readonly remoteAddress: string;
+  /** Absent on a connection in clear. */
+  readonly tls?: TlsSession | undefined;
   /** Value of a header by lower-case name; empty if absent. */
   header(lowerCaseName: string): string;
   /**
@@ -160,6 +175,8 @@ export interface WsServer {
   connections(): number;
   /** Frees the port for new connections; open ones go on. */
   stopAccepting(): void;
+  /** New connections get these certificates; open ones go on. Only for a server with `tls`. @throws {TlsError} and nothing has changed. */
+  replaceTls(material: TlsMaterial): Promise<void>;
   /**
    * Stops accepting, closes every WebSocket with 1001, cuts every connection and releases all native handles. A worker thread may only end
    * after this has resolved: uWebSockets.js aborts the whole process otherwise. Repeated calls return the same promise.

@@ -21,8 +21,8 @@ export interface TestRun {
   readonly output: string;
 }
 
-/** Why a test is left out. */
-export type Need = 'management-api' | 'rabbitmqctl';
+/** Where the suite looks for the management API: it is written into its tests. */
+export const MANAGEMENT_PORT = 15_672;
 
 const environment = { GOMODCACHE: cachePath('go-modules'), GOFLAGS: '-mod=mod' };
 
@@ -55,9 +55,9 @@ export async function listTests(folder: string): Promise<string[]> {
   return names;
 }
 
-/** Tests that are left out, with what they need: lines of `NEED NAME` in excluded.txt. */
-export function excludedTests(): ReadonlyMap<string, Need> {
-  return new Map(readLines('excluded.txt').map((line) => line.split(' ').reverse() as [string, Need]));
+/** Tests that need the management API at MANAGEMENT_PORT, or `rabbitmqctl`, which is carried out by it. */
+export function managementTests(): ReadonlySet<string> {
+  return new Set(readLines('needs-management.txt'));
 }
 
 /** Tests that pass on RabbitMQ 3.10.8. */
@@ -121,7 +121,11 @@ export async function runTests(
   ];
   const { output } = await command('go', args, {
     cwd: folder,
-    environment: { ...environment, AMQP_URL: url },
+    environment: {
+      ...environment,
+      AMQP_URL: url,
+      RABBITMQ_RABBITMQCTL_PATH: join(root, 'test/conformance/amqp/rabbitmqctl.mjs'),
+    },
     timeoutMs: (timeoutSeconds + 60) * 1000,
     onLine,
   });

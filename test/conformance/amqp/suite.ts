@@ -6,9 +6,10 @@ import { startBroker } from '../broker/start.js';
 import { root } from '../cache.js';
 import { hasTool } from '../command.js';
 import {
-  excludedTests,
   fetchSuite,
   listTests,
+  MANAGEMENT_PORT,
+  managementTests,
   passingOnRabbitMq,
   runTests,
   slowTests,
@@ -30,7 +31,7 @@ export async function runAmqpSuite(args: string[]): Promise<number> {
       port: { type: 'string' },
       only: { type: 'string' },
       quick: { type: 'boolean', default: false },
-      'with-management': { type: 'boolean', default: false },
+      'without-management': { type: 'boolean', default: false },
       timeout: { type: 'string', default: '840' },
       verbose: { type: 'boolean', default: false },
       record: { type: 'boolean', default: false },
@@ -40,7 +41,8 @@ export async function runAmqpSuite(args: string[]): Promise<number> {
   const folder = await fetchSuite();
   const names = chosen(await listTests(folder), values);
   const runningPort = values.port === undefined ? undefined : Number(values.port);
-  const broker = await startBroker(brokerName(values.broker), { runningPort });
+  const managementPort = values['without-management'] ? undefined : MANAGEMENT_PORT;
+  const broker = await startBroker(brokerName(values.broker), { runningPort, managementPort });
   try {
     const url = `amqp://guest:guest@${broker.host}:${broker.amqpPort}/%2f`;
     const runs = await runTests(folder, names, url, Number(values.timeout));
@@ -56,23 +58,24 @@ export async function runAmqpSuite(args: string[]): Promise<number> {
 interface Choice {
   readonly only?: string | undefined;
   readonly quick: boolean;
-  readonly 'with-management': boolean;
+  readonly 'without-management': boolean;
 }
 
 function chosen(names: readonly string[], choice: Choice): string[] {
-  const excluded = excludedTests();
+  const excluded = choice['without-management'] ? managementTests() : new Set<string>();
   const slow = choice.quick ? slowTests(QUICK_SECONDS) : new Set<string>();
   const pattern = new RegExp(choice.only ?? '');
   const counts = { excluded: 0, slow: 0 };
   const kept = names.filter((name) => {
     if (!pattern.test(name)) return false;
-    const need = excluded.get(name);
-    const isExcluded = need !== undefined && !(need === 'management-api' && choice['with-management']);
+    const isExcluded = excluded.has(name);
     if (isExcluded) counts.excluded += 1;
     else if (slow.has(name)) counts.slow += 1;
     return !isExcluded && !slow.has(name);
   });
-  console.log(`${kept.length} tests; ${counts.excluded} left out by excluded.txt, ${counts.slow} left out by --quick`);
+  console.log(
+    `${kept.length} tests; ${counts.excluded} left out by --without-management, ${counts.slow} left out by --quick`,
+  );
   return kept;
 }
 

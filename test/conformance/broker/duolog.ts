@@ -15,10 +15,11 @@ interface LogLine {
 }
 
 /** Starts the node in dist/ on free ports with a folder of its own. @throws when it ends instead of serving. */
-export async function startDuolog(shards?: number): Promise<RunningBroker> {
+export async function startDuolog(shards?: number, managementPort = 0): Promise<RunningBroker> {
   const folder = await newFolder('node');
   const pagePort = await freePort();
   const options = ['--data', join(folder, 'data'), '--port', '0', '--amqp-port', '0', '--log-format', 'json'];
+  options.push('--management-port', String(managementPort));
   options.push('--allowed-origins', `http://127.0.0.1:${pagePort}`);
   if (shards !== undefined) options.push('--shards', String(shards));
   const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'start', ...options], {

@@ -8,12 +8,15 @@ export interface BrokerOptions {
   readonly runningPort?: number | undefined;
   /** Shards of a Duolog node; its own default if not given. */
   readonly shards?: number | undefined;
+  /** Where the management API is to be; any free port if not given. RabbitMQ is started without one. */
+  readonly managementPort?: number | undefined;
 }
 
 /** Starts a broker on free ports of 127.0.0.1 with folders of its own, which are removed when it stops. */
 export async function startBroker(name: BrokerName, options: BrokerOptions = {}): Promise<RunningBroker> {
   if (options.runningPort !== undefined) return running(name, options.runningPort);
-  const broker = name === 'rabbitmq' ? await startRabbitMq() : await startDuolog(options.shards);
+  const broker =
+    name === 'rabbitmq' ? await startRabbitMq() : await startDuolog(options.shards, options.managementPort);
   if (started.length === 0) stopOnSignals();
   started.push(broker);
   return broker;

@@ -1,5 +1,8 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { tlsSessionOf } from '../../tls/peer.js';
+import type { TlsSession } from '../../tls/port.js';
 import { plainAddress } from '../address.js';
 import { HttpBody } from '../http-body.js';
 import type { HttpHandler, HttpRequest, HttpResponse } from '../port.js';
@@ -15,6 +18,12 @@ export function splitTarget(url: string | undefined): { path: string; query: str
 export function headerOf(message: IncomingMessage, lowerCaseName: string): string {
   const value = message.headers[lowerCaseName];
   return Array.isArray(value) ? (value[0] ?? '') : (value ?? '');
+}
+
+/** What TLS knows of the connection that a request came by; undefined in clear. */
+export function tlsOf(message: IncomingMessage): TlsSession | undefined {
+  // `encrypted` is how Node marks its TLS sockets; asking for the class would load it into every node.
+  return 'encrypted' in message.socket ? tlsSessionOf(message.socket as TLSSocket) : undefined;
 }
 
 /** Answers an upgrade request with a plain sentence and closes the connection. */
@@ -78,6 +87,10 @@ class NodeExchange implements HttpRequest {
       this.isAborted = true;
       this.body_?.abort();
     });
+  }
+
+  get tls(): TlsSession | undefined {
+    return tlsOf(this.message);
   }
 
   header(lowerCaseName: string): string {

@@ -7,19 +7,32 @@ import { listenError } from '../../listen/bind.js';
 import { LISTEN_BACKLOG } from '../../listen/limits.js';
 import { OutboxPool } from '../../listen/outbox.js';
 import { hasNodeReusePort, listenShared } from '../../listen/shared-listen.js';
+import { isTlsBeginning, TLS_REFUSAL } from '../../tls/first-bytes.js';
+import type { TlsGate } from '../../tls/gate.js';
+import type { TlsMaterial } from '../../tls/port.js';
 import { plainAddress } from '../address.js';
 import { agreedSubprotocol, handshakeFault, offeredSubprotocols } from '../handshake.js';
 import * as limits from '../limits.js';
 import type { UpgradeRequest, WsRoute, WsServer, WsServerOptions } from '../port.js';
-import { headerOf, refuse, refuseUpgrade, serveHttp, splitTarget } from './http.js';
-import { AnnouncingWebSocket, NodeSocket } from './socket.js';
+import { headerOf, refuse, refuseUpgrade, serveHttp, splitTarget, tlsOf } from './http.js';
+import { AnnouncingWebSocket, NodeSocket, type NodeSocketOrigin } from './socket.js';
+
+const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n';
+/** What `node:http` answers by itself, which nobody else does once somebody listens. */
+const BROKEN_REQUEST: ReadonlyMap<string, string> = new Map([
+  ['HPE_HEADER_OVERFLOW', 'HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n'],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', 'HTTP/1.1 413 Payload Too Large\r\nconnection: close\r\n\r\n'],
+  ['ERR_HTTP_REQUEST_TIMEOUT', 'HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n'],
+]);
 
 /**
  * Starts a server on `node:http` and the `ws` package in this thread.
  * @throws {ListenError}.
  */
 export async function createNodeServer(options: WsServerOptions): Promise<WsServer> {
-  const server = new NodeServer(options);
+  // Loaded here: a node without TLS need not keep it.
+  const gates = options.tls === undefined ? undefined : await import('../../tls/gate.js');
+  const server = new NodeServer(options, gates?.TlsGate);
   await server.listen();
   return server;
 }
@@ -33,16 +46,19 @@ class NodeServer implements WsServer {
   private readonly sockets = new Set<NodeSocket>();
   private readonly tcpSockets = new Set<Socket>();
   private readonly outboxes = new OutboxPool();
+  private readonly gate: TlsGate | undefined;
   private idleTimer: NodeJS.Timeout | undefined;
   private closing: Promise<void> | undefined;
   private onLastGone: (() => void) | undefined;
 
-  constructor(options: WsServerOptions) {
+  /** `Gate`: the class, for a server with `tls`. */
+  constructor(options: WsServerOptions, Gate: typeof TlsGate | undefined) {
     this.options = options;
     this.handshakes = new WebSocketServer(handshakeOptions(options));
     this.http = createServer(httpOptions());
     this.http.keepAliveTimeout = limits.HTTP_KEEP_ALIVE_MS;
-    this.http.on('connection', (socket) => this.connected(socket));
+    this.gate = this.takeConnections(Gate);
+    this.http.on('clientError', (error, stream) => this.broken(error, stream));
     this.http.on('request', (message, response) => this.request(message, response));
     this.http.on('upgrade', (message, socket, head) => this.upgrade(message, socket, head));
     if (options.idleTimeoutSeconds > 0) {
@@ -67,6 +83,11 @@ class NodeServer implements WsServer {
     return this.tcpSockets.size;
   }
 
+  async replaceTls(material: TlsMaterial): Promise<void> {
+    assert(this.gate !== undefined, 'Only a server with TLS has certificates');
+    this.gate.replace(material);
+  }
+
   stopAccepting(): void {
     if (this.http.listening) this.http.close();
   }
@@ -79,6 +100,7 @@ class NodeServer implements WsServer {
   private async closeAll(): Promise<void> {
     const stopped = this.http.listening ? new Promise((resolve) => this.http.once('close', resolve)) : undefined;
     this.stopAccepting();
+    this.gate?.close();
     clearInterval(this.idleTimer);
     for (const socket of [...this.sockets]) socket.end(1001, 'The server is shutting down');
     this.http.closeIdleConnections();
@@ -109,16 +131,49 @@ class NodeServer implements WsServer {
     });
   }
 
-  private connected(socket: Socket): void {
+  /** Counts connections, and with TLS puts its gate before what `node:http` does with each. */
+  private takeConnections(Gate: typeof TlsGate | undefined): TlsGate | undefined {
+    const { tls: material, report } = this.options;
+    if (material === undefined || Gate === undefined) {
+      this.http.on('connection', (socket) => this.connected(socket));
+      return undefined;
+    }
+    const listeners = this.http.listeners('connection');
+    this.http.removeAllListeners('connection');
+    const gate = new Gate({ material, report, alpn: ['http/1.1'] }, (socket) => {
+      for (const listener of listeners) listener.call(this.http, socket);
+    });
+    this.http.on('connection', (socket) => {
+      if (this.connected(socket)) gate.take(socket);
+    });
+    return gate;
+  }
+
+  /** False: there are too many, and it was cut. */
+  private connected(socket: Socket): boolean {
     if (this.tcpSockets.size >= this.options.maxConnections + limits.REFUSAL_SLACK_CONNECTIONS) {
       socket.destroy();
-      return;
+      return false;
     }
     this.tcpSockets.add(socket);
     socket.once('close', () => {
       this.tcpSockets.delete(socket);
       if (this.tcpSockets.size === 0) this.onLastGone?.();
     });
+    return true;
+  }
+
+  /** A request that is none, or comes too slowly. */
+  private broken(error: Error, stream: Duplex): void {
+    const { code = '', rawPacket } = error as Error & { code?: string; rawPacket?: Uint8Array };
+    if (this.gate === undefined && rawPacket !== undefined && isTlsBeginning(rawPacket)) {
+      const address = stream instanceof Socket ? plainAddress(stream.remoteAddress) : '';
+      this.options.report?.(address, 'it speaks TLS on a port that does not');
+      stream.write(TLS_REFUSAL);
+    } else if (stream.writable) {
+      stream.write(BROKEN_REQUEST.get(code) ?? BAD_REQUEST);
+    }
+    stream.destroy();
   }
 
   private request(message: IncomingMessage, response: ServerResponse): void {
@@ -136,12 +191,13 @@ class NodeServer implements WsServer {
     const fault = handshakeFault(message.method ?? '', header);
     if (fault !== undefined) return refuseUpgrade(stream, 400, fault);
     const remoteAddress = plainAddress(message.socket.remoteAddress);
+    const tls = tlsOf(message);
     const subprotocols = offeredSubprotocols(header('sec-websocket-protocol'));
-    const request: UpgradeRequest = { path, query, remoteAddress, subprotocols, header };
+    const request: UpgradeRequest = { path, query, remoteAddress, tls, subprotocols, header };
     const decision = route.upgrade(request);
     if (!decision.accept) return refuseUpgrade(stream, decision.status, decision.reason);
     const subprotocol = agreedSubprotocol(request, decision);
-    this.accept(message, stream, head, route, { path, query, remoteAddress, subprotocol });
+    this.accept(message, stream, head, route, { path, query, remoteAddress, tls, subprotocol });
   }
 
   private accept(
@@ -149,7 +205,7 @@ class NodeServer implements WsServer {
     stream: Duplex,
     head: Buffer,
     route: WsRoute,
-    origin: { path: string; query: string; remoteAddress: string; subprotocol: string },
+    origin: NodeSocketOrigin,
   ): void {
     assert(stream instanceof Socket, 'node:http hands over TCP sockets');
     // The package takes the subprotocol from its first offer, so it is offered only the one that was agreed on.

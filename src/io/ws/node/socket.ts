@@ -3,9 +3,10 @@ import { WebSocket } from 'ws';
 import { assert } from '../../../base/assert.js';
 import { OUTBOX_BYPASS_BYTES, OUTBOX_BYTES } from '../../listen/limits.js';
 import type { Gathering, OutboxPool } from '../../listen/outbox.js';
+import type { TlsSession } from '../../tls/port.js';
 import { frameHeaderBytes, MAX_FRAME_HEADER_BYTES, writeFrameHeader } from '../frame.js';
 import { fittingReason, isSendableCloseCode } from '../handshake.js';
-import { IDLE_QUARTERS } from '../limits.js';
+import { IDLE_QUARTERS, TLS_IN_FLIGHT_BYTES } from '../limits.js';
 import type { PreparedFrame, SendResult, WsSocket, WsSocketEvents } from '../port.js';
 
 /** A `ws` WebSocket that tells before it writes a close frame, whether we close or it answers the peer or a fault by itself. */
@@ -21,6 +22,7 @@ export class AnnouncingWebSocket extends WebSocket {
 /** What a handshake says about the socket to come. */
 export interface NodeSocketOrigin {
   readonly remoteAddress: string;
+  readonly tls: TlsSession | undefined;
   readonly path: string;
   readonly query: string;
   readonly subprotocol: string;
@@ -32,6 +34,7 @@ export interface NodeSocketOrigin {
  */
 export class NodeSocket implements WsSocket, Gathering {
   readonly remoteAddress: string;
+  readonly tls: TlsSession | undefined;
   readonly path: string;
   readonly query: string;
   readonly subprotocol: string;
@@ -66,6 +69,7 @@ export class NodeSocket implements WsSocket, Gathering {
     this.raw = raw;
     this.tcp = tcp;
     this.remoteAddress = origin.remoteAddress;
+    this.tls = origin.tls;
     this.path = origin.path;
     this.query = origin.query;
     this.subprotocol = origin.subprotocol;
@@ -244,13 +248,13 @@ export class NodeSocket implements WsSocket, Gathering {
     this.tcp.write(header.subarray(0, headerBytes));
     this.tcp.write(payload, this.onWritten);
     this.tcp.uncork();
-    this.isCongested ||= this.tcp.writableLength > 0;
+    this.noteCongestion();
   }
 
   private writeOutbox(outbox: Buffer, sizeBytes: number): void {
     const filled = outbox.subarray(0, sizeBytes);
-    if (this.isCongested && sizeBytes < OUTBOX_BYTES / 2) {
-      // A slow peer's backlog should not pin a whole outbox for each little piece of it.
+    if ((this.isCongested || this.tls !== undefined) && sizeBytes < OUTBOX_BYTES / 2) {
+      // A slow peer's backlog should not pin a whole outbox for each little piece of it. TLS never takes anything at once.
       this.write(Buffer.from(filled));
       this.outboxes.giveBack(outbox);
       return;
@@ -263,8 +267,13 @@ export class NodeSocket implements WsSocket, Gathering {
     // A peer that has hung up is about to be reported as closed; nothing can reach it any more.
     if (!this.tcp.writable) return;
     this.tcp.write(bytes, this.onWritten);
-    // Node's sockets first try to write at once; a length of zero means that the kernel has taken everything.
-    this.isCongested ||= this.tcp.writableLength > 0;
+    this.noteCongestion();
+  }
+
+  private noteCongestion(): void {
+    // Node's sockets first try to write at once; a length of zero means that the kernel has taken everything. TLS sockets are told a little later.
+    const waitingBytes = this.tcp.writableLength;
+    this.isCongested ||= this.tls === undefined ? waitingBytes > 0 : waitingBytes > TLS_IN_FLIGHT_BYTES;
   }
 
   private readonly onWritten = (): void => {

@@ -1,5 +1,6 @@
 import type { HttpRequest as NativeRequest, HttpResponse as NativeResponse } from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
+import type { TlsSession } from '../../tls/port.js';
 import { addressFromBytes } from '../address.js';
 import { HttpBody } from '../http-body.js';
 import type { HttpHandler, HttpRequest, HttpResponse } from '../port.js';
@@ -22,6 +23,7 @@ export function serveHttp(
   native: NativeRequest,
   handler: HttpHandler,
   maxBodyBytes: number,
+  tls: TlsSession | undefined,
 ): void {
   const headers = new Map<string, string>();
   native.forEach((name, value) => {
@@ -29,7 +31,7 @@ export function serveHttp(
   });
   if (Number(headers.get('content-length') ?? 0) > maxBodyBytes)
     return refuse(response, 413, 'The request body is too large');
-  const exchange = new UwsExchange(response, native, headers, maxBodyBytes);
+  const exchange = new UwsExchange(response, native, headers, maxBodyBytes, tls);
   handler(exchange, (reply) => exchange.respond(reply));
 }
 
@@ -38,6 +40,7 @@ class UwsExchange implements HttpRequest {
   readonly path: string;
   readonly query: string;
   readonly remoteAddress: string;
+  readonly tls: TlsSession | undefined;
   isAborted = false;
   private isAnswered = false;
   private body_: HttpBody | undefined;
@@ -50,8 +53,10 @@ class UwsExchange implements HttpRequest {
     native: NativeRequest,
     headers: ReadonlyMap<string, string>,
     maxBodyBytes: number,
+    tls: TlsSession | undefined,
   ) {
     this.response = response;
+    this.tls = tls;
     this.headers = headers;
     this.maxBodyBytes = maxBodyBytes;
     this.method = native.getCaseSensitiveMethod().toUpperCase();

@@ -1,5 +1,6 @@
 import type { WebSocket } from 'uWebSockets.js';
 import { assert } from '../../../base/assert.js';
+import type { TlsSession } from '../../tls/port.js';
 import { fittingReason, isSendableCloseCode } from '../handshake.js';
 import type { PreparedFrame, SendResult, WsSocket, WsSocketEvents } from '../port.js';
 
@@ -11,6 +12,7 @@ export interface UwsUserData {
 /** What a handshake says about the socket to come. */
 export interface UwsSocketOrigin {
   readonly remoteAddress: string;
+  readonly tls: TlsSession | undefined;
   readonly path: string;
   readonly query: string;
   readonly subprotocol: string;
@@ -23,6 +25,7 @@ const DROPPED = 2;
 /** `WsSocket` over uWebSockets.js. Its native object throws when touched after close, so it is let go at that moment. */
 export class UwsSocket implements WsSocket {
   readonly remoteAddress: string;
+  readonly tls: TlsSession | undefined;
   readonly path: string;
   readonly query: string;
   readonly subprotocol: string;
@@ -33,6 +36,7 @@ export class UwsSocket implements WsSocket {
 
   constructor(origin: UwsSocketOrigin, maxBackpressureBytes: number) {
     this.remoteAddress = origin.remoteAddress;
+    this.tls = origin.tls;
     this.path = origin.path;
     this.query = origin.query;
     this.subprotocol = origin.subprotocol;
