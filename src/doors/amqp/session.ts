@@ -3,9 +3,9 @@ import { readU32 } from '../../base/integers.js';
 import { encodeUtf8 } from '../../base/utf8.js';
 import type { AccessVerdict, Principal } from '../../broker/access.js';
 import type { TimerHandle } from '../../io/ports.js';
-import { textOf } from '../../record/amqp/field-table.js';
 import { Channel, type ChannelHost } from './channel.js';
 import { type Command, readCommand } from './commands.js';
+import { type AmqpPeer, type Client, clientOf, type State, shownName, type Tuned } from './connection-state.js';
 import type { DoorContext, TurnEnd } from './context.js';
 import { countUp } from './counters.js';
 import { AmqpError, asAmqpError, cutShort, isSoft, replyCodes, replyText } from './errors.js';
@@ -13,7 +13,6 @@ import { beginMethod, endFrame, writeBare, writeLong, writeShort } from './frame
 import { FrameReader, type FrameSink } from './frames.js';
 import {
   checkTuning,
-  hasCapability,
   LOCALES,
   mechanismsFor,
   PROTOCOL_HEADER,
@@ -22,50 +21,13 @@ import {
 } from './handshake.js';
 import { Heartbeat, type HeartbeatPeer } from './heartbeat.js';
 import { type AmqpConnectionFacts, ConnectionRecord, describeConnection, type InspectionDepth } from './inspection.js';
-import { ACCEPTING_POLL_MS, MAX_SHOWN_NAME_CHARACTERS } from './limits.js';
+import { ACCEPTING_POLL_MS } from './limits.js';
 import { FrameType, Method, type MethodId } from './methods.js';
 import { type AmqpSocket, Outbox } from './outbox.js';
 import { PauseReason, Reading } from './reading.js';
 import type { SessionFacts } from './scope.js';
 import { SessionAccess } from './session-access.js';
 import type { RoomUser } from './shared-room.js';
-
-/** What start-ok has told. */
-interface Client {
-  /** What the client calls its connection; empty = nothing. */
-  readonly name: string;
-  readonly mechanism: string;
-  readonly authenticationFailureClose: boolean;
-  readonly blocked: boolean;
-  readonly cancelNotify: boolean;
-}
-
-interface Tuned {
-  readonly client: Client;
-  readonly principal: Principal;
-  readonly frameMaxBytes: number;
-  readonly channelMax: number;
-}
-
-type State =
-  | { readonly name: 'header'; seen: number }
-  | { readonly name: 'starting' }
-  | { readonly name: 'securing'; readonly client: Client }
-  | { readonly name: 'tuning'; readonly client: Client; readonly principal: Principal }
-  | ({ readonly name: 'opening' } & Tuned)
-  | ({ readonly name: 'running' } & Tuned)
-  /** The node has sent close, and waits for the answer. */
-  | { readonly name: 'closing' }
-  /** The client has sent close; what is its own alone is being deleted. */
-  | { readonly name: 'leaving' }
-  | { readonly name: 'closed' };
-
-/** Who is at the other end of a socket. */
-interface AmqpPeer {
-  readonly remoteAddress: string;
-  /** The user that its verified certificate stands for. */
-  readonly certificate: string | undefined;
-}
 
 /**
  * One AMQP connection: bytes in, bytes out, no socket inside. `receive` never throws on anything that a peer can send; an exception from it is a defect
@@ -450,13 +412,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
 
   private authenticate(command: Command & { kind: 'start-ok' }): void {
     const { properties, mechanism } = command;
-    const client: Client = {
-      name: (textOf(properties.get('connection_name')) ?? '').slice(0, MAX_SHOWN_NAME_CHARACTERS),
-      mechanism,
-      authenticationFailureClose: hasCapability(properties, 'authentication_failure_close'),
-      blocked: hasCapability(properties, 'connection.blocked'),
-      cancelNotify: hasCapability(properties, 'consumer_cancel_notify'),
-    };
+    const client = clientOf(command);
     this.record.introduced(properties);
     const credentials = readCredentials(mechanism, command.response, this.certificate);
     this.setState({ name: 'securing', client });
@@ -519,21 +475,12 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
     const { client, principal, frameMaxBytes, channelMax } = state;
     const { cancelNotify } = client;
     const connection = this.context.newConnectionName();
-    const shown = this.shownName(client);
+    const shown = shownName(client, this.remoteAddress, this.socket.remotePort);
     this.facts = { connection, shown, vhost, access: this.access, frameMaxBytes, cancelNotify };
     this.setState({ name: 'running', client, principal, frameMaxBytes, channelMax });
     this.context.counters.connectionsAccepted++;
     this.record.connectedMs = this.context.ports.clock.nowMs();
     this.answer(0, Method.connectionOpenOk, (writer) => writeShort(writer, ''));
-  }
-
-  /** The client's own name for its connection, and where it is. */
-  private shownName({ name }: Client): string {
-    const { remoteAddress } = this;
-    const { remotePort } = this.socket;
-    const address = remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress;
-    const where = remotePort === undefined ? remoteAddress : `${address}:${remotePort}`;
-    return name === '' ? where : `${name} at ${where}`;
   }
 
   /** connection.update-secret: the same user with new credentials. */

@@ -7,6 +7,7 @@ import type {
   AccessAction,
   AccessControl,
   AccessKind,
+  Credentials,
   LiveSession,
   Principal,
   SessionEnd,
@@ -16,7 +17,14 @@ import { DEFAULT_VHOST } from '../../broker/model.js';
 import type { Broker, RoutingBroker, TopicEntry } from '../../broker/ports.js';
 import { carbonCopies } from '../../broker/routing/carbon-copies.js';
 import { decodeTable, textOf } from '../../record/amqp/field-table.js';
-import type { BindCommand, Command, DeclareCommand, DeclareExchangeCommand, PublishRoutedCommand } from './commands.js';
+import type {
+  BindCommand,
+  Command,
+  DeclareCommand,
+  DeclareExchangeCommand,
+  HelloCommand,
+  PublishRoutedCommand,
+} from './commands.js';
 
 const NO_ARGUMENTS = new Uint8Array(0);
 
@@ -260,4 +268,13 @@ export class SessionAccess implements LiveSession {
 /** The exchange that an argument names. */
 function argumentOf(encoded: Uint8Array, name: string): string | undefined {
   return encoded.length === 0 ? undefined : textOf(decodeTable(encoded).get(name));
+}
+
+/** What a Hello says of its sender. A verified certificate counts when there are no other credentials. */
+export function credentialsOf(hello: HelloCommand, certificate: string | undefined): Credentials {
+  const { user, password, token, clientName } = hello;
+  const said = { user, password, door: 'native', ...(clientName === '' ? {} : { clientId: clientName }) } as const;
+  if (token !== '') return { mechanism: 'native', ...said, token };
+  if (user !== '' || certificate === undefined) return { mechanism: 'native', ...said };
+  return { mechanism: 'EXTERNAL', ...said, user: certificate, certificate };
 }

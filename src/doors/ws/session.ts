@@ -1,7 +1,7 @@
 import { assert, unreachable } from '../../base/assert.js';
 import { copyOf } from '../../base/copy.js';
 import { DecodeError } from '../../base/errors.js';
-import type { AccessVerdict, Credentials } from '../../broker/access.js';
+import type { AccessVerdict } from '../../broker/access.js';
 import { BrokerError } from '../../broker/errors.js';
 import { DEFAULT_VHOST } from '../../broker/model.js';
 import type { TopicEntry } from '../../broker/ports.js';
@@ -23,7 +23,7 @@ import type { PendingPublish } from './publish-window.js';
 import { Publisher } from './publisher.js';
 import type { LiveSession } from './resumable-sessions.js';
 import * as routing from './routing-administration.js';
-import { type AccessHost, SessionAccess } from './session-access.js';
+import { type AccessHost, credentialsOf, SessionAccess } from './session-access.js';
 import { newSessionId, shardOfSession } from './session-ids.js';
 import { Subscriptions } from './subscriptions.js';
 import { SessionTransactions } from './transactions.js';
@@ -473,48 +473,24 @@ export class Session implements TurnEnd, LiveSession, AccessHost {
   }
 
   private settle(id: number, command: Command & { kind: 'settle' }): void {
-    if (id === 0) {
-      this.subscriptions.settle(command, undefined);
-      return;
-    }
-    const finished = this.takeRequest();
-    try {
-      this.subscriptions.settle(command, (error) => {
-        finished();
-        if (this.state.name !== 'open') return;
-        if (error === undefined) this.reply(id, DONE);
-        else this.outbox.error(id, error);
+    if (id === 0) this.subscriptions.settle(command, undefined);
+    else
+      this.during((finished) => {
+        this.subscriptions.settle(command, (error) => this.finish(id, finished, error, DONE));
       });
-    } catch (thrown) {
-      finished();
-      throw thrown;
-    }
   }
 
   private get(id: number, command: Command & { kind: 'get' }): void {
     if (id === 0) throw invalidRequest('A get needs an id: nothing else could carry its answer');
-    const finished = this.takeRequest();
-    try {
-      this.subscriptions.get(id, command, finished);
-    } catch (thrown) {
-      finished();
-      throw thrown;
-    }
+    this.during((finished) => this.subscriptions.get(id, command, finished));
   }
 
   private transact(id: number, command: Command & { kind: 'transact' }): void {
-    const finished = this.takeRequest();
-    try {
+    this.during((finished) => {
       this.transactions.run(command, this.subscriptions, (error, unroutable) => {
-        finished();
-        if (this.state.name !== 'open') return;
-        if (error === undefined) this.reply(id, { transacted: { unroutable: [...unroutable] } });
-        else this.outbox.error(id, error);
+        this.finish(id, finished, error, { transacted: { unroutable: [...unroutable] } });
       });
-    } catch (thrown) {
-      finished();
-      throw thrown;
-    }
+    });
   }
 
   private list(id: number, command: Command & { kind: 'list' }): void {
@@ -529,13 +505,25 @@ export class Session implements TurnEnd, LiveSession, AccessHost {
 
   private fetch(id: number, command: Command & { kind: 'fetch' }): void {
     if (id === 0) throw invalidRequest('A fetch needs an id: nothing else could carry its answer');
+    this.during((finished) => this.fetches.start(id, command, finished));
+  }
+
+  /** Begins a request that calls back when it has ended. @throws BrokerError, and what `begin` throws: then it never began. */
+  private during(begin: (finished: () => void) => void): void {
     const finished = this.takeRequest();
     try {
-      this.fetches.start(id, command, finished);
+      begin(finished);
     } catch (thrown) {
       finished();
       throw thrown;
     }
+  }
+
+  private finish(id: number, finished: () => void, error: BrokerError | undefined, answer: WireAnswer): void {
+    finished();
+    if (this.state.name !== 'open') return;
+    if (error === undefined) this.reply(id, answer);
+    else this.outbox.error(id, error);
   }
 
   /** A request in progress. The function that it returns ends it, once. @throws BrokerError `limit-exceeded`. */
@@ -706,13 +694,4 @@ export class Session implements TurnEnd, LiveSession, AccessHost {
     this.subscriptions.drained();
     this.fetches.drained();
   }
-}
-
-/** What a Hello says of its sender. A verified certificate counts when there are no other credentials. */
-function credentialsOf(hello: HelloCommand, certificate: string | undefined): Credentials {
-  const { user, password, token, clientName } = hello;
-  const said = { user, password, door: 'native', ...(clientName === '' ? {} : { clientId: clientName }) } as const;
-  if (token !== '') return { mechanism: 'native', ...said, token };
-  if (user !== '' || certificate === undefined) return { mechanism: 'native', ...said };
-  return { mechanism: 'EXTERNAL', ...said, user: certificate, certificate };
 }
