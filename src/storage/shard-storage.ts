@@ -152,7 +152,8 @@ export class ShardStorage {
    */
   recover(descriptions: readonly LogDescription[], journalIds: readonly number[]): RecoveryReport {
     const earlier = journalIds.filter((journalId) => journalId !== this.journal.journalId);
-    const sets = readCheckpointSets(this.disk, this.directory, earlier);
+    const logIds = new Set(descriptions.map(({ logId }) => logId));
+    const sets = readCheckpointSets(this.disk, this.directory, earlier, logIds);
     const recoveries = new Map<number, LogRecovery>();
     for (const description of descriptions) {
       const log = this.makeLog(description);
@@ -424,12 +425,14 @@ export class ShardStorage {
     const target = segment.sizeBytes;
     try {
       const file = segment.hold(this.files);
+      segment.syncsUnderWay++;
       try {
         this.writeUnheld(segment, file);
         // Bytes in a file whose name may vanish are not safe.
         const synced = isHere ? file.syncNow() : file.sync();
         await Promise.all([synced, log.isDirectoryUnsynced ? this.syncDirectories(log) : undefined]);
       } finally {
+        segment.syncsUnderWay--;
         segment.drop(this.files);
       }
     } catch (cause) {
