@@ -136,6 +136,8 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
       const error = asAmqpError(thrown, 0);
       this.reader.stop();
       this.fail(error);
+      // An answer could not be read either.
+      if (this.state.name === 'closing') this.leaveSocket();
     }
     for (const channel of this.marked) channel.settlements.flush();
     if (this.outbox.isFull) this.reading.set(PauseReason.backlog, true);
