@@ -35,7 +35,7 @@ export interface ShardStorageOptions {
   readonly journalId: number;
   readonly table: PartitionProgress;
   readonly limits?: Partial<StorageLimits>;
-  /** The shard's journal failed: nothing of this shard can be written any more. */
+  /** The shard's journal failed: nothing of this shard can be written any more. Must not throw: promises that are caught would swallow it. */
   readonly onFatal: (error: StorageError) => void;
   /** Retention or cleaning of a log failed; the next round tries again. */
   readonly onMaintenanceFailed?: (log: PartitionLog, cause: Error) => void;
