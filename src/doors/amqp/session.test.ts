@@ -129,6 +129,7 @@ describe('hostile frames', () => {
     ['a second channel.open', openChannel(1), 504],
     ['a second connection.open', openVhost(), 504],
     ['a table that is none', method(1, 0x32_000a, u16(0), short('q'), u8(0), joined([u32(3), short('ab')])), 502],
+    ['a publish on channel 0', method(0, 0x3c_0028, u16(0), short(''), short('q'), u8(0)), 504],
     ['immediate', publish(1, 'x', { immediate: true }), 540],
   ])('%s ends the connection', async (_what, bytes, code) => {
     const harness = await Harness.open();

@@ -387,6 +387,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
       this.methodWhileEnding(method);
       return;
     }
+    if (readByChannels.has(method)) throw this.unexpectedMethod(method);
     this.command(readCommand(method, bytes, at + 4, end), method);
   }
 
@@ -411,8 +412,12 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
     } else if (state.name === 'running' && command.kind === 'update-secret') {
       this.updateSecret(state, command.secret);
     } else {
-      throw new AmqpError('channel-error', `unexpected method in connection state ${state.name}`, method);
+      throw this.unexpectedMethod(method);
     }
+  }
+
+  private unexpectedMethod(method: MethodId): AmqpError {
+    return new AmqpError('channel-error', `unexpected method in connection state ${this.state.name}`, method);
   }
 
   private answer(channel: number, method: MethodId, write: (writer: ReturnType<Outbox['open']>) => void): void {
@@ -690,6 +695,14 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
     this.ended();
   }
 }
+
+/** What `readCommand` does not know, because channels read it in place. */
+const readByChannels: ReadonlySet<MethodId> = new Set([
+  Method.basicPublish,
+  Method.basicAck,
+  Method.basicNack,
+  Method.basicReject,
+]);
 
 const HEARTBEAT_FRAME = Uint8Array.of(FrameType.heartbeat, 0, 0, 0, 0, 0, 0, 0xce);
 
