@@ -20,6 +20,7 @@ import { inlinePool } from '../storage/maintenance.js';
 import { ShardStorage } from '../storage/shard-storage.js';
 import type { FromShard, ToShard } from './control-messages.js';
 import { ControlRequests } from './control-requests.js';
+import { endThread } from './end-thread.js';
 import { SharedLogFiles } from './log-files.js';
 import { closeByOperator, inspectDoors } from './management/inspection.js';
 import { MeshLink } from './mesh-link.js';
@@ -203,10 +204,8 @@ class Shard {
       journalId,
       table,
       limits: { journalAreaBytes: Math.floor(config.journalSize / 2) },
-      onFatal: (error) => {
-        // Nothing of this shard can be written any more; a node that goes on with half of its logs would hide it.
-        throw error;
-      },
+      // Nothing of this shard can be written any more; a node that goes on with half of its logs would hide it.
+      onFatal: (error) => endThread(error),
       onMaintenanceFailed: (log, cause) => {
         this.log('warn', `Cannot free space in log ${log.logId} now: ${cause.message}`);
       },

@@ -130,6 +130,34 @@ describe('checkpoints of many logs in one file', () => {
     },
   );
 
+  it('of a start do not stand in for a later one of the log that is damaged: segments that they name may be gone', async () => {
+    const harness = simulatedHarness();
+    harness.config = { ...harness.config, segmentBytes: 300, retentionMs: 50 };
+    await harness.start([]);
+    harness.create(1);
+    for (let index = 0; index < 12; index++) harness.append(1, [`${index}-${'x'.repeat(80)}`], {}, index);
+    await harness.commit();
+    harness.disk.killProcess();
+    await harness.start();
+    expect(harness.disk.exists(setPath(harness.storage.journal.journalId, 'start'))).toBe(true);
+    harness.clock.advance(1000);
+    harness.append(1, ['last'], {}, harness.clock.nowMs());
+    await harness.commit();
+    await harness.settle(harness.storage.maintain());
+    const kept = harness.readAll(1);
+    expect(kept.length).toBeLessThan(12);
+    const path = checkpointPath('/data/logs/1');
+    const bytes = harness.disk.readFile(path).slice();
+    bytes[20]! ^= 0x40;
+    harness.disk.killProcess();
+    harness.disk.writeFileAtomic(path, bytes);
+    const segments = harness.disk.list('/data/logs/1').filter((name) => name.endsWith('.log'));
+    await harness.start();
+    expect(harness.report.warnings.join()).toContain('its crc does not match');
+    expect(harness.disk.list('/data/logs/1').filter((name) => name.endsWith('.log'))).toEqual(segments);
+    expect(harness.readAll(1)).toEqual(kept);
+  });
+
   it('leave out logs with long unsynced ends', async () => {
     const harness = await manyLogs();
     const long = 'x'.repeat(3000);

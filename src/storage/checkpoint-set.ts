@@ -107,10 +107,15 @@ function patchU32(writer: ByteWriter, at: number, value: number): void {
 }
 
 /**
- * Reads the sets of earlier starts, as far as they are sound. Entries of one log are in no order: the caller takes the newest.
+ * Reads what the sets of earlier starts hold of `logIds`, as far as they are sound. Entries of one log are in no order: the caller takes the newest.
  * @throws DiskError
  */
-export function readCheckpointSets(disk: Disk, dataDirectory: string, journalIds: readonly number[]): FoundCheckpoints {
+export function readCheckpointSets(
+  disk: Disk,
+  dataDirectory: string,
+  journalIds: readonly number[],
+  logIds: ReadonlySet<number>,
+): FoundCheckpoints {
   const byLog = new Map<number, CheckpointSetEntry[]>();
   const damaged: DamagedSet[] = [];
   for (const journalId of journalIds) {
@@ -118,7 +123,7 @@ export function readCheckpointSets(disk: Disk, dataDirectory: string, journalIds
       const path = checkpointSetPath(dataDirectory, journalId, kind);
       if (!disk.exists(path)) continue;
       try {
-        decodeSet(disk.readFile(path), path, journalId, kind, byLog);
+        decodeSet(disk.readFile(path), path, journalId, kind, logIds, byLog);
       } catch (cause) {
         if (!(cause instanceof StorageError)) throw cause;
         damaged.push({ journalId, kind, message: cause.message });
@@ -133,6 +138,7 @@ function decodeSet(
   path: string,
   journalId: number,
   kind: CheckpointSetKind,
+  logIds: ReadonlySet<number>,
   byLog: Map<number, CheckpointSetEntry[]>,
 ): void {
   let at = HEADER_BYTES;
@@ -141,10 +147,14 @@ function decodeSet(
     const crcAt = at + length - CRC_BYTES;
     const isWhole = length >= ENTRY_MIN_BYTES + CRC_BYTES && at + length <= bytes.length;
     if (!isWhole || readU32(bytes, crcAt) !== crc32c(bytes, at, crcAt)) throw damage(path, `from byte ${at} on`);
-    const { logId, entry } = decodeEntry(new ByteReader(bytes, at + 4, crcAt), path, kind);
-    const known = byLog.get(logId);
-    if (known === undefined) byLog.set(logId, [entry]);
-    else known.push(entry);
+    const logId = readU32(bytes, at + 4);
+    // Every shard reads the sets of all: what is of others' logs is neither decoded nor kept.
+    if (logIds.has(logId)) {
+      const entry = decodeEntry(new ByteReader(bytes, at + 8, crcAt), path, kind);
+      const known = byLog.get(logId);
+      if (known === undefined) byLog.set(logId, [entry]);
+      else known.push(entry);
+    }
     at += length;
   }
 }
@@ -160,13 +170,9 @@ function decodeHeader(bytes: Uint8Array, path: string, journalId: number): numbe
   return reader.u32();
 }
 
-function decodeEntry(
-  reader: ByteReader,
-  path: string,
-  kind: CheckpointSetKind,
-): { logId: number; entry: CheckpointSetEntry } {
+/** What follows an entry's log id. */
+function decodeEntry(reader: ByteReader, path: string, kind: CheckpointSetKind): CheckpointSetEntry {
   try {
-    const logId = reader.u32();
     const isFolderUnsynced = (reader.u32() & FOLDER_UNSYNCED_FLAG) !== 0;
     const image = decodeCheckpoint(reader.view(reader.u32()), path);
     const count = reader.u32();
@@ -174,7 +180,7 @@ function decodeEntry(
       throw new DecodeError('invalid', `${count} tails cannot be`);
     }
     const tails = Array.from({ length: count }, () => readTail(reader));
-    return { logId, entry: { image, tails, isFolderUnsynced, kind } };
+    return { image, tails, isFolderUnsynced, kind };
   } catch (cause) {
     if (!(cause instanceof DecodeError)) throw cause;
     throw damage(path, `(${cause.message})`, cause);

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { Prng } from '../base/prng.js';
+import { completeSoon, HeldCompletions } from '../io/disk/simulated-completions.js';
+import type { SimulatedDiskOptions } from '../io/disk/simulated-disk.js';
 import { type Harness, simulatedHarness, TEST_LIMITS } from './fixtures/harness.js';
 
 const SMALL_BYTES = 1024;
 
 /** A node with one log, whose small commits go through the journal; its first sync, which makes the folder durable, is over. */
-async function oneLog(): Promise<Harness> {
-  const harness = simulatedHarness();
+async function oneLog(options: SimulatedDiskOptions = {}): Promise<Harness> {
+  const harness = simulatedHarness(options);
   harness.limits = { ...TEST_LIMITS, smallCopyMaxBytes: SMALL_BYTES };
   await harness.start([]);
   harness.create(0);
@@ -88,5 +90,76 @@ describe('a commit of one log', () => {
     harness.disk.inject({ operation: 'sync', path: /\.log$/, effect: { errno: 'EIO' } });
     harness.append(0, ['x'.repeat(SMALL_BYTES)]);
     expect(await harness.commit(harness.log(0))).toMatchObject({ code: 'log-offline' });
+  });
+});
+
+describe('a commit whose sync the shard waits for', () => {
+  /** Syncs have been quick; from now on those of the pool are held. */
+  async function quickLog(): Promise<{ harness: Harness; held: HeldCompletions; hold: () => void }> {
+    const held = new HeldCompletions();
+    let isHeld = false;
+    const harness = await oneLog({
+      scheduler: (...completion) => (isHeld ? held.schedule(...completion) : completeSoon(...completion)),
+    });
+    for (let index = 0; index < 100; index++) {
+      harness.append(0, ['x']);
+      expect(await harness.commit()).toBeUndefined();
+    }
+    return {
+      harness,
+      held,
+      hold: () => {
+        isHeld = true;
+      },
+    };
+  }
+
+  function appended(harness: Harness, value: string): () => unknown {
+    let outcome: unknown = 'open';
+    harness.append(0, [value]);
+    harness.storage.afterCommit((error) => {
+      outcome = error?.code ?? 'durable';
+    }, harness.log(0));
+    harness.storage.flush();
+    return () => outcome;
+  }
+
+  it('needs no thread of the pool', async () => {
+    const { harness, hold } = await quickLog();
+    hold();
+    const outcome = appended(harness, 'small');
+    await harness.clock.settle();
+    expect(outcome()).toBe('durable');
+    const large = appended(harness, 'x'.repeat(SMALL_BYTES));
+    await harness.clock.settle();
+    expect(large()).toBe('durable');
+  });
+
+  it('does not overtake a sync of the journal that is under way, and has failed', async () => {
+    const { harness, held, hold } = await quickLog();
+    const { storage, disk } = harness;
+    hold();
+    disk.inject({ operation: 'sync', path: /\.journal$/, effect: { errno: 'EIO' } });
+    storage.journal.sync().catch(() => {});
+    const outcome = appended(harness, 'small');
+    await harness.clock.settle();
+    expect(outcome()).toBe('open');
+    held.releaseAll();
+    await harness.clock.settle();
+    expect(outcome()).toBe('shard-offline');
+  });
+
+  it('does not overtake a sync of its segment that is under way, and has failed', async () => {
+    const { harness, held, hold } = await quickLog();
+    const log = harness.log(0);
+    hold();
+    harness.disk.inject({ operation: 'sync', path: /\.log$/, effect: { errno: 'EIO' } });
+    void harness.storage.syncSegment(log, log.segments[0]!);
+    const outcome = appended(harness, 'x'.repeat(SMALL_BYTES));
+    await harness.clock.settle();
+    expect(outcome()).toBe('open');
+    held.releaseAll();
+    await harness.clock.settle();
+    expect(outcome()).toBe('log-offline');
   });
 });

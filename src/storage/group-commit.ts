@@ -214,7 +214,10 @@ export class GroupCommit {
     const isOne = syncs.length + (isJournalDirty ? 1 : 0) === 1;
     const isSmall = isOne && (syncs[0]?.bytes ?? 0) <= QUICK_SYNC_MAX_BYTES;
     const startedMs = clock.monotonicMs();
-    const isHere = isSmall && this.pace.isQuick(startedMs);
+    // A sync of the same file that is under way may have been told already of a failure that this one would not be told of: it must not overtake.
+    const isOverlapping =
+      syncs.length === 0 ? journal.isSyncing : syncs.some(({ segment }) => segment.syncsUnderWay > 0);
+    const isHere = isSmall && !isOverlapping && this.pace.isQuick(startedMs);
     // Order does not matter: recovery drops whatever names a message that is not there.
     const journaled = isJournalDirty ? this.syncJournal(isHere) : undefined;
     const tasks = syncs.map(

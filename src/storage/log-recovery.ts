@@ -71,11 +71,14 @@ export class LogRecovery {
     this.host = host;
     this.log = log;
     const own = this.loadCheckpoint();
+    const isOwnDamaged = this.damage.length > 0;
     const entries = sets.byLog.get(log.logId) ?? [];
     const lost = damagedBeyond(own, entries, sets.damaged);
     this.damage.push(...lost.map(({ message }) => message));
     const isLost = lost.length > 0;
-    const inSet = isLost ? undefined : newestCheckpoint(own, entries);
+    const newest = isLost ? undefined : newestCheckpoint(own, entries);
+    // The damaged file may be the newer one: what a start's set names may be gone since, or rewritten. Behind the set of a stop nothing was written.
+    const inSet = isOwnDamaged && newest?.kind === 'start' ? undefined : newest;
     this.checkpoint = isLost ? undefined : (inSet?.image ?? own);
     log.isCheckpointInSet = inSet !== undefined;
     // A checkpoint of its own was written only after the folder was durable.

@@ -35,6 +35,8 @@ export class Segment implements SegmentSums {
    * whoever syncs the file writes them again first, since the kernel may have failed to write them and told nobody.
    */
   unheldBytes = 0;
+  /** Syncs of the file that threads of the pool wait for: one may have been told of a failure already that no other is told of. */
+  syncsUnderWay = 0;
   /** Position up to which the kernel was asked to start writing. */
   writebackBytes = 0;
   /** Since when a queue's cursor has been done with all of it; -1 when it is not, or nobody has looked yet. */

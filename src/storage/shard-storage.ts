@@ -35,7 +35,7 @@ export interface ShardStorageOptions {
   readonly journalId: number;
   readonly table: PartitionProgress;
   readonly limits?: Partial<StorageLimits>;
-  /** The shard's journal failed: nothing of this shard can be written any more. */
+  /** The shard's journal failed: nothing of this shard can be written any more. Must not throw: promises that are caught would swallow it. */
   readonly onFatal: (error: StorageError) => void;
   /** Retention or cleaning of a log failed; the next round tries again. */
   readonly onMaintenanceFailed?: (log: PartitionLog, cause: Error) => void;
@@ -152,7 +152,8 @@ export class ShardStorage {
    */
   recover(descriptions: readonly LogDescription[], journalIds: readonly number[]): RecoveryReport {
     const earlier = journalIds.filter((journalId) => journalId !== this.journal.journalId);
-    const sets = readCheckpointSets(this.disk, this.directory, earlier);
+    const logIds = new Set(descriptions.map(({ logId }) => logId));
+    const sets = readCheckpointSets(this.disk, this.directory, earlier, logIds);
     const recoveries = new Map<number, LogRecovery>();
     for (const description of descriptions) {
       const log = this.makeLog(description);
@@ -424,12 +425,14 @@ export class ShardStorage {
     const target = segment.sizeBytes;
     try {
       const file = segment.hold(this.files);
+      segment.syncsUnderWay++;
       try {
         this.writeUnheld(segment, file);
         // Bytes in a file whose name may vanish are not safe.
         const synced = isHere ? file.syncNow() : file.sync();
         await Promise.all([synced, log.isDirectoryUnsynced ? this.syncDirectories(log) : undefined]);
       } finally {
+        segment.syncsUnderWay--;
         segment.drop(this.files);
       }
     } catch (cause) {

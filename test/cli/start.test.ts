@@ -69,7 +69,9 @@ describe('duolog start', () => {
       const blocked = await run(['start', '--data', join(folder, 'blocked'), '--port', String(port)]);
       expect(blocked.code).toBe(1);
       expect(blocked.stderr).toContain(String(port));
-      expect(blocked.stderr).toContain('--port and --amqp-port name them, 0 takes any free one');
+      expect(blocked.stderr).toContain(
+        '--port, --amqp-port, --amqps-port and --management-port name them, 0 takes any free one',
+      );
     } finally {
       other.close();
       await node.stop();

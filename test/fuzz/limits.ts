@@ -31,10 +31,14 @@ export const LATENCY_FLOOR_MS = 5;
 /** p99 is taken of slices of this length, and the slices' median counts: one hiccup of the machine is none of the node's. In milliseconds. */
 export const SLICE_MS = 2_000;
 /** Slices in which the good client is alone, before each campaign. */
-export const CALM_SLICES = 4;
+export const CALM_SLICES = 3;
 /** How long a campaign lasts that has no end of its own, in milliseconds. */
-export const CAMPAIGN_MS = 14_000;
+export const CAMPAIGN_MS = 10_000;
 /** Connections of a campaign that is over must have gone within this time, in milliseconds. */
 export const GONE_MS = 25_000;
 /** Frames a second of the AMQP campaign of random frames: what the machine can do without the good client having to wait for its turn. */
 export const RANDOM_FRAMES_PER_SECOND = 5_000;
+/** When others have more of the machine than this share, the good client's times say nothing about the node. */
+export const MAX_OTHERS_SHARE = 0.15;
+/** How often a campaign is carried out until its times are as they should be. */
+export const MAX_TRIES = 3;

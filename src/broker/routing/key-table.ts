@@ -54,9 +54,9 @@ export class KeyTable<Value> {
       slots[at + 1] = LEFT;
       entries[2 * place] = entries[2 * place + 1] = undefined;
       this.spare.push(place);
-      // With one place of eight in use, and with none, it gives back what it has taken.
+      // With one place of eight in use, and with none, it gives back what it has taken; not for few among many that found no place.
       const places = entries.length / 2 - 1;
-      if (8 * (places - this.spare.length) <= places) this.rebuild();
+      if (8 * (places - this.spare.length + this.crowded.size) <= places) this.rebuild();
       return true;
     }
     return this.crowded.delete(key);
@@ -94,7 +94,8 @@ export class KeyTable<Value> {
   private rebuild(): void {
     const { entries } = this;
     const crowded = [...this.crowded];
-    const keys = Math.max(0, entries.length / 2 - 1) - this.spare.length;
+    // With those that found no place: all are put in anew, and the next time must be as far away as they are many.
+    const keys = Math.max(0, entries.length / 2 - 1) - this.spare.length + crowded.length;
     let count = FIRST_SLOTS;
     while (count < 4 * keys) count *= 2;
     this.slots = new Int32Array(2 * count);

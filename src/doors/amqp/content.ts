@@ -74,7 +74,10 @@ export class Content {
   body: Uint8Array = EMPTY;
   private size = 0;
   private received = 0;
-  private buffer: Uint8Array | undefined;
+  /** The pieces that are full, and the one that is being filled. */
+  private pieces: Uint8Array[] = [];
+  private piece: Uint8Array = EMPTY;
+  private filled = 0;
   private reserved = 0;
   private readonly room: BodyRoom;
 
@@ -152,17 +155,21 @@ export class Content {
     if (this.received + end - at > this.size) {
       throw new AmqpError('frame-error', 'content body frame exceeds remaining content size', PUBLISH);
     }
-    const buffer = this.roomFor(this.received + end - at);
-    buffer.set(bytes.subarray(at, end), this.received);
-    this.received += end - at;
+    for (let from = at; from < end; ) {
+      if (this.filled === this.piece.length) this.beginPiece();
+      const take = Math.min(end - from, this.piece.length - this.filled);
+      this.piece.set(bytes.subarray(from, from + take), this.filled);
+      this.filled += take;
+      this.received += take;
+      from += take;
+    }
   }
 
   /** Whether the body has come; if so, the channel is ready for its next method. */
   isComplete(): boolean {
     if (this.phase !== 'body' || this.received < this.size) return false;
-    const { buffer } = this;
-    if (buffer !== undefined) {
-      this.body = buffer.length === this.size ? buffer : buffer.subarray(0, this.size);
+    if (this.reserved > 0) {
+      this.body = this.joined();
       this.drop();
     }
     this.phase = 'method';
@@ -172,24 +179,35 @@ export class Content {
   /** Forgets a content that will not be completed, and the last one's body. */
   drop(): void {
     this.phase = 'method';
-    this.buffer = undefined;
+    this.pieces = [];
+    this.piece = EMPTY;
+    this.filled = 0;
     this.room.release(this.reserved);
     this.reserved = 0;
   }
 
-  /** Room grows with what has come, so that announcing costs a peer as much as it costs the node. */
-  private roomFor(bytes: number): Uint8Array {
-    const { buffer } = this;
-    if (buffer !== undefined && bytes <= buffer.length) return buffer;
-    const wanted =
-      this.size <= EAGER_BODY_BYTES ? this.size : Math.max(EAGER_BODY_BYTES, bytes, (buffer?.length ?? 0) * 2);
-    const length = Math.min(this.size, wanted);
-    this.room.reserve(length - this.reserved);
-    this.reserved = length;
-    const grown = new Uint8Array(length);
-    if (buffer !== undefined) grown.set(buffer.subarray(0, this.received));
-    this.buffer = grown;
-    return grown;
+  /**
+   * Room grows with what has come, so that announcing costs a peer as much as it costs the node; by pieces, because moving a long body to larger and larger
+   * memory holds everybody else up.
+   */
+  private beginPiece(): void {
+    const length = Math.min(this.size - this.received, EAGER_BODY_BYTES);
+    this.room.reserve(length);
+    this.reserved += length;
+    if (this.piece.length > 0) this.pieces.push(this.piece);
+    this.piece = new Uint8Array(length);
+    this.filled = 0;
+  }
+
+  private joined(): Uint8Array {
+    if (this.pieces.length === 0) return this.piece;
+    const body = new Uint8Array(this.size);
+    let at = 0;
+    for (const piece of [...this.pieces, this.piece]) {
+      body.set(piece, at);
+      at += piece.length;
+    }
+    return body;
   }
 }
 

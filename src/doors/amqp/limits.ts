@@ -50,7 +50,7 @@ export const FRAME_OVERHEAD_BYTES = 8;
 export const FRAME_FUDGE_BYTES = 8;
 /** Highest announced body size that is refused with a soft error; beyond it is taken for garbage. RabbitMQ's constant. */
 export const BODY_SIZE_SANITY_BYTES = 512 * 1024 * 1024;
-/** A body of at most this size gets its room at once when it comes in pieces; longer ones as they arrive. In bytes. */
+/** A body of at most this size gets its room at once when it comes in pieces; longer ones get so much at a time, as they arrive. In bytes. */
 export const EAGER_BODY_BYTES = 256 * 1024;
 /** Outgoing bytes that are written before the turn has ended. */
 export const OUTBOX_FLUSH_BYTES = 256 * 1024;

@@ -129,12 +129,24 @@ describe('hostile frames', () => {
     ['a second channel.open', openChannel(1), 504],
     ['a second connection.open', openVhost(), 504],
     ['a table that is none', method(1, 0x32_000a, u16(0), short('q'), u8(0), joined([u32(3), short('ab')])), 502],
+    ['a publish on channel 0', method(0, 0x3c_0028, u16(0), short(''), short('q'), u8(0)), 504],
     ['immediate', publish(1, 'x', { immediate: true }), 540],
   ])('%s ends the connection', async (_what, bytes, code) => {
     const harness = await Harness.open();
     expect(await harness.refused(bytes)).toMatchObject({ scope: 'connection', code });
     await harness.send(publish(1, 'ignored', { key: 'q' }));
     expect(harness.broker.published).toEqual([]);
+  });
+
+  it.each([
+    ['a frame that has no end', joined([u8(1), u16(1), u32(4), u32(0), u8(0)]), true],
+    ['content on channel 0', header(0, 5), false],
+  ])('%s: the answer to the close is awaited only if it can be read', async (_what, bytes, isEnded) => {
+    const harness = await Harness.open();
+    await harness.refused(bytes);
+    expect(harness.socket.isEnded).toBe(isEnded);
+    await harness.send(method(0, 0x0a_0033));
+    expect(harness.socket.isEnded).toBe(true);
   });
 
   it('a nested table bomb ends the connection', async () => {
@@ -152,10 +164,10 @@ describe('hostile frames', () => {
     expect(refusal.text).toContain('number of channels opened (2) has reached the negotiated channel_max (2)');
   });
 
-  it('what cannot be read on is closed after the grace period at the latest', async () => {
+  it('who does not answer a close is closed after the grace period', async () => {
     const harness = await Harness.open();
-    await harness.refused(joined([u8(1), u16(1), u32(4), u32(0), u8(0)]));
-    await harness.send(new Uint8Array(100));
+    await harness.refused(header(0, 5));
+    await harness.send(publish(1, 'ignored', { key: 'q' }));
     expect(harness.socket.isEnded).toBe(false);
     await harness.clock.advanceAsync(10_000);
     expect(harness.socket.isEnded).toBe(true);

@@ -114,6 +114,8 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
       const error = asAmqpError(thrown, 0);
       this.reader.stop();
       this.fail(error);
+      // An answer could not be read either.
+      if (this.state.name === 'closing') this.leaveSocket();
     }
     for (const channel of this.marked) channel.settlements.flush();
     if (this.outbox.isFull) this.reading.set(PauseReason.backlog, true);
@@ -364,6 +366,7 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
       this.methodWhileEnding(method);
       return;
     }
+    if (readByChannels.has(method)) throw this.unexpectedMethod(method);
     this.command(readCommand(method, bytes, at + 4, end), method);
   }
 
@@ -388,8 +391,12 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
     } else if (state.name === 'running' && command.kind === 'update-secret') {
       this.updateSecret(command.secret);
     } else {
-      throw new AmqpError('channel-error', `unexpected method in connection state ${state.name}`, method);
+      throw this.unexpectedMethod(method);
     }
+  }
+
+  private unexpectedMethod(method: MethodId): AmqpError {
+    return new AmqpError('channel-error', `unexpected method in connection state ${this.state.name}`, method);
   }
 
   private answer(channel: number, method: MethodId, write: (writer: ReturnType<Outbox['open']>) => void): void {
@@ -669,6 +676,14 @@ export class AmqpConnection implements FrameSink, ChannelHost, HeartbeatPeer, Ro
     this.ended();
   }
 }
+
+/** What `readCommand` does not know, because channels read it in place. */
+const readByChannels: ReadonlySet<MethodId> = new Set([
+  Method.basicPublish,
+  Method.basicAck,
+  Method.basicNack,
+  Method.basicReject,
+]);
 
 const HEARTBEAT_FRAME = Uint8Array.of(FrameType.heartbeat, 0, 0, 0, 0, 0, 0, 0xce);
 

@@ -74,6 +74,7 @@ export class Journal {
   /** Called once, when a write or a sync failed. */
   onFailed: (cause: unknown) => void = () => {};
   private failure: unknown;
+  private syncsUnderWay = 0;
   private readonly forgotten = new WeakSet<JournalTenant>();
   private readonly file: DiskFile;
   private readonly areaBytes: number;
@@ -203,16 +204,24 @@ export class Journal {
   async sync(): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
     const sequence = this.writtenSequence;
+    this.syncsUnderWay++;
     try {
       await this.file.sync();
     } catch (cause) {
       this.fail(cause);
       throw cause;
+    } finally {
+      this.syncsUnderWay--;
     }
     if (sequence > this.syncedSequence) this.syncedSequence = sequence;
   }
 
-  /** The same, but the calling thread waits. @throws DiskError, now and ever after */
+  /** Whether a thread of the pool syncs the file. It may have been told of a failure already that no other sync of the file is told of. */
+  get isSyncing(): boolean {
+    return this.syncsUnderWay > 0;
+  }
+
+  /** The same, but the calling thread waits; not to be called while `isSyncing`. @throws DiskError, now and ever after */
   syncNow(): void {
     if (this.failure !== undefined) throw this.failure;
     try {

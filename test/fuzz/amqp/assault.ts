@@ -64,3 +64,20 @@ export async function waitFor(holds: () => boolean, limitMs: number): Promise<bo
   while (!holds() && performance.now() < deadline) await pause(20);
   return holds();
 }
+
+/** Which of many connections took the longest, from its beginning to its end. */
+export class Slowest {
+  private name = '';
+  private ms = 0;
+
+  note(name: string, ms: number): void {
+    if (ms <= this.ms) return;
+    this.name = name;
+    this.ms = ms;
+  }
+
+  /** In words. */
+  spell(): string {
+    return `the longest connection took ${(this.ms / 1000).toFixed(2)} s: ${this.name}`;
+  }
+}

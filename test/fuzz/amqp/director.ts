@@ -1,6 +1,6 @@
 /** Directs one run: a node, a good client beside it, and one campaign after the other; measures, and judges. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FuzzOptions } from '../arguments.js';
 import { Ledger } from '../ledger.js';
@@ -10,7 +10,9 @@ import {
   GONE_MS,
   LATENCY_FLOOR_MS,
   MAX_LATENCY_RATIO,
+  MAX_OTHERS_SHARE,
   MAX_RSS_BYTES,
+  MAX_TRIES,
   SLICE_MS,
 } from '../limits.js';
 import { NodeProcess } from '../node-process.js';
@@ -19,7 +21,7 @@ import { campaignsNamed } from './campaigns.js';
 import { AmqpClient } from './client.js';
 import { GOOD_QUEUE } from './good-client.js';
 import { GoodProcess, type Phase, phaseOf } from './good-process.js';
-import { CpuMeter, forgetPeak, peakBytes, residentBytes } from './meter.js';
+import { CpuMeter, forgetPeak, peakBytes, prefer, residentBytes } from './meter.js';
 import { type AttackReport, Companion, type NodeUnderAttack, type Times } from './roles.js';
 import { SOUND_EXCHANGE, SOUND_QUEUE } from './steps.js';
 
@@ -34,6 +36,8 @@ interface Outcome {
   readonly calm: Phase;
   readonly attacked: Phase;
   readonly ratio: number;
+  /** What processes of others had of the machine, alone or attacked, whichever was more; from 0 to 1. */
+  readonly others: number;
 }
 
 const mib = (bytes: number): string => `${(bytes / MIB).toFixed(0)}`;
@@ -51,6 +55,9 @@ export class Director {
   private readonly reports = new Map<string, (report: AttackReport | undefined) => void>();
   private peakRss = 0;
   private frames = 0;
+  /** Campaigns whose times were good while nobody else used the machine, and those whose times were not because somebody did. */
+  private undisturbed = 0;
+  private readonly disturbed: string[] = [];
   private connections = 0;
 
   constructor(options: FuzzOptions) {
@@ -111,6 +118,8 @@ export class Director {
       for (const resolve of this.reports.values()) resolve(undefined);
     };
     await this.good.ready();
+    if (this.isBrief) return;
+    for (const pid of [this.target.pid, this.good.pid]) prefer(pid, constants.priority.PRIORITY_HIGHEST);
   }
 
   // ---- Campaigns ----
@@ -141,28 +150,30 @@ export class Director {
   private async oneByOne(campaign: Campaign): Promise<void> {
     if (!this.node.isAlive) return;
     console.log(`\n${campaign.name}: ${campaign.about}`);
-    let outcome = await this.measured(campaign);
-    if (outcome.ratio > MAX_LATENCY_RATIO && campaign.saturates === undefined && campaign.name !== 'random') {
-      console.log(`  ${outcome.ratio.toFixed(1)} × is too much: once more`);
-      outcome = await this.measured(campaign);
+    for (let attempt = 1; ; attempt++) {
+      const { ratio, others } = await this.measured(campaign);
+      if (campaign.saturates !== undefined) return;
+      const isSlow = ratio > MAX_LATENCY_RATIO;
+      const isDisturbed = others > MAX_OTHERS_SHARE;
+      if (!isSlow) {
+        if (!isDisturbed) this.undisturbed++;
+        return;
+      }
+      const what = `the good client's p99 is ${ratio.toFixed(2)} × of what it is alone`;
+      if (attempt < MAX_TRIES && campaign.name !== 'random') console.log(`  ${what}: once more`);
+      else if (isDisturbed) return void this.disturbed.push(campaign.name);
+      else return this.violation(`${campaign.name}: ${what}`);
     }
-    if (outcome.ratio > MAX_LATENCY_RATIO && campaign.saturates === undefined)
-      this.violation(`${campaign.name}: the good client's p99 is ${outcome.ratio.toFixed(1)} × of what it is alone`);
   }
 
   private async measured(campaign: Campaign): Promise<Outcome> {
     const { pid } = this.target;
     const before = residentBytes(pid);
+    const calmMeter = new CpuMeter(this.processes());
     const calm = await this.slices((count) => count >= CALM_SLICES);
+    const calmShares = calmMeter.shares();
     forgetPeak(pid);
-    const attackerPid = this.attacker.child.pid ?? 0;
-    const meter = new CpuMeter(
-      new Map([
-        ['node', pid],
-        ['abuser', attackerPid],
-        ['good client', this.good.pid],
-      ]),
-    );
+    const meter = new CpuMeter(this.processes());
     let isOver = false;
     const attack = this.attack(campaign).finally(() => {
       isOver = true;
@@ -183,9 +194,17 @@ export class Director {
     console.log(
       `  node's memory ${mib(before)} MiB before, ${mib(peak)} at most, ${mib(after)} after; may grow by ${campaign.growthMib}; connections gone after ${(goneMs / 1000).toFixed(1)} s`,
     );
-    console.log(`  share of all cores: ${shares}`);
+    console.log(`  share of all cores: ${shares.words}; alone: ${calmShares.words}`);
     this.judgeMemory(campaign, before, peak);
-    return { calm, attacked, ratio };
+    return { calm, attacked, ratio, others: Math.max(shares.others, calmShares.others) };
+  }
+
+  private processes(): ReadonlyMap<string, number> {
+    return new Map([
+      ['node', this.target.pid],
+      ['abuser', this.attacker.child.pid ?? 0],
+      ['good client', this.good.pid],
+    ]);
   }
 
   /** Slices until `isEnough`: of the last one only when it is long enough. */
@@ -277,6 +296,11 @@ export class Director {
   private verdict(): void {
     const { seed } = this.options;
     const { violations } = this.ledger;
+    if (!this.isBrief)
+      console.log(
+        `Times: ${this.undisturbed} campaigns were within ${MAX_LATENCY_RATIO} × while others had at most ${MAX_OTHERS_SHARE * 100} % of the machine; ` +
+          `not judged because others had more: ${this.disturbed.join(', ') || 'none'}`,
+      );
     if (violations.length === 0) console.log(`No rule was broken (seed ${seed}).`);
     else
       console.log(

@@ -1,7 +1,7 @@
 /** Campaigns of many short connections, each of which does one wrong thing and must get its one answer. */
 import type { Prng } from '../../../src/base/prng.js';
 import { encodeHeader } from '../../diff/wire/methods.js';
-import { type Assault, type Campaign, Pace } from './assault.js';
+import { type Assault, type Campaign, Pace, Slowest } from './assault.js';
 import { FRAME, greeting, methodFrame } from './client.js';
 import { type Beginning, earlyBeginnings, largeBeginnings } from './greetings.js';
 import { contents, framings, type HardMaker, methods, tables } from './hard-attacks.js';
@@ -28,6 +28,7 @@ async function strikes(assault: Assault, makers: readonly Maker[], carriers: rea
   const { node, prng, ledger, isBrief } = assault;
   const pace = new Pace(isBrief ? 0 : PER_SECOND);
   const each = makers.length * carriers.length;
+  const slowest = new Slowest();
   let turn = 0;
   const lane = async (): Promise<void> => {
     while (turn < each || !assault.isOver()) {
@@ -35,10 +36,13 @@ async function strikes(assault: Assault, makers: readonly Maker[], carriers: rea
       await pace.pass();
       const made = makers[mine % makers.length]!(prng);
       const carrier = carriers[Math.floor(mine / makers.length) % carriers.length]!;
+      const startedMs = performance.now();
       await SessionJob.strike(node, carrier, made, prng, ledger);
+      slowest.note('pieces' in made ? made.name : (made[0]?.name ?? ''), performance.now() - startedMs);
     }
   };
   await Promise.all(Array.from({ length: isBrief ? BRIEF_LANES : LANES }, lane));
+  assault.tell(slowest.spell());
 }
 
 function hard(makers: readonly HardMaker[]): Maker[] {
@@ -91,7 +95,8 @@ const foreign: readonly Maker[] = [
   return (prng) => ({
     name: `foreign: ${JSON.stringify(text.slice(0, 8))}`,
     pieces: [Buffer.concat([Buffer.from(text, 'latin1'), prng.bytes(prng.below(3000))])],
-    outcomes: [-1],
+    // Who speaks TLS is told so in TLS, by an alert and the end.
+    outcomes: [text.startsWith('\x16') ? 0 : -1],
   });
 });
 
@@ -129,7 +134,7 @@ export const strikeCampaigns: readonly Campaign[] = [
   ]),
   campaign(
     'foreign-bytes',
-    'TLS, SSH, HTTP and others on the AMQP port: the protocol header and the end',
+    'TLS, SSH, HTTP and others on the AMQP port: the protocol header, or a TLS alert, and the end',
     foreign,
     TCP,
   ),

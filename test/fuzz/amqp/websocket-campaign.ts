@@ -4,7 +4,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 import { SILENCE_MS } from '../limits.js';
-import { type Assault, type Campaign, Pace } from './assault.js';
+import { type Assault, type Campaign, Pace, Slowest } from './assault.js';
 import { AmqpClient, FRAME, methodFrame } from './client.js';
 import { AmqpStream, frameBytes, PROTOCOL_HEADER } from './stream.js';
 
@@ -90,7 +90,11 @@ const garbage: readonly (readonly [name: string, send: Garbage, outcomes: readon
   ['another subprotocol', (assault) => refusal(assault, 'mqtt'), [400]],
   ['noise', (assault) => afterSending(assault, noise(assault.prng.between(1, 3000))), [1000]],
   ['a method without a beginning', (assault) => afterSending(assault, methodFrame(0, 'connection.open')), [1000]],
-  ['a frame that is not masked', (assault) => raw(assault, Buffer.from([0x82, 0x01, 0x41])), ['cut']],
+  [
+    'a frame that is not masked',
+    (assault) => raw(assault, Buffer.from('\x82\x0aAMQP\0\0\x09\x01\0\0', 'latin1')),
+    ['cut'],
+  ],
   ['a reserved opcode', (assault) => raw(assault, Buffer.from([0x83, 0x80, 1, 2, 3, 4])), ['cut']],
   [
     'a message of 2^63 bytes',
@@ -117,16 +121,18 @@ async function tooLarge(assault: Assault): Promise<number> {
   return afterSending(assault, Buffer.concat([PROTOCOL_HEADER, frame]));
 }
 
-async function one(assault: Assault, entry: (typeof garbage)[number]): Promise<void> {
+async function one(assault: Assault, slowest: Slowest, entry: (typeof garbage)[number]): Promise<void> {
   const { ledger } = assault;
   const [name, send, outcomes] = entry;
   ledger.connections++;
+  const startedMs = performance.now();
   let outcome: number | string;
   try {
     outcome = await send(assault);
   } catch (error) {
     outcome = `failed: ${error instanceof Error ? error.message : error}`;
   }
+  slowest.note(name, performance.now() - startedMs);
   ledger.note(`ws: ${name}`, String(outcome));
   if (!outcomes.includes(outcome))
     ledger.violation(undefined, `${name}: ${outcome} came, ${outcomes.join(' or ')} was due`);
@@ -134,16 +140,22 @@ async function one(assault: Assault, entry: (typeof garbage)[number]): Promise<v
 
 async function run(assault: Assault): Promise<void> {
   const pace = new Pace(assault.isBrief ? 0 : PER_SECOND);
+  const slowest = new Slowest();
   let turn = 0;
   const lane = async (): Promise<void> => {
     while (turn < garbage.length || !assault.isOver()) {
       const mine = turn++;
       await pace.pass();
       const isLarge = !assault.isBrief && mine % LARGE_EVERY === LARGE_EVERY - 1;
-      await one(assault, isLarge ? ['too large a message', tooLarge, [1006, 1009]] : garbage[mine % garbage.length]!);
+      await one(
+        assault,
+        slowest,
+        isLarge ? ['too large a message', tooLarge, [1006, 1009]] : garbage[mine % garbage.length]!,
+      );
     }
   };
   await Promise.all([1, 2, 3, 4].map(lane));
+  assault.tell(slowest.spell());
 }
 
 /** See the top of this file. */
