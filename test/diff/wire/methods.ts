@@ -30,6 +30,8 @@ const SPECIFICATION = `
 20 21 channel.flow-ok active:b
 20 40 channel.close replyCode:s replyText:t classId:s methodId:s
 20 41 channel.close-ok
+30 10 access.request realm:t exclusive:b passive:b active:b write:b read:b
+30 11 access.request-ok ticket:s
 40 10 exchange.declare reserved1:s exchange:t type:t passive:b durable:b autoDelete:b internal:b nowait:b arguments:F
 40 11 exchange.declare-ok
 40 20 exchange.delete reserved1:s exchange:t ifUnused:b nowait:b

@@ -1,7 +1,7 @@
 /** A million frames of every kind, sound and wrong, made from a seed: each job is one connection. */
 import { Prng } from '../../../src/base/prng.js';
 import { PARALLEL_JOBS } from '../limits.js';
-import { type Assault, type Campaign, Pace } from './assault.js';
+import { type Assault, type Campaign, pause } from './assault.js';
 import { SessionJob } from './session-job.js';
 
 const MAX_VIOLATIONS = 20;
@@ -11,19 +11,17 @@ async function run(assault: Assault): Promise<void> {
   const { node, ledger, seed, job, frames, rate, isBrief } = assault;
   const startedMs = performance.now();
   const isAlone = job !== undefined;
-  const pace = new Pace(isBrief ? 0 : rate);
   let nextJob = job ?? 0;
   const isOver = (): boolean =>
     isAlone ? nextJob > job : ledger.frames >= frames || ledger.violations.length >= MAX_VIOLATIONS;
   const lane = async (): Promise<void> => {
     while (!isOver()) {
       const mine = nextJob++;
-      const before = ledger.frames;
       await SessionJob.run(node, mine, new Prng(seed * 2 ** 21 + mine), ledger, isBrief).catch((error: unknown) => {
         ledger.violation(mine, `failed: ${error instanceof Error ? error.stack : error}`);
       });
-      // Jobs run side by side: what is counted here is sometimes another's, and then missing there.
-      await pace.pass(Math.max(0, ledger.frames - before) / PARALLEL_JOBS);
+      const due = isBrief || rate === 0 ? 0 : startedMs + (ledger.frames / rate) * 1000;
+      if (due > performance.now()) await pause(due - performance.now());
     }
   };
   const seconds = (): number => (performance.now() - startedMs) / 1000;
