@@ -80,3 +80,8 @@ export class DataFolder {
 export function journalIdOf(start: number, shard: number): number {
   return start * MAX_SHARDS + shard;
 }
+
+/** The start that a journal is of. */
+export function startOf(journalId: number): number {
+  return Math.floor(journalId / MAX_SHARDS);
+}

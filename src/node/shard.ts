@@ -20,6 +20,7 @@ import { inlinePool } from '../storage/maintenance.js';
 import { ShardStorage } from '../storage/shard-storage.js';
 import type { FromShard, ToShard } from './control-messages.js';
 import { ControlRequests } from './control-requests.js';
+import { startOf } from './data-folder.js';
 import { endThread } from './end-thread.js';
 import { SharedLogFiles } from './log-files.js';
 import { closeByOperator, inspectDoors } from './management/inspection.js';
@@ -202,6 +203,7 @@ class Shard {
       random: new RealRandom(),
       directory: dataPath,
       journalId,
+      startOf,
       table,
       limits: { journalAreaBytes: Math.floor(config.journalSize / 2) },
       // Nothing of this shard can be written any more; a node that goes on with half of its logs would hide it.

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Prng } from '../base/prng.js';
-import { type Harness, simulatedHarness } from './fixtures/harness.js';
+import { SeededRandom } from '../io/random/seeded-random.js';
+import { type Harness, simulatedHarness, TEST_LIMITS } from './fixtures/harness.js';
 import { checkpointPath, checkpointSetPath } from './paths.js';
+import { ShardStorage } from './shard-storage.js';
 
 const LOGS = 40;
 
@@ -35,6 +37,25 @@ async function syncsOf(harness: Harness, work: () => Promise<unknown>): Promise<
   const before = statistics.syncs + statistics.directorySyncs;
   await work();
   return statistics.syncs + statistics.directorySyncs - before;
+}
+
+/** The life of a shard that has no logs. */
+async function closeWithoutLogs(harness: Harness, journalId: number): Promise<void> {
+  const { clock, disk } = harness;
+  const shard = ShardStorage.open({
+    disk,
+    clock,
+    timers: clock,
+    random: new SeededRandom(journalId),
+    directory: '/data',
+    journalId,
+    table: { publish: () => {} },
+    limits: TEST_LIMITS,
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  await harness.settle(shard.close());
 }
 
 describe('checkpoints of many logs in one file', () => {
@@ -127,6 +148,30 @@ describe('checkpoints of many logs in one file', () => {
       // All but the last were read before the damage was met.
       expect(harness.companion(1).changes).toHaveLength(where === 'end' ? 1 : 0);
       expect(harness.log(LOGS).corruption?.code).toBe('corrupt');
+    },
+  );
+
+  it.each([
+    ['start', 'of another shard'],
+    ['stop', 'of another shard'],
+    ['stop', 'of a later start'],
+  ] as const)(
+    'that are damaged say nothing of what other sets hold, unless they are later: %s %s',
+    async (kind, whose) => {
+      const harness = await manyLogs();
+      harness.startOf = (journalId) => Math.floor(journalId / 64);
+      await harness.settle(harness.storage.close());
+      const { journalId } = harness.storage.journal;
+      expect(harness.startOf(journalId)).toBe(harness.startOf(journalId + 1));
+      const damagedId = whose === 'of another shard' ? journalId + 1 : journalId + 64;
+      await closeWithoutLogs(harness, damagedId);
+      harness.disk.writeFileAtomic(setPath(damagedId, kind), new Uint8Array(10));
+      await harness.start();
+      const isBeyond = whose === 'of a later start';
+      for (let log = 1; log <= LOGS; log++) {
+        expect(harness.companion(log).changes).toHaveLength(isBeyond ? 0 : 1);
+        expect(harness.log(log).corruption?.code).toBe(isBeyond ? 'corrupt' : undefined);
+      }
     },
   );
 

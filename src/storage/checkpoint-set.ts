@@ -218,19 +218,35 @@ function isNewer(one: CheckpointImage, other: CheckpointImage, winsTie: boolean)
   return winsTie;
 }
 
-/** The sets that cannot be read and may have held something newer of a log than what is known of it: then nothing known can be relied on. */
+/**
+ * The sets that cannot be read and may have held something newer of a log than what is known of it: then nothing known can be relied on. `startOf`: the
+ * start that a journal is of.
+ */
 export function damagedBeyond(
   own: CheckpointImage | undefined,
   entries: readonly CheckpointSetEntry[],
   damaged: readonly DamagedSet[],
+  startOf: (journalId: number) => number,
 ): readonly DamagedSet[] {
   if (damaged.length === 0) return damaged;
-  const places = entries.map(({ image, kind }) => placeOf(image.journalId, kind));
-  const known = Math.max(placeOf(own?.journalId ?? -1, 'own'), ...places);
-  return damaged.filter(({ journalId, kind }) => placeOf(journalId, kind) > known);
+  const known: Place[] = entries.map(({ image, kind }) => ({ journalId: image.journalId, kind }));
+  if (own !== undefined) known.push({ journalId: own.journalId, kind: 'own' });
+  return damaged.filter((place) => known.every((other) => mayFollow(place, other, startOf)));
 }
 
-/** Rises with what is written in the life of one journal, and from journal to journal. */
-function placeOf(journalId: number, kind: CheckpointSetKind | 'own'): number {
-  return journalId * 3 + ['start', 'own', 'stop'].indexOf(kind);
+/** Where in the order of what is written of a log something stands. */
+interface Place {
+  readonly journalId: number;
+  readonly kind: CheckpointSetKind | 'own';
+}
+
+function mayFollow(one: Place, other: Place, startOf: (journalId: number) => number): boolean {
+  // Within a start a log is of one shard, and so its checkpoints are of one journal.
+  if (one.journalId !== other.journalId) return startOf(one.journalId) > startOf(other.journalId);
+  return orderOf(one.kind) > orderOf(other.kind);
+}
+
+/** Rises with what is written in the life of one journal. */
+function orderOf(kind: Place['kind']): number {
+  return ['start', 'own', 'stop'].indexOf(kind);
 }

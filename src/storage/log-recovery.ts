@@ -66,14 +66,14 @@ export class LogRecovery {
   /** Companion changes that were found before one that comes first, by their offsets. */
   private readonly earlyChanges = new Map<number, Uint8Array>();
 
-  /** `sets`: the checkpoints that earlier starts wrote for many logs at once. */
-  constructor(host: LogHost, log: PartitionLog, sets: FoundCheckpoints) {
+  /** `sets`: the checkpoints that earlier starts wrote for many logs at once; `startOf`: the start that a journal is of. */
+  constructor(host: LogHost, log: PartitionLog, sets: FoundCheckpoints, startOf: (journalId: number) => number) {
     this.host = host;
     this.log = log;
     const own = this.loadCheckpoint();
     const isOwnDamaged = this.damage.length > 0;
     const entries = sets.byLog.get(log.logId) ?? [];
-    const lost = damagedBeyond(own, entries, sets.damaged);
+    const lost = damagedBeyond(own, entries, sets.damaged, startOf);
     this.damage.push(...lost.map(({ message }) => message));
     const isLost = lost.length > 0;
     const newest = isLost ? undefined : newestCheckpoint(own, entries);

@@ -33,6 +33,8 @@ export interface ShardStorageOptions {
   readonly directory: string;
   /** Greater than the id of any journal before. */
   readonly journalId: number;
+  /** Which start a journal is of, where the shards of a node have journals of their own: rises with every start. Unless given, each is of another. */
+  readonly startOf?: (journalId: number) => number;
   readonly table: PartitionProgress;
   readonly limits?: Partial<StorageLimits>;
   /** The shard's journal failed: nothing of this shard can be written any more. Must not throw: promises that are caught would swallow it. */
@@ -154,11 +156,12 @@ export class ShardStorage {
     const earlier = journalIds.filter((journalId) => journalId !== this.journal.journalId);
     const logIds = new Set(descriptions.map(({ logId }) => logId));
     const sets = readCheckpointSets(this.disk, this.directory, earlier, logIds);
+    const startOf = this.options.startOf ?? ((journalId: number): number => journalId);
     const recoveries = new Map<number, LogRecovery>();
     for (const description of descriptions) {
       const log = this.makeLog(description);
       log.isRecovering = true;
-      recoveries.set(log.logId, new LogRecovery(this, log, sets));
+      recoveries.set(log.logId, new LogRecovery(this, log, sets, startOf));
     }
     const found = this.replay(journalIds, recoveries);
     this.wasClean = found.wasClean;
