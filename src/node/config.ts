@@ -58,6 +58,23 @@ export interface NodeConfig {
   readonly loopbackUsers: readonly string[];
   /** Exact origins that browsers may connect from, besides the node's own. */
   readonly allowedOrigins: readonly string[];
+  /** A file or an https address with the keys that tokens are checked with. */
+  readonly jwtJwks?: string | undefined;
+  /** A file with one such key in PEM. */
+  readonly jwtKey?: string | undefined;
+  /** The ways of signing that count; tokens have no say in it. */
+  readonly jwtAlgorithms: readonly string[];
+  readonly jwtIssuer?: string | undefined;
+  readonly jwtAudience?: string | undefined;
+  /** By how much clocks may differ, in seconds. */
+  readonly jwtClockSkew: number;
+  /** The claims that can name the user; the first that is there does. */
+  readonly jwtUsernameClaim: readonly string[];
+  readonly jwtScopeClaim: string;
+  /** Absent = the audience and a dot. */
+  readonly jwtScopePrefix?: string | undefined;
+  /** Seconds between two looks at the keys. */
+  readonly jwtRefreshInterval: number;
   /** In seconds. */
   readonly idleTimeout: number;
   readonly journalSize: number;
@@ -142,6 +159,16 @@ const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeCon
   allowAnonymous: setting(flag, false),
   loopbackUsers: setting(list, ['guest']),
   allowedOrigins: setting(list, []),
+  jwtJwks: { read: text(), fallback: absent },
+  jwtKey: { read: text(), fallback: absent },
+  jwtAlgorithms: setting(list, ['RS256', 'ES256']),
+  jwtIssuer: { read: text(), fallback: absent },
+  jwtAudience: { read: text(255), fallback: absent },
+  jwtClockSkew: setting(count(0, 300), 2),
+  jwtUsernameClaim: setting(list, ['sub', 'client_id']),
+  jwtScopeClaim: setting(text(255), 'scope'),
+  jwtScopePrefix: { read: text(255), fallback: absent },
+  jwtRefreshInterval: setting(count(1, 86_400), 300),
   idleTimeout: setting(count(8, 960), 120),
   journalSize: setting(size(8 * MIB, 4096 * MIB), 64 * MIB),
   ringMemory: setting(size(1 * MIB, 16384 * MIB), 256 * MIB),
@@ -289,6 +316,11 @@ const OTHER_VARIABLES = new Set([
   'DUOLOG_CA',
   'DUOLOG_CLIENT_CERT',
   'DUOLOG_CLIENT_KEY',
+  'DUOLOG_CONTEXT',
+  'DUOLOG_USER',
+  'DUOLOG_PASSWORD',
+  'DUOLOG_TOKEN',
+  'DUOLOG_VHOST',
 ]);
 
 function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, unknown> {

@@ -9,6 +9,7 @@ import type { Binding, ExchangeDeclaration } from '../broker/model.js';
 import type { Declaration, DeleteQueueOptions } from '../broker/ports.js';
 import type { StatisticsQuestion } from '../doors/management/index.js';
 import type { TlsMaterial } from '../io/tls/port.js';
+import type { TokenKey } from '../io/tokens/port.js';
 import type { CleanJob } from '../storage/clean-segment.js';
 import type { InspectionDepth, ShardInspection } from './management/inspection.js';
 import type { ShardReport } from './shard-report.js';
@@ -63,6 +64,8 @@ export type ControlRequest =
   /** Rewrites a segment on the background pool. */
   | { readonly kind: 'clean'; readonly job: CleanJob }
   | { readonly kind: 'metrics' }
+  /** There is a token by a key that is not known; answered with whether new keys have come since. */
+  | { readonly kind: 'refresh-token-keys' }
   /** Of the management API. */
   | { readonly kind: 'management'; readonly question: StatisticsQuestion };
 
@@ -77,6 +80,8 @@ export type ToShard =
   | { readonly kind: 'alarms'; readonly active: readonly string[] }
   /** New connections get these certificates. */
   | { readonly kind: 'tls'; readonly material: TlsMaterial }
+  /** Tokens are checked with these from now on. */
+  | { readonly kind: 'token-keys'; readonly keys: readonly TokenKey[] }
   /** How the whole node is, for /readyz. */
   | { readonly kind: 'ready'; readonly ready: boolean; readonly reasons: readonly string[] }
   /** Applies steps of the metadata in order; answered with `applied` when all are. */

@@ -43,6 +43,8 @@ import type { ShardSetup } from './shard-setup.js';
 import { endsWithin, StopError } from './stop-deadline.js';
 import type { TlsKeeper } from './tls-keeper.js';
 import { tlsFilesOf } from './tls-settings.js';
+import type { TokenKeyKeeper } from './token-keys.js';
+import { tokenSourcesOf } from './token-settings.js';
 import { VERSION } from './version.js';
 
 /** Threads of the background pool end after this time without work. */
@@ -141,6 +143,7 @@ class NodeProcess implements RunningNode {
   private readonly trimmer = new MemoryTrimmer(glibcAllocator(), realTimers);
   private readonly tlsFiles: TlsFiles | undefined;
   private tls: TlsKeeper | undefined;
+  private tokenKeys: TokenKeyKeeper | undefined;
   private folder: DataFolder | undefined;
   private metadata: MetadataLog | undefined;
   private shards: ShardGroup | undefined;
@@ -170,6 +173,7 @@ class NodeProcess implements RunningNode {
     const { config } = this;
     const disk = new RealDisk();
     await this.readCertificates();
+    await this.readTokenKeys();
     this.folder = DataFolder.open(disk, config.data);
     this.metadata = MetadataLog.open(disk, this.folder.metadata);
     refuseStrangers(config, this.metadata.catalog);
@@ -194,6 +198,7 @@ class NodeProcess implements RunningNode {
     this.amqpPort = await this.listen('amqp', ports.amqp);
     this.amqpsPort = await this.listen('amqps', ports.amqps);
     this.tls?.start();
+    this.tokenKeys?.start();
     await this.alarms.start();
     this.trimmer.start();
     this.shards.tell({ kind: 'ready', ready: true, reasons: [] });
@@ -223,6 +228,7 @@ class NodeProcess implements RunningNode {
   /** Gives everything up after a start that failed. */
   async abandon(): Promise<void> {
     this.tls?.stop();
+    this.tokenKeys?.stop();
     try {
       await this.shards?.stop('The node could not start');
     } finally {
@@ -265,6 +271,18 @@ class NodeProcess implements RunningNode {
       () => realClock.nowMs(),
       (material) => this.shards?.tell({ kind: 'tls', material }),
     );
+  }
+
+  /** @throws ConfigError for settings that cannot be used, and files without keys. */
+  private async readTokenKeys(): Promise<void> {
+    const sources = tokenSourcesOf(this.config);
+    if (sources === undefined) return;
+    // Loaded here: a node without tokens need not keep it.
+    const { TokenKeyKeeper } = await import('./token-keys.js');
+    this.tokenKeys = new TokenKeyKeeper(sources, this.log, realTimers, realClock, (keys) =>
+      this.shards?.tell({ kind: 'token-keys', keys }),
+    );
+    await this.tokenKeys.load();
   }
 
   /** A port for each door that is to open. Ports that were named come first: a door that takes any must not take one of them. */
@@ -325,6 +343,7 @@ class NodeProcess implements RunningNode {
         version: VERSION,
         engine: this.engine.engine,
         tls: this.tls?.material,
+        tokenKeys: this.tokenKeys?.keys ?? [],
         dataPath: folder.path,
         journalId: journalIdOf(start, shard),
         oldJournalIds,
@@ -375,6 +394,8 @@ class NodeProcess implements RunningNode {
     switch (body.kind) {
       case 'clean':
         return this.pool.run(body.job);
+      case 'refresh-token-keys':
+        return this.tokenKeys?.refresh() ?? false;
       case 'management':
         return this.statistics(metadata.catalog, shards).answer(body.question);
       case 'status':
@@ -416,6 +437,7 @@ class NodeProcess implements RunningNode {
 
   private async stopInOrder(reason: string): Promise<void> {
     this.tls?.stop();
+    this.tokenKeys?.stop();
     this.trimmer.stop();
     this.managementStatistics?.stop();
     this.alarms.stop();

@@ -31,6 +31,7 @@ import { ShardLogs } from './shard-logs.js';
 import { ShardMeter } from './shard-meter.js';
 import { type Readiness, shardProbe } from './shard-probe.js';
 import type { ShardSetup } from './shard-setup.js';
+import { type ShardTokens, shardTokens } from './shard-tokens.js';
 
 type Port = ThreadPort<ToShard, FromShard>;
 
@@ -58,6 +59,7 @@ class Shard {
   private readonly files: SharedLogFiles;
   private readonly logs: ShardLogs;
   private readonly control: ControlRequests;
+  private readonly tokens: ShardTokens | undefined;
   private readonly doors: ShardDoors;
   private readonly meter: ShardMeter;
   /** Settles when the doors are open, or could not be opened. */
@@ -96,11 +98,12 @@ class Shard {
     };
     this.connectPeers();
     this.logs = new ShardLogs({ storage: this.storage, broker: this.broker, files: this.files, publisher });
+    this.tokens = shardTokens(setup, this.control);
     this.doors = new ShardDoors(
       setup,
       this.broker,
       this.catalog,
-      shardAccess(setup, this.catalog, this.control, (message) => port.postMessage(message)),
+      shardAccess(setup, this.catalog, this.control, (message) => port.postMessage(message), this.tokens),
       this.control,
       shardProbe(this.control, () => this.readiness),
       (level, message) => this.log(level, message),
@@ -162,6 +165,9 @@ class Shard {
         break;
       case 'tls':
         this.doors.replaceTls(message.material);
+        break;
+      case 'token-keys':
+        this.tokens?.replaceKeys(message.keys);
         break;
       case 'ready':
         this.readiness = message;
