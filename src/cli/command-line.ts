@@ -46,6 +46,19 @@ function addGlobalOptions(program: Command): void {
         .argParser(nodeUrl),
     )
     .addOption(
+      new Option('--context <context>', 'address and login from this context, instead of the current one').env(
+        'DUOLOG_CONTEXT',
+      ),
+    )
+    .addOption(new Option('--user <name>', 'whom to log in as').env('DUOLOG_USER'))
+    .addOption(
+      new Option('--password <password>', 'asked for where it is missing; others may see arguments').env(
+        'DUOLOG_PASSWORD',
+      ),
+    )
+    .addOption(new Option('--token <token>', 'a token (JWT) to log in with').env('DUOLOG_TOKEN'))
+    .addOption(new Option('--vhost <name>', 'virtual host (default: /)').env('DUOLOG_VHOST'))
+    .addOption(
       new Option('--timeout <duration>', 'how long to wait for the node').default(10_000, '10s').argParser(timeLimit),
     )
     .addOption(
