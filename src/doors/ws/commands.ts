@@ -292,6 +292,12 @@ export interface PingCommand {
   readonly payload: Uint8Array;
 }
 
+/** Gives the session another token of the same user. */
+export interface RenewTokenCommand {
+  readonly kind: 'renew-token';
+  readonly token: string;
+}
+
 /** Asks how the node is. */
 export interface StatusCommand {
   readonly kind: 'status';
@@ -326,4 +332,5 @@ export type Command =
   | GetCommand
   | ListCommand
   | PingCommand
-  | StatusCommand;
+  | StatusCommand
+  | RenewTokenCommand;

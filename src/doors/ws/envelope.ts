@@ -35,6 +35,7 @@ export const requestKinds = {
   listBindings: 27,
   get: 28,
   explainRoute: 29,
+  renewToken: 30,
 } as const;
 
 /** The name of a request, as the protobuf JSON form spells it. */
@@ -46,7 +47,7 @@ for (const [kind, number] of Object.entries(requestKinds)) kindsByNumber.set(num
 /** Field numbers from here to `LAST_KIND` are what nodes send. */
 const FIRST_ANSWER_KIND = 40;
 /** The highest number that this version of the protocol gives to a kind. */
-const LAST_ANSWER_KIND = 61;
+const LAST_ANSWER_KIND = 62;
 const ID_TAG = wireTag(1, WIRE_VARINT);
 
 /** What `readEnvelope` fills in; one object serves a shard's whole life. */

@@ -47,6 +47,7 @@ const decoders: Decoders = {
   listBindings: messages.ListBindings,
   get: messages.Get,
   explainRoute: messages.ExplainRoute,
+  renewToken: messages.RenewToken,
 };
 
 /** Reads incoming frames, first `open`, then `command`: what is asked can be wrong where the frame itself is not. */

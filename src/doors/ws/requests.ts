@@ -318,6 +318,7 @@ const readers: Readers = {
   listExchanges: routing.listExchanges,
   listBindings: routing.listBindings,
   explainRoute: routing.explainRoute,
+  renewToken: (request) => ({ kind: 'renew-token', token: request.token ?? '' }),
   get: routing.get,
 };
 

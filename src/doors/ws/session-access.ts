@@ -28,8 +28,8 @@ export interface AccessHost {
 
 /** See the top of this file. */
 export class SessionAccess implements LiveSession {
-  readonly principal: Principal;
   readonly vhost: string;
+  private current: Principal;
   private readonly host: AccessHost;
   private readonly access: AccessControl;
   private readonly broker: Broker & RoutingBroker;
@@ -50,8 +50,31 @@ export class SessionAccess implements LiveSession {
     this.host = host;
     this.access = ports.access;
     this.broker = ports.broker;
-    this.principal = principal;
+    this.current = principal;
     this.vhost = vhost;
+  }
+
+  get principal(): Principal {
+    return this.current;
+  }
+
+  /**
+   * Another token of the same user takes the place of the session's.
+   * @throws BrokerError as rejection: `access-refused` when it does not count; then the one before stays.
+   */
+  async renew(token: string, remoteAddress: string): Promise<void> {
+    const { user, kind, clientId } = this.current;
+    if (kind !== 'token') throw new BrokerError('access-refused', 'Cannot renew the token: the session has none');
+    const client = clientId === undefined ? {} : { clientId };
+    const said = { mechanism: 'native', user: '', password: '', token, door: 'native', ...client } as const;
+    // An empty one would be no token at all.
+    const verdict = await this.access.authenticate({ ...said, token: token === '' ? '-' : token }, remoteAddress);
+    if (!verdict.accepted) throw new BrokerError('access-refused', `Cannot renew the token: ${verdict.reason}`);
+    if (verdict.principal.user !== user) {
+      throw new BrokerError('access-refused', `Cannot renew the token: it is not one of user '${user}'`);
+    }
+    this.current = verdict.principal;
+    this.allowed = undefined;
   }
 
   /** Takes a place in the virtual host; returns why there is none. */

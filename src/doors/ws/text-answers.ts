@@ -33,6 +33,7 @@ export const answerSchema = {
     bindingList: 'BindingList in kind',
     got: 'Got in kind',
     routeExplanation: 'RouteExplanation in kind',
+    renewed: 'Renewed in kind',
   },
   Error: { code: 'ErrorCode', message: 'string', retryAfterMs: 'uint32' },
   Done: {},
@@ -46,7 +47,9 @@ export const answerSchema = {
     resumed: 'bool',
     subscriptions: 'repeated uint32',
     resumeWindowMs: 'uint32',
+    expiresInMs: 'uint64',
   },
+  Renewed: { expiresInMs: 'uint64' },
   Limits: {
     maxMessageBytes: 'uint32',
     maxFrameBytes: 'uint32',

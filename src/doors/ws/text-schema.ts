@@ -36,6 +36,7 @@ export const requestSchema = {
     listBindings: 'ListBindings in kind',
     get: 'Get in kind',
     explainRoute: 'ExplainRoute in kind',
+    renewToken: 'RenewToken in kind',
   },
   Hello: {
     version: 'uint32',
@@ -49,6 +50,7 @@ export const requestSchema = {
     resumeWindowMs: 'uint32',
     received: 'repeated ReceivedTag',
   },
+  RenewToken: { token: 'string' },
   ReceivedTag: { subscription: 'uint32', tag: 'uint64' },
   Publish: {
     to: 'string',
