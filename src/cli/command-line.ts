@@ -116,7 +116,7 @@ function configure(command: Command, terminal: Terminal): void {
 }
 
 /** Commands that talk to no node, so that options about one mean nothing to them. */
-const offline = new Set(['start', 'completion', 'bash', 'zsh', 'fish', 'help']);
+const offline = new Set(['start', 'restore', 'completion', 'bash', 'zsh', 'fish', 'help']);
 
 function commandPath(command: Command): string {
   return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;

@@ -17,6 +17,11 @@ export interface SettingFlag {
  */
 export const SETTING_FLAGS: readonly SettingFlag[] = [
   { setting: 'data', value: 'folder', description: 'where everything is kept (default ./data)' },
+  {
+    setting: 'backupDir',
+    value: 'folder',
+    description: 'where administrators may have backups made (default: nowhere)',
+  },
   { setting: 'host', value: 'address', description: 'the address to listen on (default 127.0.0.1)' },
   { setting: 'advertisedHost', value: 'name', description: 'the name under which clients reach this node' },
   { setting: 'port', value: 'port', description: 'WebSocket and HTTP; 0 = any free port, off = closed (default 7700)' },

@@ -105,6 +105,8 @@ describe('the commands', () => {
       'definitions',
       'definitions export',
       'definitions import',
+      'backup',
+      'restore',
       'context',
       'context add',
       'context use',
@@ -150,7 +152,7 @@ describe('the commands', () => {
 
 describe('completion', () => {
   it('offers commands, then options, then values', () => {
-    expect(words('to')).toEqual(['topic']);
+    expect(words('to')).toEqual(['topic', 'topic-permission']);
     expect(words('topic', '')).toContain('consume');
     expect(words('topic', '')).not.toContain('__complete');
     expect(words('topic', 'create', 'x', '--ret')).toEqual(['--retention', '--retention-size']);

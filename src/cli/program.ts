@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { createEmptyProgram, tieTo } from './command-line.js';
+import { addBackup } from './commands/backup.js';
 import { addBench } from './commands/bench.js';
 import { addBinding } from './commands/binding.js';
 import { addCompletion } from './commands/completion.js';
@@ -39,6 +40,7 @@ export function createProgram(terminal: Terminal, version: string): Command {
   addLimit(program, terminal);
   addConnection(program, terminal);
   addDefinitions(program, terminal);
+  addBackup(program, terminal);
   addContext(program, terminal);
   addBench(program, terminal);
   addCompletion(program, terminal);

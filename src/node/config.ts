@@ -18,6 +18,8 @@ const MIB = 1024 * 1024;
 /** The settings in force. Sizes in bytes. */
 export interface NodeConfig {
   readonly data: string;
+  /** Where administrators may have backups made; absent = nowhere. */
+  readonly backupDir?: string | undefined;
   readonly host: string;
   readonly advertisedHost?: string | undefined;
   readonly port: number | 'off';
@@ -125,6 +127,7 @@ function anyIfAny(chosen: Readonly<Record<string, unknown>>, usual: number): num
 
 const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeConfig[Name]> } = {
   data: setting(text(), './data'),
+  backupDir: { read: text(), fallback: absent },
   host: setting(text(), '127.0.0.1'),
   advertisedHost: { read: text(), fallback: absent },
   port: setting(port, 7700),

@@ -2,6 +2,7 @@
  * The control thread: starts the shards, keeps the metadata, watches, and stops everything in good order. It never touches message bytes.
  */
 import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import { AuditTrail } from '../broker/access/audit.js';
 import { COUNTED_NAMES_MAX } from '../broker/access/limits.js';
 import { Passwords } from '../broker/access/passwords.js';
@@ -26,6 +27,7 @@ import { firstUser, NODE_ACTOR, refuseStrangers } from './access-setup.js';
 import { Administration } from './administration.js';
 import { AlarmWatch, realAlarmSources } from './alarms.js';
 import { auditText } from './audit-text.js';
+import { type BackupOutcome, Backups } from './backup/backup.js';
 import { ConfigError, checkSettings, type NodeConfig, type NodeSettings } from './config.js';
 import { Control } from './control.js';
 import type { ControlRequest, DoorName, PlainError } from './control-messages.js';
@@ -149,6 +151,7 @@ class NodeProcess implements RunningNode {
   private shards: ShardGroup | undefined;
   private control: Control | undefined;
   private managementStatistics: Statistics | undefined;
+  private backups: Backups | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(config: NodeConfig, tlsFiles: TlsFiles | undefined, options: StartOptions) {
@@ -386,6 +389,48 @@ class NodeProcess implements RunningNode {
     return this.managementStatistics;
   }
 
+  private async backUp(
+    { backup, actor }: ControlRequest & { kind: 'backup' },
+    backups: Backups,
+  ): Promise<BackupOutcome> {
+    const told = (verdict: 'done' | 'refused', reason: string): void => {
+      const line = {
+        audit: 'change',
+        ...actor,
+        action: 'backup',
+        resource: backup.name,
+        vhost: '',
+        verdict,
+        reason,
+      } as const;
+      this.log.info(line, auditText(line));
+    };
+    try {
+      const outcome = await backups.make(backup);
+      told('done', outcome.folder);
+      return outcome;
+    } catch (error) {
+      told('refused', plainError(error).message);
+      throw error;
+    }
+  }
+
+  private backupsOf(control: Control, catalog: Catalog, shards: ShardGroup): Backups {
+    this.backups ??= new Backups({
+      disk: new RealDisk(),
+      clock: realClock,
+      random: new RealRandom(),
+      control,
+      catalog,
+      shards,
+      source: this.config.data,
+      directory: this.config.backupDir === undefined ? undefined : resolve(this.config.backupDir),
+      nodeName: this.nodeName,
+      version: VERSION,
+    });
+    return this.backups;
+  }
+
   private async request(body: ControlRequest): Promise<unknown> {
     const { control, metadata, shards } = this;
     if (control === undefined || metadata === undefined || shards === undefined) {
@@ -396,6 +441,8 @@ class NodeProcess implements RunningNode {
         return this.pool.run(body.job);
       case 'refresh-token-keys':
         return this.tokenKeys?.refresh() ?? false;
+      case 'backup':
+        return this.backUp(body, this.backupsOf(control, metadata.catalog, shards));
       case 'management':
         return this.statistics(metadata.catalog, shards).answer(body.question);
       case 'status':
@@ -441,6 +488,7 @@ class NodeProcess implements RunningNode {
     this.trimmer.stop();
     this.managementStatistics?.stop();
     this.alarms.stop();
+    await this.backups?.stop();
     await this.shards?.stop(reason);
     await this.pool.close();
     this.metadata?.close();

@@ -3,6 +3,7 @@
  * main thread for `threads: 0`.
  */
 import { assert } from '../base/assert.js';
+import { CodedError } from '../base/errors.js';
 import { Catalog, type MetadataStep } from '../broker/catalog.js';
 import type { RequestHandler } from '../broker/peer-link.js';
 import { ShardBroker } from '../broker/shard-broker.js';
@@ -160,6 +161,9 @@ class Shard {
       case 'close-connection':
         closeByOperator(this.doors, message.id, message.reason);
         break;
+      case 'backup':
+        this.backup(message.step);
+        break;
       case 'alarms':
         this.doors.setBlocked(message.active.length === 0 ? undefined : `low on ${message.active.join(' and ')}`);
         break;
@@ -181,6 +185,24 @@ class Shard {
           this.port.close();
         });
         break;
+    }
+  }
+
+  private backup(step: (ToShard & { kind: 'backup' })['step']): void {
+    const { storage, port } = this;
+    if (step === 'pin') void storage.pin().then(() => port.postMessage({ kind: 'pinned' }));
+    else if (step === 'capture') port.postMessage({ kind: 'captured', capture: this.capture() });
+    else if (step === 'resume') storage.resume();
+    else storage.unpin();
+  }
+
+  private capture(): (FromShard & { kind: 'captured' })['capture'] {
+    try {
+      this.broker.owner.finishWrites();
+      return this.storage.capture();
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      return { error: error.message };
     }
   }
 

@@ -69,6 +69,7 @@ export class GroupCommit {
   private isRunning = false;
   private isWanted = false;
   private isScheduled = false;
+  private isHeld = false;
   private idleTimer: TimerHandle | undefined;
   private idle: (() => void)[] = [];
 
@@ -105,9 +106,20 @@ export class GroupCommit {
 
   /** Starts a commit if one is wanted and none is under way. */
   startIfWanted(): void {
-    if (this.isRunning || !this.hasWork) return;
+    if (this.isRunning || this.isHeld || !this.hasWork) return;
     this.isRunning = true;
     void this.run();
+  }
+
+  /** No commit starts from here on; one that is under way ends. Nothing that is appended or decided from now on is durable to anybody. */
+  hold(): void {
+    this.isHeld = true;
+  }
+
+  /** Commits go on. */
+  resume(): void {
+    this.isHeld = false;
+    this.startIfWanted();
   }
 
   private get hasWork(): boolean {
@@ -136,6 +148,7 @@ export class GroupCommit {
 
   /** Commits what is there, and resolves when nothing is under way any more. */
   async drain(): Promise<void> {
+    this.isHeld = false;
     this.isWanted = true;
     this.startIfWanted();
     while (this.isRunning) await new Promise<void>((resolve) => this.idle.push(resolve));
@@ -158,7 +171,7 @@ export class GroupCommit {
     for (const { done } of decisions) done(failure);
     this.isRunning = false;
     host.committed();
-    if (this.hasWork) this.startIfWanted();
+    if (this.hasWork && !this.isHeld) this.startIfWanted();
     else this.becomeIdle();
   }
 
