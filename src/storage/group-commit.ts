@@ -63,13 +63,14 @@ export class GroupCommit {
   readonly dirty = new Set<PartitionLog>();
   /** Commits that ended, for metrics. */
   commits = 0;
+  /** Nothing that comes now is durable to anybody before `resume`. */
+  isHeld = false;
   private readonly host: CommitHost;
   private waiters: Waiter[] = [];
   private decisions: CommitDecision[] = [];
   private isRunning = false;
   private isWanted = false;
   private isScheduled = false;
-  private isHeld = false;
   private idleTimer: TimerHandle | undefined;
   private idle: (() => void)[] = [];
 

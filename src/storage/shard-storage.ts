@@ -369,6 +369,11 @@ export class ShardStorage {
     return { journalId: this.journal.journalId, logs, decisions: [...this.decisions.all()] };
   }
 
+  /** Between `capture` and `resume`: what is told to other shards must wait for a commit, or they would know more than the capture does. */
+  get isHeld(): boolean {
+    return this.commit.isHeld;
+  }
+
   /** Commits go on. */
   resume(): void {
     this.commit.resume();

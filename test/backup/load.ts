@@ -51,8 +51,10 @@ export async function startLoad(url: string, amqpPort: number, ledger: Ledger): 
   };
   const transact = async (): Promise<void> => {
     const id = String(next++);
-    raw.publish('left', id);
-    raw.publish('right', id);
+    // Those that are confirmed in memory are whole as well.
+    const isPersistent = next % 2 === 0;
+    raw.publish('left', id, isPersistent);
+    raw.publish('right', id, isPersistent);
     await raw.commit();
     ledger.committed.add(id);
   };
