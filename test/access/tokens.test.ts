@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, type ConnectOptions, connect } from '../../dist/client/index.js';
 import { AUDIENCE, goodClaims, ISSUER, SigningKey, unsigned } from '../../src/io/tokens/fixtures/issuer.js';
 import { TestNode, unique } from '../amqp/fixtures/node.js';
+import { RawConnection } from '../amqp/fixtures/raw-connection.js';
 
 const [first, second, next] = [new SigningKey('first'), new SigningKey('second', 'ES256'), new SigningKey('next')];
 const patiently = { timeout: 10_000, interval: 100 };
@@ -140,7 +141,8 @@ describe('every door', () => {
       `ACCESS_REFUSED - configure access to queue 'elsewhere' in vhost '/' ${words}`,
     );
     const nowhere = tokenOf('duolog.read:other/*');
-    expect(await refusal(amqp(nowhere))).toContain(`access to vhost '/' refused for user 'ann'`);
+    const told = await RawConnection.refusalTextOf(node.running.amqpPort ?? 0, '/', '', nowhere);
+    expect(told).toContain(`access to vhost '/' ${words}`);
     expect(await refusal(native(nowhere))).toContain(`access to vhost '/' ${words}`);
   });
 
@@ -185,11 +187,9 @@ describe('the end of a token', () => {
     );
     await client.publish(other, 'x');
     const subscription = await client.subscribe(queue, { prefetch: 10 });
-    const deliveries = [];
-    for await (const delivery of subscription) {
-      deliveries.push(delivery);
-      if (deliveries.length === 2) break;
-    }
+    const coming = subscription[Symbol.asyncIterator]();
+    const held = await coming.next();
+    if (held.done === true) throw new Error('Nothing came');
     const states: string[] = [];
     client.onState(({ state }) => states.push(state));
     expect(await refusal(client.renewToken(tokenOf(EVERYTHING, { sub: 'bob' })))).toContain("not one of user 'ann'");
@@ -198,7 +198,8 @@ describe('the end of a token', () => {
     await client.renewToken(tokenOf(`duolog.*:*/* duolog.read:*/${queue} duolog.write:*/${queue}`));
     await new Promise((resolve) => setTimeout(resolve, 4_000));
     expect(states).toEqual([]);
-    await deliveries[0]!.ackConfirmed();
+    await held.value.ackConfirmed();
+    expect((await coming.next()).value).toMatchObject({ redelivered: false });
     await client.publish(queue, 'three');
     expect(await refusal(client.publish(other, 'x'))).toContain('write access');
     await client.close();
@@ -215,9 +216,11 @@ describe('the end of a token', () => {
     expect(await channel.checkQueue(queue)).toMatchObject({ queue });
     expect(await refusal(channel.assertQueue(unique('new')))).toContain('configure access');
     const wrong = await amqp(shortToken(60));
-    expect(await refusal(wrong.updateSecret(Buffer.from(tokenOf(EVERYTHING, { sub: 'bob' })), 'x'))).not.toBe(
-      'not refused',
+    const ended = new Promise<string>((resolve) =>
+      wrong.on('close', (error?: Error) => resolve(String(error?.message))),
     );
+    void refusal(wrong.updateSecret(Buffer.from(tokenOf(EVERYTHING, { sub: 'bob' })), 'x'));
+    expect(await ended).toContain('New secret was refused by one of the backends');
   });
 
   test('a client with a source of tokens renews by itself, and comes back with a new one after a loss', async () => {
