@@ -46,6 +46,19 @@ function addGlobalOptions(program: Command): void {
         .argParser(nodeUrl),
     )
     .addOption(
+      new Option('--context <context>', 'address and login from this context, instead of the current one').env(
+        'DUOLOG_CONTEXT',
+      ),
+    )
+    .addOption(new Option('--user <name>', 'whom to log in as').env('DUOLOG_USER'))
+    .addOption(
+      new Option('--password <password>', 'asked for where it is missing; others may see arguments').env(
+        'DUOLOG_PASSWORD',
+      ),
+    )
+    .addOption(new Option('--token <token>', 'a token (JWT) to log in with').env('DUOLOG_TOKEN'))
+    .addOption(new Option('--vhost <name>', 'virtual host (default: /)').env('DUOLOG_VHOST'))
+    .addOption(
       new Option('--timeout <duration>', 'how long to wait for the node').default(10_000, '10s').argParser(timeLimit),
     )
     .addOption(
@@ -103,7 +116,7 @@ function configure(command: Command, terminal: Terminal): void {
 }
 
 /** Commands that talk to no node, so that options about one mean nothing to them. */
-const offline = new Set(['start', 'completion', 'bash', 'zsh', 'fish', 'help']);
+const offline = new Set(['start', 'restore', 'completion', 'bash', 'zsh', 'fish', 'help']);
 
 function commandPath(command: Command): string {
   return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;

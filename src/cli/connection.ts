@@ -1,13 +1,23 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CodedError } from '../base/errors.js';
-import type { Client, ClientTlsOptions } from '../client/index.js';
+import type { Client, ConnectOptions } from '../client/index.js';
 import { CliError } from './exit-codes.js';
-import { Output, type OutputOptions } from './output.js';
+import type { GlobalOptions } from './global-options.js';
+import { Output } from './output.js';
+import { optionsOf } from './place.js';
 import type { Terminal } from './terminal.js';
 
 /** After an interruption a command may finish what it holds (acknowledgements, a summary) for so long, in milliseconds. */
 const GRACE_MS = 2000;
+
+/** Certificates and authorities, in PEM. */
+export interface CliTlsOptions {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly insecure?: boolean;
+}
 
 /** Options about the connection. */
 export interface ConnectionOptions {
@@ -19,10 +29,13 @@ export interface ConnectionOptions {
   readonly clientCert?: string;
   readonly clientKey?: string;
   readonly insecure?: boolean;
+  /** The name of a context to take the rest from. */
+  readonly context?: string;
+  readonly vhost?: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly token?: string;
 }
-
-/** Options that every command that talks to a node has. */
-export interface GlobalOptions extends ConnectionOptions, OutputOptions {}
 
 /** What a command that talks to a node is given. */
 export interface NodeSession<Options> {
@@ -46,7 +59,7 @@ export function nodeAction<Options, Words extends readonly unknown[]>(
     const command = given.at(-1) as Command;
     // The types of the words follow from the command's declared arguments, which commander does not know.
     const words = given.slice(0, -2) as unknown as Words;
-    const options = command.optsWithGlobals<Options & GlobalOptions>();
+    const options = await optionsOf<Options>(command, terminal);
     const output = new Output(terminal, options);
     await withClient(options, terminal, (client) =>
       body({ client, output, options, interrupted: terminal.interrupted }, ...words),
@@ -71,6 +84,7 @@ export async function withClient<Result>(
     closeTimeoutMs: timeout,
     signal: terminal.interrupted,
     ...(tls === undefined ? {} : { tls }),
+    ...loginOptions(connection),
   };
   const client = await connect(url, options).catch((error: unknown) => {
     throw terminal.interrupted.aborted ? terminal.interrupted.reason : noNode(url, error);
@@ -82,8 +96,13 @@ export async function withClient<Result>(
   }
 }
 
-/** @throws CliError when a file cannot be read, or a certificate has no key. */
-function tlsOptions({ ca, clientCert, clientKey, insecure }: ConnectionOptions): ClientTlsOptions | undefined {
+function loginOptions({ vhost, user, password, token }: ConnectionOptions): Partial<ConnectOptions> {
+  const given = Object.entries({ vhost, user, password, token }).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given);
+}
+
+/** What TLS needs; undefined where the defaults will do. @throws CliError when a file cannot be read, or a certificate has no key. */
+export function tlsOptions({ ca, clientCert, clientKey, insecure }: ConnectionOptions): CliTlsOptions | undefined {
   if ((clientCert === undefined) !== (clientKey === undefined)) {
     throw new CliError('usage', 'A client certificate needs both: --client-cert and --client-key');
   }
@@ -126,7 +145,8 @@ async function untilInterrupted<Result>(work: Promise<Result>, interrupted: Abor
 
 const connectFailures = new Set(['connect-failed', 'connection-lost', 'timeout', 'protocol', 'closed']);
 
-function noNode(url: string, error: unknown): unknown {
+/** An error of `url` as a person reads it, where it says that no node was found there. */
+export function noNode(url: string, error: unknown): unknown {
   if (!(error instanceof CodedError) || !connectFailures.has(String(error.code))) return error;
   const reason = error.message.replace(/^Cannot connect:? ?/, '').replace(/^closed with 1006, /, '');
   const hint = 'Is a node running there? `duolog start` starts one; --url or DUOLOG_URL says where another one is.';

@@ -27,6 +27,8 @@ export type CliErrorCode =
   | 'connect-failed'
   | 'wrong-kind'
   | 'not-found'
+  | 'invalid-request'
+  | 'refused'
   | 'failed'
   | 'timeout'
   | 'interrupted'
@@ -60,6 +62,7 @@ const meanings: Readonly<Record<string, ExitCode>> = {
   timeout: ExitCode.timeout,
   unauthenticated: ExitCode.refused,
   forbidden: ExitCode.refused,
+  refused: ExitCode.refused,
   interrupted: ExitCode.interrupted,
   terminated: ExitCode.terminated,
 };

@@ -1,3 +1,9 @@
+import type { ConnectionOptions } from './connection.js';
+import type { OutputOptions } from './output.js';
+
+/** Options that every command that talks to a node has. */
+export interface GlobalOptions extends ConnectionOptions, OutputOptions {}
+
 /** Where a node is looked for unless told otherwise. */
 export const DEFAULT_URL = 'ws://127.0.0.1:7700/ws';
 

@@ -17,6 +17,11 @@ export interface SettingFlag {
  */
 export const SETTING_FLAGS: readonly SettingFlag[] = [
   { setting: 'data', value: 'folder', description: 'where everything is kept (default ./data)' },
+  {
+    setting: 'backupDir',
+    value: 'folder',
+    description: 'where administrators may have backups made (default: nowhere)',
+  },
   { setting: 'host', value: 'address', description: 'the address to listen on (default 127.0.0.1)' },
   { setting: 'advertisedHost', value: 'name', description: 'the name under which clients reach this node' },
   { setting: 'port', value: 'port', description: 'WebSocket and HTTP; 0 = any free port, off = closed (default 7700)' },
@@ -84,6 +89,40 @@ export const SETTING_FLAGS: readonly SettingFlag[] = [
     setting: 'allowedOrigins',
     value: 'origins',
     description: 'origins that browsers may come from, separated by commas',
+  },
+  {
+    setting: 'jwtJwks',
+    value: 'source',
+    description: 'a file or an https address with the keys that tokens are checked with; with it tokens are logins',
+  },
+  { setting: 'jwtKey', value: 'file', description: 'one such key in PEM, instead or besides' },
+  {
+    setting: 'jwtAlgorithms',
+    value: 'names',
+    description: 'how tokens may be signed, separated by commas (default RS256,ES256)',
+  },
+  { setting: 'jwtIssuer', value: 'url', description: 'whose tokens count: their iss' },
+  {
+    setting: 'jwtAudience',
+    value: 'name',
+    description: 'the name of this node or cluster in tokens: one of their aud',
+  },
+  { setting: 'jwtClockSkew', value: 'seconds', description: 'by how much clocks may differ (default 2)' },
+  {
+    setting: 'jwtUsernameClaim',
+    value: 'names',
+    description: 'which claim of a token names the user: the first that is there (default sub,client_id)',
+  },
+  { setting: 'jwtScopeClaim', value: 'name', description: 'which claim has the scopes (default scope)' },
+  {
+    setting: 'jwtScopePrefix',
+    value: 'text',
+    description: 'what scopes for this node begin with (default: the audience and a dot)',
+  },
+  {
+    setting: 'jwtRefreshInterval',
+    value: 'seconds',
+    description: 'between two looks at the keys (default 300)',
   },
   { setting: 'nodeId', value: 'number', description: 'the number of this node (default 1)' },
   { setting: 'nodeName', value: 'name', description: 'the name of this node, shown to operators' },

@@ -369,6 +369,15 @@ export class Client {
     return admin.statusOf(await this.session.requests.request({ status: {} }, 'nodeStatus', resend));
   }
 
+  /**
+   * Gives the session another token of the same user, before the one in use expires: nothing else changes, deliveries under way least of all. The next
+   * connections begin with it as well. Clients whose `token` is a function need not call this.
+   * @throws ClientError as rejection: `forbidden` when the node does not take it; then the one before stays.
+   */
+  async renewToken(token: string): Promise<void> {
+    await this.session.tokens.renew(token);
+  }
+
   /** Asks the node for an answer; resolves with the time that it took, in milliseconds. */
   async ping(options: RequestOptions = {}): Promise<number> {
     const start = performance.now();

@@ -33,7 +33,7 @@ export { Follower, type FollowFrom, type FollowOptions } from './follower.js';
 export type { GetOptions } from './getter.js';
 export type { DelayedCount, UnackedHolder } from './held.js';
 export { createOnce, type MemoryOnceOptions, memoryOnceStore, type Once, type OnceStore } from './once.js';
-export type { ConnectOptions, ReconnectOptions } from './options.js';
+export type { ConnectOptions, ReconnectOptions, TokenProvider } from './options.js';
 export type { Bytes, DurabilityName, Outgoing, OutgoingMessage } from './outgoing.js';
 export type { ListedOffset, PartitionOffset, ReadFrom } from './positions.js';
 export { Producer, type ProducerOptions, type SendOptions } from './producer.js';

@@ -22,6 +22,14 @@ export const RECONNECT_MAX_DELAY_MS = 5_000;
 /** Part of a wait that is random, so that many clients do not come back at the same moment. */
 export const RECONNECT_JITTER = 0.5;
 
+/** A token is renewed when so much of its time is left, in milliseconds: a fifth of it, within these. */
+export const RENEW_LEAD_MIN_MS = 500;
+export const RENEW_LEAD_MAX_MS = 60_000;
+/** The wait before a renewal that failed is tried again, and the least between two renewals, in milliseconds. */
+export const RENEW_RETRY_MS = 1_000;
+/** The longest wait that a timer can do, in milliseconds. */
+export const TIMER_MAX_MS = 0x7fff_ffff;
+
 /** Connections in a row that may lead to another shard than the one where the session is; then the client begins a new session. */
 export const MAX_ELSEWHERE = 100;
 

@@ -3,6 +3,9 @@ import * as limits from './limits.js';
 import type { OpenTransport } from './transport.js';
 import { type ClientTlsOptions, defaultWebSocket, type WebSocketFactory, webSocketTransport } from './websocket.js';
 
+/** Gives a token that counts now. */
+export type TokenProvider = () => string | Promise<string>;
+
 /** How a lost connection is made again. */
 export interface ReconnectOptions {
   /** First wait in milliseconds; doubles with every failure. Default 100. */
@@ -23,7 +26,11 @@ export interface ConnectOptions {
   readonly clientName?: string;
   readonly user?: string;
   readonly password?: string;
-  readonly token?: string;
+  /**
+   * A signed token (JWT) instead of user and password. A function is asked for one before each connection, and again before the one in use expires: the
+   * connection goes on with the new one. It may ask an issuer; when it fails it is asked again.
+   */
+  readonly token?: string | TokenProvider;
   /** The virtual host of everything that this client names. Default `/`. */
   readonly vhost?: string;
   /** Time for one connection to be made and greeted, in milliseconds. */
@@ -56,7 +63,7 @@ export interface ResolvedOptions {
   readonly clientName: string;
   readonly user: string;
   readonly password: string;
-  readonly token: string;
+  readonly token: string | TokenProvider;
   readonly vhost: string;
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;

@@ -5,6 +5,7 @@ import { MAX_ELSEWHERE, PROTOCOL_VERSION } from './limits.js';
 import { type ResolvedOptions, reconnectDelayMs } from './options.js';
 import { PublishWindow } from './publish-window.js';
 import { Requests } from './requests.js';
+import { SessionToken } from './session-token.js';
 import type { Transport } from './transport.js';
 
 /** Where a client stands: `connecting` for the first time, `open`, `reconnecting` after a loss, `closing` in good order, `closed` for ever. */
@@ -74,6 +75,7 @@ export class Session implements FrameSink {
   readonly options: ResolvedOptions;
   readonly requests: Requests;
   readonly window: PublishWindow;
+  readonly tokens: SessionToken;
   readonly subscriptions = new Map<number, SubscriptionSink>();
   readonly channels = new Map<number, BroadcastSink>();
   /** Counts connections: what belongs to an older one is stale. */
@@ -100,6 +102,7 @@ export class Session implements FrameSink {
     this.options = options;
     this.notify = notify;
     this.requests = new Requests(this, options.requestTimeoutMs);
+    this.tokens = new SessionToken(options.token, (token) => this.renewToken(token));
     this.window = new PublishWindow((bytes) => this.sendBytes(bytes));
   }
 
@@ -182,7 +185,8 @@ export class Session implements FrameSink {
       message: (bytes: Uint8Array) => isCurrent() && this.receive(bytes),
       closed: (code: number, reason: string) => isCurrent() && this.closedByPeer(code, reason),
     };
-    this.options.transport(url, events).then(
+    const open = (): Promise<Transport> => this.options.transport(url, events);
+    (this.tokens.canFetch ? this.tokens.fetch().then(open) : open()).then(
       (transport) => {
         phase.transport = transport;
         if (this.phase !== phase) transport.terminate();
@@ -202,10 +206,18 @@ export class Session implements FrameSink {
   }
 
   private hello(transport: Transport | undefined): void {
-    const { clientName, user, password, token, vhost } = this.options;
+    const { clientName, user, password, vhost } = this.options;
+    const { token } = this.tokens;
     const greeting = { version: PROTOCOL_VERSION, clientName, clientVersion: '0.1.0', user, password, token, vhost };
     const hello = { ...greeting, ...this.resumption() };
     transport?.send(encodeFrame({ id: this.nextId(), hello }));
+  }
+
+  /** Resolves with how long the token counts, in milliseconds; 0 when there is no connection to tell it. */
+  private async renewToken(token: string): Promise<number> {
+    if (!this.isOpen) return 0;
+    const { expiresInMs } = await this.requests.request({ renewToken: { token } }, 'renewed');
+    return expiresInMs ?? 0;
   }
 
   /** Which session this connection wants to go on with, and what of it has arrived. */
@@ -292,6 +304,7 @@ export class Session implements FrameSink {
     const { limits } = frame.welcome;
     this.window.opened(limits?.maxInflightPublishes ?? 1, limits?.maxInflightBytes ?? 0);
     this.startKeepAlive();
+    this.tokens.opened(frame.welcome.expiresInMs ?? 0);
     this.setState({ state: 'open' });
     for (const participant of [...this.participants]) if (this.isOpen) participant.opened(isResumed);
     this.requests.opened();
@@ -347,7 +360,10 @@ export class Session implements FrameSink {
     const isFirst = this.generation === 0;
     const { reconnect } = this.options;
     this.failures++;
-    const isFinal = error.code === 'unauthenticated' || error.code === 'unsupported' || error.code === 'forbidden';
+    // An open connection ends so when its token expires: who can get another one comes back with it.
+    const isExpiry = wasOpen && this.tokens.canFetch;
+    const isFinal =
+      (error.code === 'unauthenticated' && !isExpiry) || error.code === 'unsupported' || error.code === 'forbidden';
     if (
       isFinal ||
       (isFirst && !reconnect.first) ||
@@ -366,6 +382,7 @@ export class Session implements FrameSink {
 
   private dropConnection(): void {
     const { phase } = this;
+    this.tokens.closed();
     clearInterval(this.keepAlive);
     if (phase.name === 'connecting' || phase.name === 'waiting') clearTimeout(phase.timer);
     this.phase = { name: 'idle' };
@@ -390,6 +407,7 @@ export class Session implements FrameSink {
     if (this.phase.name === 'open') {
       const { transport } = this.phase;
       clearInterval(this.keepAlive);
+      this.tokens.closed();
       transport.close(NORMAL_CLOSURE, 'closed by the client');
       this.phase = { name: 'idle' };
     } else this.dropConnection();

@@ -161,6 +161,31 @@ export interface PasswordHasher {
   isSame(left: Uint8Array, right: Uint8Array): boolean;
 }
 
+/**
+ * Why a signed token does not count. `malformed`: it is no signed token, or a claim has the wrong type; `algorithm`: signed in a way that is not allowed here;
+ * `unknown-key`: by a key that is not known; `signature`: not by that key.
+ */
+export type TokenFault =
+  | 'malformed'
+  | 'algorithm'
+  | 'unknown-key'
+  | 'signature'
+  | 'expired'
+  | 'not-yet-valid'
+  | 'issuer'
+  | 'audience'
+  | 'no-expiry';
+
+/** What a token says when its signature, issuer, audience and times are right; or what is wrong. */
+export type TokenCheck =
+  | { readonly valid: true; readonly claims: Readonly<Record<string, unknown>> }
+  | { readonly valid: false; readonly fault: TokenFault };
+
+/** Checks signed tokens (RFC 7519) beside the event loop. Never rejects. */
+export interface TokenVerifier {
+  check(token: string, nowMs: number): Promise<TokenCheck>;
+}
+
 /** Counters by name that all threads share. */
 export interface NameCounts {
   /** The place of a name's counter: good for as long as the process runs. */

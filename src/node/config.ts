@@ -19,6 +19,8 @@ const MIB = 1024 * 1024;
 /** The settings in force. Sizes in bytes. */
 export interface NodeConfig {
   readonly data: string;
+  /** Where administrators may have backups made; absent = nowhere. */
+  readonly backupDir?: string | undefined;
   readonly host: string;
   readonly advertisedHost?: string | undefined;
   readonly port: number | 'off';
@@ -59,6 +61,23 @@ export interface NodeConfig {
   readonly loopbackUsers: readonly string[];
   /** Exact origins that browsers may connect from, besides the node's own. */
   readonly allowedOrigins: readonly string[];
+  /** A file or an https address with the keys that tokens are checked with. */
+  readonly jwtJwks?: string | undefined;
+  /** A file with one such key in PEM. */
+  readonly jwtKey?: string | undefined;
+  /** The ways of signing that count; tokens have no say in it. */
+  readonly jwtAlgorithms: readonly string[];
+  readonly jwtIssuer?: string | undefined;
+  readonly jwtAudience?: string | undefined;
+  /** By how much clocks may differ, in seconds. */
+  readonly jwtClockSkew: number;
+  /** The claims that can name the user; the first that is there does. */
+  readonly jwtUsernameClaim: readonly string[];
+  readonly jwtScopeClaim: string;
+  /** Absent = the audience and a dot. */
+  readonly jwtScopePrefix?: string | undefined;
+  /** Seconds between two looks at the keys. */
+  readonly jwtRefreshInterval: number;
   /** In seconds. */
   readonly idleTimeout: number;
   /** The longest time that native sessions may outlive their connection, in seconds; clients may ask for less. */
@@ -113,6 +132,7 @@ function anyIfAny(chosen: Readonly<Record<string, unknown>>, usual: number): num
 
 const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeConfig[Name]> } = {
   data: setting(text(), './data'),
+  backupDir: { read: text(), fallback: absent },
   host: setting(text(), '127.0.0.1'),
   advertisedHost: { read: text(), fallback: absent },
   port: setting(port, 7700),
@@ -147,6 +167,16 @@ const SETTINGS: { readonly [Name in keyof Required<NodeConfig>]: Setting<NodeCon
   allowAnonymous: setting(flag, false),
   loopbackUsers: setting(list, ['guest']),
   allowedOrigins: setting(list, []),
+  jwtJwks: { read: text(), fallback: absent },
+  jwtKey: { read: text(), fallback: absent },
+  jwtAlgorithms: setting(list, ['RS256', 'ES256']),
+  jwtIssuer: { read: text(), fallback: absent },
+  jwtAudience: { read: text(255), fallback: absent },
+  jwtClockSkew: setting(count(0, 300), 2),
+  jwtUsernameClaim: setting(list, ['sub', 'client_id']),
+  jwtScopeClaim: setting(text(255), 'scope'),
+  jwtScopePrefix: { read: text(255), fallback: absent },
+  jwtRefreshInterval: setting(count(1, 86_400), 300),
   idleTimeout: setting(count(8, 960), 120),
   resumeWindow: setting(count(0, 3600), 30),
   consumerTimeout: setting(count(0, 31_536_000), 1800),
@@ -305,6 +335,11 @@ const OTHER_VARIABLES = new Set([
   'DUOLOG_CA',
   'DUOLOG_CLIENT_CERT',
   'DUOLOG_CLIENT_KEY',
+  'DUOLOG_CONTEXT',
+  'DUOLOG_USER',
+  'DUOLOG_PASSWORD',
+  'DUOLOG_TOKEN',
+  'DUOLOG_VHOST',
 ]);
 
 function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, unknown> {

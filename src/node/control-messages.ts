@@ -9,7 +9,10 @@ import type { Binding, ExchangeDeclaration } from '../broker/model.js';
 import type { Declaration, DeleteQueueOptions } from '../broker/ports.js';
 import type { StatisticsQuestion } from '../doors/management/index.js';
 import type { TlsMaterial } from '../io/tls/port.js';
+import type { TokenKey } from '../io/tokens/port.js';
 import type { CleanJob } from '../storage/clean-segment.js';
+import type { ShardCapture } from '../storage/log-capture.js';
+import type { BackupRequest } from './backup/backup.js';
 import type { InspectionDepth, ShardInspection } from './management/inspection.js';
 import type { ShardReport } from './shard-report.js';
 
@@ -63,6 +66,9 @@ export type ControlRequest =
   /** Rewrites a segment on the background pool. */
   | { readonly kind: 'clean'; readonly job: CleanJob }
   | { readonly kind: 'metrics' }
+  | { readonly kind: 'backup'; readonly backup: BackupRequest; readonly actor: Actor }
+  /** There is a token by a key that is not known; answered with whether new keys have come since. */
+  | { readonly kind: 'refresh-token-keys' }
   /** Of the management API. */
   | { readonly kind: 'management'; readonly question: StatisticsQuestion };
 
@@ -77,6 +83,8 @@ export type ToShard =
   | { readonly kind: 'alarms'; readonly active: readonly string[] }
   /** New connections get these certificates. */
   | { readonly kind: 'tls'; readonly material: TlsMaterial }
+  /** Tokens are checked with these from now on. */
+  | { readonly kind: 'token-keys'; readonly keys: readonly TokenKey[] }
   /** How the whole node is, for /readyz. */
   | { readonly kind: 'ready'; readonly ready: boolean; readonly reasons: readonly string[] }
   /** Applies steps of the metadata in order; answered with `applied` when all are. */
@@ -96,6 +104,8 @@ export type ToShard =
   | { readonly kind: 'inspect'; readonly depth: InspectionDepth }
   /** An operator ends a connection; the shard that has it does. */
   | { readonly kind: 'close-connection'; readonly id: string; readonly reason: string }
+  /** A step of a backup (docs/design/backup.md); `pin` is answered with `pinned`, `capture` with `captured`. */
+  | { readonly kind: 'backup'; readonly step: 'pin' | 'capture' | 'resume' | 'unpin' }
   /** Wants a `report`. */
   | { readonly kind: 'collect'; readonly collection: number }
   /** Closes the doors and waits for what was taken; answered with `drained`. Other shards still need this one. */
@@ -122,6 +132,9 @@ export type FromShard =
   | { readonly kind: 'request'; readonly request: number; readonly body: ControlRequest }
   | { readonly kind: 'report'; readonly collection: number; readonly report: ShardReport }
   | { readonly kind: 'inspected'; readonly inspection: ShardInspection }
+  | { readonly kind: 'pinned' }
+  /** The shard's logs at one moment, or why they cannot be told. */
+  | { readonly kind: 'captured'; readonly capture: ShardCapture | { readonly error: string } }
   /** A log line for the node's one log. */
   | {
       readonly kind: 'log';

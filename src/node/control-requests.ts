@@ -80,6 +80,11 @@ export class ControlRequests implements ControlLink, BackgroundPool {
     return this.ask({ kind: 'init-producer', producerId }) as Promise<{ producerId: number; epoch: number }>;
   }
 
+  /** Has the keys of tokens looked up anew; when it resolves this shard has them, and knows whether there are new ones. */
+  refreshTokenKeys(): Promise<boolean> {
+    return this.ask({ kind: 'refresh-token-keys' }) as Promise<boolean>;
+  }
+
   /** Rewrites a segment on the background pool. */
   run(job: CleanJob): Promise<CleanResult> {
     return this.ask({ kind: 'clean', job }) as Promise<CleanResult>;

@@ -56,6 +56,8 @@ export class Control implements ControlLink {
   readonly counts = { declared: 0, created: 0, deleted: 0 };
   private waiting: Operation[] = [];
   private isRunning = false;
+  /** What wants to see the metadata at rest. */
+  private quiet: (() => Promise<void>)[] = [];
   /** Written with the next group: takes back what a shard could not make, at a time when there was no room to write that. */
   private owed: EncodedStep[] = [];
 
@@ -203,6 +205,14 @@ export class Control implements ControlLink {
     return stamp as { producerId: number; epoch: number };
   }
 
+  /** Does `work` when no change is under way; none begins before it has ended. */
+  atRest<Result>(work: () => Promise<Result>): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.quiet.push(() => work().then(resolve, reject));
+      if (!this.isRunning) void this.run();
+    });
+  }
+
   /** Resolves with the plan's result when every shard has applied its changes. */
   private change(plan: (catalog: Catalog) => Plan, needs?: Operation['needs']): Promise<unknown> {
     return new Promise((resolve, reject) => {
@@ -215,7 +225,8 @@ export class Control implements ControlLink {
     this.isRunning = true;
     // What comes in the same turn goes together.
     await Promise.resolve();
-    while (this.waiting.length > 0) {
+    while (this.waiting.length > 0 || this.quiet.length > 0) {
+      for (const work of this.quiet.splice(0)) await work();
       const operations = this.waiting;
       this.waiting = [];
       for (let from = 0; from < operations.length; ) from += await this.carryOut(operations, from, STEPS_PER_GROUP);

@@ -165,8 +165,7 @@ export class MetadataLog {
     try {
       next = this.disk.open(path, 'write');
       this.disk.syncDirectory(this.folder);
-      const snapshot = frame(new ByteWriter(4096), this.catalog.version, this.catalog.snapshot());
-      this.disk.writeFileAtomic(join(this.folder, 'snapshot'), snapshot);
+      this.disk.writeFileAtomic(join(this.folder, 'snapshot'), snapshotFile(this.catalog));
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       next?.close();
@@ -182,6 +181,11 @@ export class MetadataLog {
     this.filePath = path;
     this.size = 0;
   }
+}
+
+/** The content of `snapshot` for a catalog as it is. */
+export function snapshotFile(catalog: Catalog): Uint8Array {
+  return frame(new ByteWriter(4096), catalog.version, catalog.snapshot());
 }
 
 function logName(version: number): string {

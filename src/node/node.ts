@@ -2,6 +2,7 @@
  * The control thread: starts the shards, keeps the metadata, watches, and stops everything in good order. It never touches message bytes.
  */
 import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import { AuditTrail } from '../broker/access/audit.js';
 import { COUNTED_NAMES_MAX } from '../broker/access/limits.js';
 import { Passwords } from '../broker/access/passwords.js';
@@ -26,6 +27,7 @@ import { firstUser, NODE_ACTOR, refuseStrangers } from './access-setup.js';
 import { Administration } from './administration.js';
 import { AlarmWatch, realAlarmSources } from './alarms.js';
 import { auditText } from './audit-text.js';
+import { type BackupOutcome, Backups } from './backup/backup.js';
 import { ConfigError, checkSettings, type NodeConfig, type NodeSettings } from './config.js';
 import { Control } from './control.js';
 import type { ControlRequest, DoorName, PlainError } from './control-messages.js';
@@ -43,6 +45,8 @@ import type { ShardSetup } from './shard-setup.js';
 import { endsWithin, StopError } from './stop-deadline.js';
 import type { TlsKeeper } from './tls-keeper.js';
 import { tlsFilesOf } from './tls-settings.js';
+import type { TokenKeyKeeper } from './token-keys.js';
+import { tokenSourcesOf } from './token-settings.js';
 import { VERSION } from './version.js';
 
 /** Threads of the background pool end after this time without work. */
@@ -141,11 +145,13 @@ class NodeProcess implements RunningNode {
   private readonly trimmer = new MemoryTrimmer(glibcAllocator(), realTimers);
   private readonly tlsFiles: TlsFiles | undefined;
   private tls: TlsKeeper | undefined;
+  private tokenKeys: TokenKeyKeeper | undefined;
   private folder: DataFolder | undefined;
   private metadata: MetadataLog | undefined;
   private shards: ShardGroup | undefined;
   private control: Control | undefined;
   private managementStatistics: Statistics | undefined;
+  private backups: Backups | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(config: NodeConfig, tlsFiles: TlsFiles | undefined, options: StartOptions) {
@@ -170,6 +176,7 @@ class NodeProcess implements RunningNode {
     const { config } = this;
     const disk = new RealDisk();
     await this.readCertificates();
+    await this.readTokenKeys();
     this.folder = DataFolder.open(disk, config.data);
     this.metadata = MetadataLog.open(disk, this.folder.metadata);
     refuseStrangers(config, this.metadata.catalog);
@@ -194,6 +201,7 @@ class NodeProcess implements RunningNode {
     this.amqpPort = await this.listen('amqp', ports.amqp);
     this.amqpsPort = await this.listen('amqps', ports.amqps);
     this.tls?.start();
+    this.tokenKeys?.start();
     await this.alarms.start();
     this.trimmer.start();
     this.shards.tell({ kind: 'ready', ready: true, reasons: [] });
@@ -223,6 +231,7 @@ class NodeProcess implements RunningNode {
   /** Gives everything up after a start that failed. */
   async abandon(): Promise<void> {
     this.tls?.stop();
+    this.tokenKeys?.stop();
     try {
       await this.shards?.stop('The node could not start');
     } finally {
@@ -265,6 +274,18 @@ class NodeProcess implements RunningNode {
       () => realClock.nowMs(),
       (material) => this.shards?.tell({ kind: 'tls', material }),
     );
+  }
+
+  /** @throws ConfigError for settings that cannot be used, and files without keys. */
+  private async readTokenKeys(): Promise<void> {
+    const sources = tokenSourcesOf(this.config);
+    if (sources === undefined) return;
+    // Loaded here: a node without tokens need not keep it.
+    const { TokenKeyKeeper } = await import('./token-keys.js');
+    this.tokenKeys = new TokenKeyKeeper(sources, this.log, realTimers, realClock, (keys) =>
+      this.shards?.tell({ kind: 'token-keys', keys }),
+    );
+    await this.tokenKeys.load();
   }
 
   /** A port for each door that is to open. Ports that were named come first: a door that takes any must not take one of them. */
@@ -325,6 +346,7 @@ class NodeProcess implements RunningNode {
         version: VERSION,
         engine: this.engine.engine,
         tls: this.tls?.material,
+        tokenKeys: this.tokenKeys?.keys ?? [],
         dataPath: folder.path,
         journalId: journalIdOf(start, shard),
         oldJournalIds,
@@ -367,6 +389,48 @@ class NodeProcess implements RunningNode {
     return this.managementStatistics;
   }
 
+  private async backUp(
+    { backup, actor }: ControlRequest & { kind: 'backup' },
+    backups: Backups,
+  ): Promise<BackupOutcome> {
+    const told = (verdict: 'done' | 'refused', reason: string): void => {
+      const line = {
+        audit: 'change',
+        ...actor,
+        action: 'backup',
+        resource: backup.name,
+        vhost: '',
+        verdict,
+        reason,
+      } as const;
+      this.log.info(line, auditText(line));
+    };
+    try {
+      const outcome = await backups.make(backup);
+      told('done', outcome.folder);
+      return outcome;
+    } catch (error) {
+      told('refused', plainError(error).message);
+      throw error;
+    }
+  }
+
+  private backupsOf(control: Control, catalog: Catalog, shards: ShardGroup): Backups {
+    this.backups ??= new Backups({
+      disk: new RealDisk(),
+      clock: realClock,
+      random: new RealRandom(),
+      control,
+      catalog,
+      shards,
+      source: this.config.data,
+      directory: this.config.backupDir === undefined ? undefined : resolve(this.config.backupDir),
+      nodeName: this.nodeName,
+      version: VERSION,
+    });
+    return this.backups;
+  }
+
   private async request(body: ControlRequest): Promise<unknown> {
     const { control, metadata, shards } = this;
     if (control === undefined || metadata === undefined || shards === undefined) {
@@ -375,6 +439,10 @@ class NodeProcess implements RunningNode {
     switch (body.kind) {
       case 'clean':
         return this.pool.run(body.job);
+      case 'refresh-token-keys':
+        return this.tokenKeys?.refresh() ?? false;
+      case 'backup':
+        return this.backUp(body, this.backupsOf(control, metadata.catalog, shards));
       case 'management':
         return this.statistics(metadata.catalog, shards).answer(body.question);
       case 'status':
@@ -416,9 +484,11 @@ class NodeProcess implements RunningNode {
 
   private async stopInOrder(reason: string): Promise<void> {
     this.tls?.stop();
+    this.tokenKeys?.stop();
     this.trimmer.stop();
     this.managementStatistics?.stop();
     this.alarms.stop();
+    await this.backups?.stop();
     await this.shards?.stop(reason);
     await this.pool.close();
     this.metadata?.close();

@@ -12,6 +12,7 @@ import { auditText } from './audit-text.js';
 import type { FromShard } from './control-messages.js';
 import type { ControlRequests } from './control-requests.js';
 import type { ShardSetup } from './shard-setup.js';
+import type { ShardTokens } from './shard-tokens.js';
 
 /** Makes the authorizer, and has it hear of the catalog's changes. */
 export function shardAccess(
@@ -19,6 +20,7 @@ export function shardAccess(
   catalog: Catalog,
   control: ControlRequests,
   post: (message: FromShard) => void,
+  tokens: ShardTokens | undefined,
 ): StoreAccess {
   const audit = new AuditTrail(
     (line, repeated) => {
@@ -37,6 +39,7 @@ export function shardAccess(
     counts: new SharedCounts(setup.counts),
     audit,
     ...accessRules(setup.config),
+    ...(tokens === undefined ? {} : { tokens: tokens.logins }),
     upgradeVerifiers: (upgrade) => control.upgradeVerifiers(upgrade),
   });
   catalog.listen(changesOf(access));

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { MeshLayout } from '../io/ring/index.js';
 import type { TlsMaterial } from '../io/tls/port.js';
+import type { TokenKey } from '../io/tokens/port.js';
 import type { WsEngine } from '../io/ws/port.js';
 import type { NodeConfig } from './config.js';
 
@@ -15,6 +16,8 @@ export interface ShardSetup {
   readonly engine: WsEngine;
   /** The certificates at the start of the node; later ones come by message. */
   readonly tls: TlsMaterial | undefined;
+  /** What tokens are checked with at the start of the node, where tokens are logins; later keys come by message. */
+  readonly tokenKeys: readonly TokenKey[];
   readonly dataPath: string;
   readonly journalId: number;
   /** Journals of earlier starts, to be replayed. */

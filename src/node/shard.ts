@@ -3,6 +3,7 @@
  * main thread for `threads: 0`.
  */
 import { assert } from '../base/assert.js';
+import { CodedError } from '../base/errors.js';
 import { Catalog, type MetadataStep } from '../broker/catalog.js';
 import type { RequestHandler } from '../broker/peer-link.js';
 import { ShardBroker } from '../broker/shard-broker.js';
@@ -33,6 +34,7 @@ import { ShardLogs } from './shard-logs.js';
 import { ShardMeter } from './shard-meter.js';
 import { type Readiness, shardProbe } from './shard-probe.js';
 import type { ShardSetup } from './shard-setup.js';
+import { type ShardTokens, shardTokens } from './shard-tokens.js';
 
 type Port = ThreadPort<ToShard, FromShard>;
 
@@ -60,6 +62,7 @@ class Shard {
   private readonly files: SharedLogFiles;
   private readonly logs: ShardLogs;
   private readonly control: ControlRequests;
+  private readonly tokens: ShardTokens | undefined;
   private readonly doors: ShardDoors;
   private readonly meter: ShardMeter;
   /** Settles when the doors are open, or could not be opened. */
@@ -99,11 +102,12 @@ class Shard {
     };
     this.connectPeers();
     this.logs = new ShardLogs({ storage: this.storage, broker: this.broker, files: this.files, publisher });
+    this.tokens = shardTokens(setup, this.control);
     this.doors = new ShardDoors(
       setup,
       this.broker,
       this.catalog,
-      shardAccess(setup, this.catalog, this.control, (message) => port.postMessage(message)),
+      shardAccess(setup, this.catalog, this.control, (message) => port.postMessage(message), this.tokens),
       this.control,
       shardProbe(this.control, () => this.readiness),
       (level, message) => this.log(level, message),
@@ -160,11 +164,17 @@ class Shard {
       case 'close-connection':
         closeByOperator(this.doors, message.id, message.reason);
         break;
+      case 'backup':
+        this.backup(message.step);
+        break;
       case 'alarms':
         this.doors.setBlocked(message.active.length === 0 ? undefined : `low on ${message.active.join(' and ')}`);
         break;
       case 'tls':
         this.doors.replaceTls(message.material);
+        break;
+      case 'token-keys':
+        this.tokens?.replaceKeys(message.keys);
         break;
       case 'ready':
         this.readiness = message;
@@ -178,6 +188,24 @@ class Shard {
           this.port.close();
         });
         break;
+    }
+  }
+
+  private backup(step: (ToShard & { kind: 'backup' })['step']): void {
+    const { storage, port } = this;
+    if (step === 'pin') void storage.pin().then(() => port.postMessage({ kind: 'pinned' }));
+    else if (step === 'capture') port.postMessage({ kind: 'captured', capture: this.capture() });
+    else if (step === 'resume') storage.resume();
+    else storage.unpin();
+  }
+
+  private capture(): (FromShard & { kind: 'captured' })['capture'] {
+    try {
+      this.broker.owner.finishWrites();
+      return this.storage.capture();
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      return { error: error.message };
     }
   }
 

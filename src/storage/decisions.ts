@@ -39,6 +39,11 @@ export class Decisions implements JournalTenant {
     return this.outstanding.size * (RECORD_HEADER_BYTES + DECISION_BYTES);
   }
 
+  /** Those that are not forgotten. */
+  all(): Iterable<{ readonly producerId: number; readonly epoch: number }> {
+    return this.outstanding.values();
+  }
+
   /** Journals a decision; durable with the journal's next sync. */
   record(producerId: number, epoch: number): void {
     this.outstanding.set(keyOf(producerId, epoch), { producerId, epoch });

@@ -75,6 +75,8 @@ export class GroupCommit {
   readonly dirty = new Set<PartitionLog>();
   /** Commits that ended, for metrics. */
   commits = 0;
+  /** Nothing that comes now is durable to anybody before `resume`. */
+  isHeld = false;
   private readonly host: CommitHost;
   private readonly pace: SyncPace;
   private waiters: Waiter[] = [];
@@ -119,9 +121,20 @@ export class GroupCommit {
 
   /** Starts a commit if one is wanted and none is under way. */
   startIfWanted(): void {
-    if (this.isRunning || !this.hasWork) return;
+    if (this.isRunning || this.isHeld || !this.hasWork) return;
     this.isRunning = true;
     void this.run();
+  }
+
+  /** No commit starts from here on; one that is under way ends. Nothing that is appended or decided from now on is durable to anybody. */
+  hold(): void {
+    this.isHeld = true;
+  }
+
+  /** Commits go on. */
+  resume(): void {
+    this.isHeld = false;
+    this.startIfWanted();
   }
 
   private get hasWork(): boolean {
@@ -150,6 +163,7 @@ export class GroupCommit {
 
   /** Commits what is there, and resolves when nothing is under way any more. */
   async drain(): Promise<void> {
+    this.isHeld = false;
     this.isWanted = true;
     this.startIfWanted();
     while (this.isRunning) await new Promise<void>((resolve) => this.idle.push(resolve));
@@ -172,7 +186,7 @@ export class GroupCommit {
     for (const { done } of decisions) done(failure);
     this.isRunning = false;
     host.committed();
-    if (this.hasWork) this.startIfWanted();
+    if (this.hasWork && !this.isHeld) this.startIfWanted();
     else this.becomeIdle();
   }
 

@@ -12,6 +12,7 @@ import { RecordKind } from './journal/format.js';
 import { Journal, type JournalTenant } from './journal/journal.js';
 import { replayJournal, secureJournal } from './journal/reader.js';
 import { checkStorageLimits, DEFAULT_STORAGE_LIMITS, JOURNAL_BACKLOG_BYTES, type StorageLimits } from './limits.js';
+import { captureLog, type ShardCapture } from './log-capture.js';
 import { LogRecovery, type LogRecoveryReport } from './log-recovery.js';
 import { type BackgroundPool, Maintenance } from './maintenance.js';
 import { MemoryLogs } from './memory-log.js';
@@ -89,7 +90,10 @@ export class ShardStorage {
   private readonly unnoted = new Set<PartitionLog>();
   private turn: PartitionLog[] = [];
   private isFlushing = false;
-  private isMaintaining = false;
+  /** The round of maintenance that is under way. */
+  private maintaining: Promise<void> | undefined;
+  /** What is to be removed once nobody copies files any more; undefined while nobody does. */
+  private postponed: (() => void)[] | undefined;
   /** All files are closed. */
   private isEnded = false;
   private wasClean = true;
@@ -283,7 +287,8 @@ export class ShardStorage {
     for (const segment of log.segments) {
       for (const kind of ['log', 'index'] as const) this.files.forget(segment.path(kind));
     }
-    this.disk.remove(log.directory);
+    if (this.postponed === undefined) this.disk.remove(log.directory);
+    else this.postponed.push(() => this.disk.remove(log.directory));
   }
 
   /** A log of this shard. */
@@ -354,13 +359,64 @@ export class ShardStorage {
    * that are mostly done with. To be called now and then; a call while one is under way returns at once.
    */
   async maintain(pool?: BackgroundPool): Promise<void> {
-    if (this.isMaintaining || this.isClosed) return;
-    this.isMaintaining = true;
+    if (this.maintaining !== undefined || this.isClosed || this.isPinned) return;
+    this.maintaining = this.maintainAll(pool);
     try {
-      const maintenance = new Maintenance(this, pool);
-      for (const log of [...this.logs.values()]) if (!this.isClosed) await maintenance.run(log);
+      await this.maintaining;
     } finally {
-      this.isMaintaining = false;
+      this.maintaining = undefined;
+    }
+  }
+
+  private async maintainAll(pool: BackgroundPool | undefined): Promise<void> {
+    const maintenance = new Maintenance(this, pool);
+    for (const log of [...this.logs.values()]) if (!this.isClosed && !this.isPinned) await maintenance.run(log);
+  }
+
+  private get isPinned(): boolean {
+    return this.postponed !== undefined;
+  }
+
+  /** Leaves every file where it is from here on, so that others can copy what `capture` tells. Resolves when none is being rewritten any more. */
+  async pin(): Promise<void> {
+    this.postponed ??= [];
+    // What failed there is told to whoever maintains.
+    await this.maintaining?.catch(() => {});
+  }
+
+  /**
+   * All logs at this moment, between turns. Until `resume` nothing that comes from here on is durable to anybody, so that the moments of several shards
+   * can be taken for one. @throws StorageError of a log that does not serve
+   */
+  capture(): ShardCapture {
+    assert(this.isPinned, 'Files that may go cannot be copied');
+    this.commit.hold();
+    this.flush();
+    const logs = Array.from(this.logs.values(), captureLog);
+    return { journalId: this.journal.journalId, logs, decisions: [...this.decisions.all()] };
+  }
+
+  /** Between `capture` and `resume`: what is told to other shards must wait for a commit, or they would know more than the capture does. */
+  get isHeld(): boolean {
+    return this.commit.isHeld;
+  }
+
+  /** Commits go on. */
+  resume(): void {
+    this.commit.resume();
+  }
+
+  /** Removes what was to be removed meanwhile. */
+  unpin(): void {
+    const { postponed = [] } = this;
+    this.postponed = undefined;
+    for (const remove of postponed) {
+      try {
+        remove();
+      } catch (cause) {
+        // The next start finds it and removes it.
+        if (!(cause instanceof DiskError)) throw cause;
+      }
     }
   }
 
@@ -548,6 +604,10 @@ export class ShardStorage {
   }
 
   unlinkQuietly(path: string): void {
+    if (this.postponed !== undefined) {
+      this.postponed.push(() => this.unlinkQuietly(path));
+      return;
+    }
     this.files.forget(path);
     try {
       this.disk.unlink(path);

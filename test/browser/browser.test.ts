@@ -1,9 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type RunningNode, startNode } from '../../dist/node/index.js';
+import { AUDIENCE, goodClaims, ISSUER, SigningKey } from '../../src/io/tokens/fixtures/issuer.js';
 import { startProxy } from '../client/node.js';
 import { engineSettings } from '../support/engine.js';
 import { chromiumPath, launchChromium, type OpenPage, openPage } from './chromium.js';
@@ -187,6 +188,73 @@ describe.skipIf(chromiumPath === undefined)(`a web page (${where})`, () => {
       }
     });
   });
+
+  test('a token limits a page to its topics, expires, and is renewed without losing what is under way', async () => {
+    const key = new SigningKey('issuer');
+    const jwtJwks = join(folder, 'keys.json');
+    writeFileSync(jwtJwks, JSON.stringify({ keys: [key.jwk] }));
+    const node = await startNode({
+      data: join(folder, 'data'),
+      port: 0,
+      shards: 2,
+      allowedOrigins: [server.origin],
+      jwtJwks,
+      jwtIssuer: ISSUER,
+      jwtAudience: AUDIENCE,
+      ...engineSettings(),
+    });
+    const scope = ['configure', 'write', 'read'].map((action) => `${AUDIENCE}.${action}:%2F/mine-*`).join(' ');
+    const tokenFor = (seconds: number): string =>
+      key.sign(goodClaims(Date.now(), { scope, exp: Date.now() / 1000 + seconds }));
+    try {
+      const page = await visit();
+      const lifetimeSeconds = 4;
+      await page.call('giveToken', tokenFor(lifetimeSeconds));
+      expect(await page.call('openWithTokens', node.url)).toMatchObject({ code: 'connected' });
+      await page.call('declareQueue', 'mine-orders');
+      for (const [method, ...words] of [
+        ['declareTopic', 'theirs'],
+        ['publish', 'theirs', 'x'],
+        ['subscribe', 'theirs'],
+        ['broadcast', 'theirs'],
+      ] as const) {
+        expect(await page.call('attempt', method, ...words)).toEqual({
+          code: 'forbidden',
+          message: expect.stringMatching(/access to topic 'theirs' in vhost '\/' refused for user 'ann'/),
+        });
+      }
+      await page.call('publish', 'mine-orders', texts('order', 50));
+      await page.call('hold', 'mine-orders', 100);
+      const held = () => page.call<Seen[]>('held');
+      await expect.poll(held, { timeout: 5_000 }).toHaveLength(50);
+
+      // The first token ends meanwhile, and so does the second.
+      await page.call('giveToken', tokenFor(2 * lifetimeSeconds));
+      await page.call('giveToken', tokenFor(600));
+      await expect.poll(() => page.call('tokensTaken'), { timeout: 20_000 }).toBe(3);
+      await new Promise((resolve) => setTimeout(resolve, 3 * lifetimeSeconds * 1000 - 2_000));
+      expect(await page.call('states')).toEqual(['open']);
+      await page.call('publish', 'mine-orders', texts('later', 1));
+      await expect.poll(held, { timeout: 5_000 }).toHaveLength(51);
+      await page.call('acknowledgeHeld');
+      expect((await held()).filter(({ redelivered }) => redelivered)).toEqual([]);
+      const empty = { messagesReady: 0, messagesUnacknowledged: 0 };
+      await expect.poll(() => page.call('describe', 'mine-orders')).toMatchObject(empty);
+      await page.call('close');
+
+      // Without another one the session is closed, in words.
+      const late = await visit();
+      expect(await late.call('open', node.url, { token: tokenFor(1) })).toMatchObject({ code: 'connected' });
+      await expect.poll(() => late.call('states'), { timeout: 8_000 }).toEqual(['open', 'closed']);
+      const refused = await visit();
+      expect(await refused.call('open', node.url, { token: tokenFor(-60) })).toEqual({
+        code: 'unauthenticated',
+        message: expect.stringContaining('the token has expired'),
+      });
+    } finally {
+      await node.stop();
+    }
+  }, 90_000);
 
   test('a node that is killed and comes back: nothing published is lost or doubled, and what was consumed is complete', async () => {
     const count = 600;

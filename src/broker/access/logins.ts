@@ -53,14 +53,26 @@ export class LoginQueue {
    * were. `busy`: nothing was run.
    */
   async run(remoteAddress: string, check: () => Promise<boolean>): Promise<boolean | Overload> {
+    if (this.isOverrun(remoteAddress)) return 'busy';
     const address = networkOf(remoteAddress);
-    const known = this.addresses.get(address);
-    if ((known?.withheld ?? 0) >= limits.WITHHELD_PER_ADDRESS_MAX) return 'busy';
     const isRight = await this.inTurn(address, check);
     if (isRight === 'busy') return 'busy';
     const delayMs = isRight ? this.delayOf(address) : this.failed(address);
     if (delayMs > 0) await this.withhold(address, delayMs);
     return isRight;
+  }
+
+  /** Whether so many verdicts are withheld for an address that no more is looked at. */
+  isOverrun(remoteAddress: string): boolean {
+    const known = this.addresses.get(networkOf(remoteAddress));
+    return (known?.withheld ?? 0) >= limits.WITHHELD_PER_ADDRESS_MAX;
+  }
+
+  /** Counts the failure of a login that was checked elsewhere, and resolves when it may be told. */
+  async withholdFailure(remoteAddress: string): Promise<void> {
+    const address = networkOf(remoteAddress);
+    const delayMs = this.failed(address);
+    if (delayMs > 0) await this.withhold(address, delayMs);
   }
 
   private inTurn(address: string, check: () => Promise<boolean>): Promise<boolean | Overload> {

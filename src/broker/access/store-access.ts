@@ -22,6 +22,7 @@ import { needsUpgrade, Passwords } from './passwords.js';
 import { type Pattern, permissionPattern, quotePattern } from './pattern.js';
 import type { VerifierUpgrade } from './requests.js';
 import { endOf } from './session-end.js';
+import { looksLikeToken } from './tokens/token-logins.js';
 
 /** From where sessions need no credentials. */
 export type AnonymousRule = 'off' | 'loopback' | 'everywhere';
@@ -107,15 +108,35 @@ export class StoreAccess implements AccessControl {
   }
 
   private decide(credentials: Credentials, remoteAddress: string): AccessVerdict | Promise<AccessVerdict> {
-    const { user, token, mechanism } = credentials;
-    if (token !== undefined && token !== '') {
-      const { tokens } = this.options;
-      return tokens?.authenticate(credentials, remoteAddress) ?? refused('tokens are not accepted here');
-    }
+    const { user, mechanism } = credentials;
+    const token = this.tokenIn(credentials);
+    if (token !== undefined) return this.byToken({ ...credentials, token }, remoteAddress);
     if (mechanism === 'EXTERNAL') return this.byCertificate(credentials, remoteAddress);
     if (mechanism === 'native' && user === '' && credentials.password === '')
       return this.anonymously(credentials, remoteAddress);
     return this.byPassword(credentials, remoteAddress);
+  }
+
+  /** The token, also where it stands in the place of the password, as RabbitMQ's clients send it. */
+  private tokenIn({ token, mechanism, password }: Credentials): string | undefined {
+    if (token !== undefined && token !== '') return token;
+    const mayHide = mechanism === 'PLAIN' || mechanism === 'AMQPLAIN' || mechanism === 'basic';
+    return mayHide && this.options.tokens !== undefined && looksLikeToken(password) ? password : undefined;
+  }
+
+  private byToken(credentials: Credentials, remoteAddress: string): AccessVerdict | Promise<AccessVerdict> {
+    const { tokens } = this.options;
+    if (tokens === undefined) return refused('tokens are not accepted here');
+    if (this.queue.isOverrun(remoteAddress)) return refused('too many logins under way');
+    const verdict = tokens.authenticate(credentials, remoteAddress);
+    return verdict instanceof Promise ? this.slowed(verdict, remoteAddress) : verdict;
+  }
+
+  /** A token cannot be guessed: who has a good one does not wait because of others behind his address. */
+  private async slowed(deciding: Promise<AccessVerdict>, remoteAddress: string): Promise<AccessVerdict> {
+    const verdict = await deciding;
+    if (!verdict.accepted) await this.queue.withholdFailure(remoteAddress);
+    return verdict;
   }
 
   private anonymously(credentials: Credentials, remoteAddress: string): AccessVerdict {

@@ -213,7 +213,7 @@ export class TransactionCoordinator implements Transactions {
     const { producerId, epoch } = running.key;
     running.isUndecided = false;
     if (running.timer !== undefined) timers.clearTimeout(running.timer);
-    if (!running.isDurable) {
+    if (!running.isDurable && !storage.isHeld) {
       storage.decideInMemory(producerId, epoch);
       this.complete(running);
       return;

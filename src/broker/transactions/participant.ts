@@ -157,7 +157,7 @@ export class TransactionParticipant {
   prepare(key: TransactionKey, isDurable: boolean, done: StepDone): void {
     const transaction = this.transaction(key);
     const journaled = (): void => {
-      if (!isDurable) done();
+      if (!isDurable && !this.storage.isHeld) done();
       else this.storage.afterCommit((error) => done(faultAfter(transaction, error)));
     };
     this.start({ transaction, journaled, failed: done });

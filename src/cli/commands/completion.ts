@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { complete, type NameKind } from '../complete.js';
 import { COMPLETION_SCRIPTS, type Shell } from '../completion-scripts.js';
-import { type ConnectionOptions, withClient } from '../connection.js';
+import { withClient } from '../connection.js';
+import { quietOptionsOf } from '../place.js';
 import { printable } from '../printable.js';
 import { type Terminal, writeTo } from '../terminal.js';
 
@@ -47,9 +48,9 @@ async function printCandidates(program: Command, words: readonly string[], termi
 
 /** Names of topics, queues or exchanges that the node has; none where it does not answer. */
 async function namesAt(program: Command, kind: NameKind, prefix: string, terminal: Terminal): Promise<string[]> {
-  const { url } = program.opts<ConnectionOptions>();
   try {
-    return await withClient({ url, timeout: NAMES_TIMEOUT_MS }, terminal, async (client) => {
+    const connection = { ...quietOptionsOf(program, terminal), timeout: NAMES_TIMEOUT_MS };
+    return await withClient(connection, terminal, async (client) => {
       if (kind === 'exchanges') {
         const { exchanges } = await client.listExchanges({ prefix, limit: NAMES_SHOWN });
         return exchanges.filter(({ name }) => name !== '').map(({ name, type }) => `${printable(name)}\t${type}`);

@@ -15,7 +15,20 @@ interface StartOptions extends Record<string, unknown> {
 }
 
 /** Options of other commands that a node would silently ignore. */
-const CLIENT_OPTIONS = ['url', 'timeout', 'output', 'ca', 'clientCert', 'clientKey', 'insecure'] as const;
+const CLIENT_OPTIONS = [
+  'url',
+  'timeout',
+  'output',
+  'ca',
+  'clientCert',
+  'clientKey',
+  'insecure',
+  'context',
+  'user',
+  'password',
+  'token',
+  'vhost',
+] as const;
 
 /** `duolog start`: runs a node in this process until it is told to stop. */
 export function addStart(program: Command, terminal: Terminal, version: string): void {

@@ -15,6 +15,7 @@ export interface Client {
   readonly cancelNotify: boolean;
 }
 
+/** A connection whose limits are agreed on. */
 export interface Tuned {
   readonly client: Client;
   readonly principal: Principal;
@@ -22,6 +23,7 @@ export interface Tuned {
   readonly channelMax: number;
 }
 
+/** Where a connection is. */
 export type State =
   | { readonly name: 'header'; seen: number }
   | { readonly name: 'starting' }

@@ -61,7 +61,7 @@ export class SessionAccess implements LiveSession {
       remoteAddress,
     );
     const judge = (decided: AccessVerdict): void => {
-      if (decided.accepted && decided.principal.user === user) {
+      if (decided.accepted && decided.principal.user === user && decided.principal.kind === kind) {
         this.current = decided.principal;
         done(undefined);
         return;

@@ -1,5 +1,6 @@
 /** All operations of the API. */
 import type { Endpoint } from './endpoint.js';
+import { backupEndpoints } from './routes/backups.js';
 import { bindingEndpoints } from './routes/bindings.js';
 import { connectionEndpoints } from './routes/connections.js';
 import { definitionEndpoints } from './routes/definitions.js';
@@ -30,6 +31,7 @@ const described: readonly Endpoint[] = [
   ...policyEndpoints,
   ...parameterEndpoints,
   ...definitionEndpoints,
+  ...backupEndpoints,
   ...healthEndpoints,
 ];
 

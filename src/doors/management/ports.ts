@@ -14,6 +14,7 @@ import type { AccessOutcome, AccessRequest, Actor, PasswordChange } from '../../
 import type { AccessControl } from '../../broker/access.js';
 import type { Broker, RoutingBroker } from '../../broker/ports.js';
 import type { Timers } from '../../io/ports.js';
+import type { JsonObject } from './json.js';
 import type { AskStatistics } from './statistics.js';
 
 /** Users, permissions and the like, in this shard's own copy. */
@@ -55,6 +56,8 @@ export interface ManagementPorts {
   readonly passwords: PasswordForms;
   administer(requests: readonly AccessRequest[], actor: Actor): Promise<readonly AccessOutcome[]>;
   readonly ask: AskStatistics;
+  /** Makes a backup by this name; answers what it came to. Rejects with a BrokerError. */
+  backup(name: string, actor: Actor): Promise<JsonObject>;
   readonly node: { readonly name: string; readonly version: string };
   readonly timers: Timers;
   readonly settings: {

@@ -128,6 +128,9 @@ export const clusterNameBody = z.object({ name });
 /** PUT of the limit of memory, in bytes. */
 export const memoryLimitBody = z.object({ bytes: z.number().int().min(0) });
 
+/** What a backup is to be called. */
+export const backupBody = z.object({ name });
+
 const vhost = name.optional();
 
 /** A file of definitions, as a RabbitMQ of any version since 3.6 exports it, or this node. */

@@ -324,6 +324,12 @@ export interface PingCommand {
   readonly payload: Uint8Array;
 }
 
+/** Gives the session another token of the same user. */
+export interface RenewTokenCommand {
+  readonly kind: 'renew-token';
+  readonly token: string;
+}
+
 /** Asks how the node is. */
 export interface StatusCommand {
   readonly kind: 'status';
@@ -362,4 +368,5 @@ export type Command =
   | GetCommand
   | ListCommand
   | PingCommand
-  | StatusCommand;
+  | StatusCommand
+  | RenewTokenCommand;

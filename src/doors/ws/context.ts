@@ -29,6 +29,8 @@ export interface DoorPorts {
   readonly limits: SessionLimits;
   readonly node: NodeIdentity;
   readonly access: AccessControl;
+  /** Milliseconds since 1970; absent = operators are not told since when sessions are open, nor sessions how long their tokens count. */
+  readonly nowMs?: () => number;
   status(): Promise<NodeStatusAnswer>;
 }
 

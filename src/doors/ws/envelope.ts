@@ -39,6 +39,7 @@ export const requestKinds = {
   countDelayed: 31,
   cancelDelayed: 32,
   transact: 33,
+  renewToken: 34,
 } as const;
 
 /** The name of a request, as the protobuf JSON form spells it. */
@@ -50,7 +51,7 @@ for (const [kind, number] of Object.entries(requestKinds)) kindsByNumber.set(num
 /** Field numbers from here to `LAST_KIND` are what nodes send. */
 const FIRST_ANSWER_KIND = 40;
 /** The highest number that this version of the protocol gives to a kind. */
-const LAST_ANSWER_KIND = 65;
+const LAST_ANSWER_KIND = 66;
 const ID_TAG = wireTag(1, WIRE_VARINT);
 
 /** What `readEnvelope` fills in; one object serves a shard's whole life. */

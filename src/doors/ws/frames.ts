@@ -51,6 +51,7 @@ const decoders: Decoders = {
   countDelayed: messages.CountDelayed,
   cancelDelayed: messages.CancelDelayed,
   transact: messages.Transact,
+  renewToken: messages.RenewToken,
 };
 
 /** Reads incoming frames, first `open`, then `command`: what is asked can be wrong where the frame itself is not. */

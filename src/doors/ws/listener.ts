@@ -17,8 +17,6 @@ export interface NativeDoorOptions extends DoorPorts {
   /** Origins of web pages that may connect besides those of the same origin, e.g. `https://console.example.org`. */
   readonly allowedOrigins: readonly string[];
   /** The user that a peer's verified certificate stands for. */
-  /** Milliseconds since 1970; absent = operators are not told since when sessions are open. */
-  readonly nowMs?: () => number;
   readonly userOf?: (tls: TlsSession | undefined) => string | undefined;
 }
 

@@ -335,6 +335,7 @@ const readers: Readers = {
   countDelayed: held.countDelayed,
   cancelDelayed: held.cancelDelayed,
   transact,
+  renewToken: (request) => ({ kind: 'renew-token', token: request.token ?? '' }),
   get: routing.get,
 };
 

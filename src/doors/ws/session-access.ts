@@ -38,8 +38,8 @@ export interface AccessHost {
 
 /** See the top of this file. */
 export class SessionAccess implements LiveSession {
-  readonly principal: Principal;
   readonly vhost: string;
+  private current: Principal;
   private readonly host: AccessHost;
   private readonly access: AccessControl;
   private readonly broker: Broker & RoutingBroker;
@@ -60,8 +60,31 @@ export class SessionAccess implements LiveSession {
     this.host = host;
     this.access = ports.access;
     this.broker = ports.broker;
-    this.principal = principal;
+    this.current = principal;
     this.vhost = vhost;
+  }
+
+  get principal(): Principal {
+    return this.current;
+  }
+
+  /**
+   * Another token of the same user takes the place of the session's.
+   * @throws BrokerError as rejection: `access-refused` when it does not count; then the one before stays.
+   */
+  async renew(token: string, remoteAddress: string): Promise<void> {
+    const { user, kind, clientId } = this.current;
+    if (kind !== 'token') throw new BrokerError('access-refused', 'Cannot renew the token: the session has none');
+    const client = clientId === undefined ? {} : { clientId };
+    const said = { mechanism: 'native', user: '', password: '', token, door: 'native', ...client } as const;
+    // An empty one would be no token at all.
+    const verdict = await this.access.authenticate({ ...said, token: token === '' ? '-' : token }, remoteAddress);
+    if (!verdict.accepted) throw new BrokerError('access-refused', `Cannot renew the token: ${verdict.reason}`);
+    if (verdict.principal.user !== user) {
+      throw new BrokerError('access-refused', `Cannot renew the token: it is not one of user '${user}'`);
+    }
+    this.current = verdict.principal;
+    this.allowed = undefined;
   }
 
   /** Takes a place in the virtual host; returns why there is none. */
@@ -197,6 +220,7 @@ export class SessionAccess implements LiveSession {
       case 'seek':
       case 'init-producer':
       case 'ping':
+      case 'renew-token':
       case 'status':
         // Publishes are checked with their destinations; the others are the session's own.
         return;

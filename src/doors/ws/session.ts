@@ -253,7 +253,9 @@ export class Session implements TurnEnd, LiveSession, AccessHost {
     if (this.resumeWindowMs > 0) this.context.resumable.opened(this.id, this);
     const resumed = subscriptions === undefined ? {} : { resumed: true, subscriptions };
     const window = this.resumeWindowMs === 0 ? {} : { resumeWindowMs: this.resumeWindowMs };
-    this.outbox.answer(id, { welcome: { ...this.welcome(), ...resumed, ...window } });
+    const expiresInMs = this.expiresInMs();
+    const expiry = expiresInMs === 0 ? {} : { expiresInMs };
+    this.outbox.answer(id, { welcome: { ...this.welcome(), ...resumed, ...window, ...expiry } });
     if (subscriptions !== undefined) this.subscriptions.resume(this.outbox, hello.received);
   }
 
@@ -422,6 +424,8 @@ export class Session implements TurnEnd, LiveSession, AccessHost {
         return this.ask(id, () => administration.describe(broker, command));
       case 'list':
         return this.list(id, command);
+      case 'renew-token':
+        return this.ask(id, () => this.renewToken(command.token));
       case 'ping':
         return this.reply(id, { pong: { payload: command.payload } });
       case 'status':
@@ -470,6 +474,19 @@ export class Session implements TurnEnd, LiveSession, AccessHost {
 
   private async status(): Promise<WireAnswer> {
     return { nodeStatus: await this.context.ports.status() };
+  }
+
+  private async renewToken(token: string): Promise<WireAnswer> {
+    await this.access?.renew(token, this.remoteAddress);
+    this.recheckAccess();
+    return { renewed: { expiresInMs: this.expiresInMs() } };
+  }
+
+  /** How long the session's credentials count from now on; 0 = there is no end. */
+  private expiresInMs(): number {
+    const { expiresAtMs } = this.access?.principal ?? {};
+    const { nowMs } = this.context.ports;
+    return expiresAtMs === undefined || nowMs === undefined ? 0 : Math.max(1, Math.floor(expiresAtMs - nowMs()));
   }
 
   private settle(id: number, command: Command & { kind: 'settle' }): void {

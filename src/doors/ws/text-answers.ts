@@ -37,6 +37,7 @@ export const answerSchema = {
     delayedCount: 'DelayedCount in kind',
     subscriptionActive: 'SubscriptionActive in kind',
     transacted: 'Transacted in kind',
+    renewed: 'Renewed in kind',
   },
   Error: { code: 'ErrorCode', message: 'string', retryAfterMs: 'uint32' },
   Done: {},
@@ -50,7 +51,9 @@ export const answerSchema = {
     resumed: 'bool',
     subscriptions: 'repeated uint32',
     resumeWindowMs: 'uint32',
+    expiresInMs: 'uint64',
   },
+  Renewed: { expiresInMs: 'uint64' },
   Limits: {
     maxMessageBytes: 'uint32',
     maxFrameBytes: 'uint32',

@@ -40,6 +40,7 @@ export const requestSchema = {
     countDelayed: 'CountDelayed in kind',
     cancelDelayed: 'CancelDelayed in kind',
     transact: 'Transact in kind',
+    renewToken: 'RenewToken in kind',
   },
   Hello: {
     version: 'uint32',
@@ -53,6 +54,7 @@ export const requestSchema = {
     resumeWindowMs: 'uint32',
     received: 'repeated ReceivedTag',
   },
+  RenewToken: { token: 'string' },
   ReceivedTag: { subscription: 'uint32', tag: 'uint64' },
   Publish: {
     to: 'string',

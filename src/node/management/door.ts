@@ -3,6 +3,7 @@ import type { Catalog } from '../../broker/catalog.js';
 import { BrokerError } from '../../broker/errors.js';
 import { INTERNAL_VHOST } from '../../broker/model.js';
 import type { ManagementDoor, ManagementPorts, StatisticsAnswer } from '../../doors/management/index.js';
+import type { JsonObject } from '../../doors/management/json.js';
 import type { HttpHandler, HttpRequest } from '../../io/ws/port.js';
 import type { ControlRequests } from '../control-requests.js';
 
@@ -27,6 +28,8 @@ function portsOf({ catalog, control, ...rest }: ShardPorts): ManagementPorts {
       },
     },
     administer: (requests, actor) => control.administer(requests, actor),
+    // The control thread answers it with a BackupOutcome (backup.ts), a plain object.
+    backup: (name, actor) => control.ask({ kind: 'backup', backup: { name }, actor }) as Promise<JsonObject>,
     // The control thread answers a management request with a StatisticsAnswer (statistics.ts).
     ask: (question) => control.ask({ kind: 'management', question }) as Promise<StatisticsAnswer>,
   };

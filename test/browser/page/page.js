@@ -120,8 +120,37 @@ async function follow(topic) {
   })();
 }
 
+/** As `open`, with a source of tokens that the test fills: an exception where it is empty. */
+const tokens = [];
+let tokensTaken = 0;
+function openWithTokens(url, options = {}) {
+  const token = async () => {
+    const [next] = tokens.splice(0, 1);
+    if (next === undefined) throw new Error('no token left');
+    tokensTaken += 1;
+    return next;
+  };
+  return open(url, { ...options, token });
+}
+
+/** Calls a method of the client; an error is returned as its code and text. */
+async function attempt(method, ...words) {
+  try {
+    await client[method](...words);
+    return { code: 'done', message: '' };
+  } catch (error) {
+    return { code: error.code, message: error.message };
+  }
+}
+
 globalThis.duologPage = {
   open,
+  openWithTokens,
+  giveToken: (token) => {
+    tokens.push(token);
+  },
+  tokensTaken: () => tokensTaken,
+  attempt,
   publish,
   consume,
   acknowledged: () => acknowledged,
