@@ -25,12 +25,11 @@ export function addRestore(program: Command, terminal: Terminal): void {
 
 async function restore(output: Output, folder: string, data: string): Promise<void> {
   // Loaded here, so that no other command pays for it.
-  const [{ restoreBackup }, { RealDisk }, { BackupError }] = await Promise.all([
+  const [{ restoreBackup }, { BackupError }] = await Promise.all([
     import('../../node/backup/restore.js'),
-    import('../../io/disk/real-disk.js'),
     import('../../node/backup/manifest.js'),
   ]);
-  const outcome = await restoreBackup(new RealDisk(), resolve(folder), resolve(data)).catch((error: unknown) => {
+  const outcome = await restoreBackup(resolve(folder), resolve(data)).catch((error: unknown) => {
     if (!(error instanceof BackupError) || error.code !== 'not-empty') throw error;
     throw new CliError(
       'wrong-kind',
