@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { CodedError } from '../base/errors.js';
 import type { Client, ConnectOptions } from '../client/index.js';
 import { CliError } from './exit-codes.js';
-import type { GlobalOptions } from './global-options.js';
+import type { ConnectionOptions, GlobalOptions } from './global-options.js';
 import { Output } from './output.js';
 import { optionsOf } from './place.js';
 import type { Terminal } from './terminal.js';
@@ -17,24 +17,6 @@ export interface CliTlsOptions {
   readonly cert?: string;
   readonly key?: string;
   readonly insecure?: boolean;
-}
-
-/** Options about the connection. */
-export interface ConnectionOptions {
-  readonly url: string;
-  /** In milliseconds. */
-  readonly timeout: number;
-  /** Files in PEM. */
-  readonly ca?: string;
-  readonly clientCert?: string;
-  readonly clientKey?: string;
-  readonly insecure?: boolean;
-  /** The name of a context to take the rest from. */
-  readonly context?: string;
-  readonly vhost?: string;
-  readonly user?: string;
-  readonly password?: string;
-  readonly token?: string;
 }
 
 /** What a command that talks to a node is given. */

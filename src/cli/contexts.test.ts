@@ -20,8 +20,8 @@ function configured(): { readonly XDG_CONFIG_HOME: string } {
 describe('contexts', () => {
   it('are where XDG says, or below the home folder', () => {
     expect(contextsFile({ XDG_CONFIG_HOME: '/x/y' })).toBe('/x/y/duolog/contexts.json');
-    expect(contextsFile({ XDG_CONFIG_HOME: 'relative', HOME: '/home/a' })).toBe('/home/a/.config/duolog/contexts.json');
-    expect(contextsFile({ HOME: '/home/a' })).toBe('/home/a/.config/duolog/contexts.json');
+    expect(contextsFile({ XDG_CONFIG_HOME: 'relative', HOME: '/h/a' })).toBe('/h/a/.config/duolog/contexts.json');
+    expect(contextsFile({ HOME: '/h/a' })).toBe('/h/a/.config/duolog/contexts.json');
   });
 
   it('come back as they were, in a file for the owner alone', () => {

@@ -3,9 +3,9 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import type { Command } from 'commander';
-import { type ConnectionOptions, noNode, tlsOptions } from './connection.js';
+import { noNode, tlsOptions } from './connection.js';
 import { CliError, type CliErrorCode } from './exit-codes.js';
-import type { GlobalOptions } from './global-options.js';
+import type { ConnectionOptions, GlobalOptions } from './global-options.js';
 import { Output } from './output.js';
 import { optionsOf } from './place.js';
 import type { Terminal } from './terminal.js';

@@ -1,15 +1,7 @@
-import type { OutputFormat } from './global-options.js';
+import type { OutputFormat, OutputOptions } from './global-options.js';
 import { drawProgress, noProgress, type Progress, type ProgressSubject } from './progress.js';
 import { type Column, renderFields, renderTable } from './table.js';
 import { type Paint, paintFor, type Terminal, writeTo } from './terminal.js';
-
-/** The options of every command that decide about printing. */
-export interface OutputOptions {
-  readonly output: OutputFormat;
-  readonly quiet?: boolean | undefined;
-  /** true: always; false: never; undefined: where stderr is a terminal. */
-  readonly progress?: boolean | undefined;
-}
 
 /** A column with how to get its cell from a row. */
 export interface CellColumn<Row> extends Column {

@@ -1,9 +1,8 @@
 /** Which node a command means, and whom it comes as: from options, the environment, and the user's contexts. */
 import type { Command } from 'commander';
-import type { ConnectionOptions } from './connection.js';
 import { type Context, readContexts } from './contexts.js';
 import { CliError } from './exit-codes.js';
-import type { GlobalOptions } from './global-options.js';
+import type { ConnectionOptions, GlobalOptions } from './global-options.js';
 import { readSecret } from './secrets.js';
 import type { Terminal } from './terminal.js';
 

@@ -14,6 +14,7 @@ import { addPermission, addTopicPermission } from './commands/permission.js';
 import { addPolicies } from './commands/policy.js';
 import { addPublish } from './commands/publish.js';
 import { addQueue } from './commands/queue.js';
+import { addRestore } from './commands/restore.js';
 import { addRoute } from './commands/route.js';
 import { addStart } from './commands/start.js';
 import { addStatus } from './commands/status.js';
@@ -43,6 +44,7 @@ export function createProgram(terminal: Terminal, version: string): Command {
   addConnection(program, terminal);
   addDefinitions(program, terminal);
   addBackup(program, terminal);
+  addRestore(program, terminal);
   addContext(program, terminal);
   addBench(program, terminal);
   addCompletion(program, terminal);

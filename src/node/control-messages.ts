@@ -12,7 +12,7 @@ import type { TlsMaterial } from '../io/tls/port.js';
 import type { TokenKey } from '../io/tokens/port.js';
 import type { CleanJob } from '../storage/clean-segment.js';
 import type { ShardCapture } from '../storage/log-capture.js';
-import type { BackupRequest } from './backup/backup.js';
+import type { BackupRequest } from './backup/request.js';
 import type { InspectionDepth, ShardInspection } from './management/inspection.js';
 import type { ShardReport } from './shard-report.js';
 

@@ -1,10 +1,19 @@
 /** Backups of a node under load: what was promised before one began is there when it is restored; and the check sees what is not. */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { connect } from '../../dist/client/index.js';
-import { RealDisk } from '../../dist/io/disk/real-disk.js';
 import { restoreBackup } from '../../dist/node/backup/restore.js';
 import { type RunningNode, startNode } from '../../dist/node/index.js';
 import { engineSettings } from '../support/engine.js';
@@ -15,7 +24,6 @@ const ROUNDS = 3;
 const folder = mkdtempSync(join(tmpdir(), 'duolog-backup-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const disk = new RealDisk();
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function start(data: string, backupDir?: string): Promise<RunningNode> {
@@ -91,7 +99,7 @@ describe('backups', () => {
   test('restored, they are what was confirmed before they began', async () => {
     for (const [round, { backup, promises }] of rounds.entries()) {
       const data = join(folder, `restored-${round}`);
-      await restoreBackup(disk, backup, data);
+      await restoreBackup(backup, data);
       const shown = await shownBy(data);
       expect(violations(promises, shown.content, ledger.settling), `round ${round}`).toEqual([]);
       expect(shown.definitions).toEqual(definitions);
@@ -100,7 +108,7 @@ describe('backups', () => {
       console.log(
         `round ${round}: ${shown.content.topic.size} topic messages, ${shown.content.queues.work.length} in work: all promises kept`,
       );
-      await expect(restoreBackup(disk, backup, data)).rejects.toMatchObject({ code: 'not-empty' });
+      await expect(restoreBackup(backup, data)).rejects.toMatchObject({ code: 'not-empty' });
     }
   });
 
@@ -133,7 +141,7 @@ describe('backups', () => {
   test.for(Object.entries(defects))('the check is red when %s', async ([, damage]) => {
     const { backup, promises } = rounds.at(-1)!;
     const data = join(folder, 'damaged');
-    await restoreBackup(disk, backup, data);
+    await restoreBackup(backup, data);
     damage(data);
     const found = await shownBy(data).then(
       ({ content }) => violations(promises, content, ledger.settling),
@@ -159,10 +167,10 @@ describe('backups', () => {
       const at = Math.floor(bytes.length / 2);
       bytes[at] = bytes[at]! ^ 1;
       writeFileSync(join(bad, path), bytes);
-      await expect(restoreBackup(disk, bad, data), path).rejects.toMatchObject({ code: 'damaged' });
+      await expect(restoreBackup(bad, data), path).rejects.toMatchObject({ code: 'damaged' });
       unlinkSync(join(bad, path));
-      await expect(restoreBackup(disk, bad, data), path).rejects.toMatchObject({ code: 'damaged' });
-      expect(disk.exists(data)).toBe(false);
+      await expect(restoreBackup(bad, data), path).rejects.toMatchObject({ code: 'damaged' });
+      expect(existsSync(data)).toBe(false);
       rmSync(bad, { recursive: true });
     }
   });

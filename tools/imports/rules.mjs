@@ -2,7 +2,7 @@
 import { layout } from './layout.mjs';
 
 const tests = '\\.test\\.ts$|/testing/|/fixtures/';
-const startsTheNode = '^src/cli/(commands/)?(main|start)\\.ts$';
+const startsTheNode = '^src/cli/(commands/)?(main|start|restore)\\.ts$';
 
 /** @typedef {import('dependency-cruiser').IForbiddenRuleType} Rule */
 

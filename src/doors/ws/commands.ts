@@ -370,3 +370,30 @@ export type Command =
   | PingCommand
   | StatusCommand
   | RenewTokenCommand;
+
+/** Requests of the RabbitMQ model, and about the session itself. */
+export type ModelCommand = Extract<
+  Command,
+  {
+    kind:
+      | `${'declare' | 'delete'}-exchange`
+      | 'bind'
+      | 'unbind'
+      | `list-${'exchanges' | 'bindings' | 'unacked'}`
+      | `${'count' | 'cancel'}-delayed`
+      | 'explain-route'
+      | 'transact'
+      | 'get'
+      | 'renew-token'
+      | 'ping'
+      | 'status';
+  }
+>;
+
+/** To a topic or queue by its name, or to an exchange. */
+export type AnyPublish = PublishCommand | PublishRoutedCommand;
+
+/** Whether a command publishes. */
+export function isPublish(command: Command): command is AnyPublish {
+  return command.kind === 'publish' || command.kind === 'publish-routed';
+}

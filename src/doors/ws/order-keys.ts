@@ -1,5 +1,5 @@
 import { DEFAULT_VHOST } from '../../broker/model.js';
-import type { Command } from './commands.js';
+import type { AnyPublish, Command } from './commands.js';
 
 /** Waits for declarations of queues and exchanges, and for bindings: they change where a routed message goes. No topic is called so. */
 export const ROUTES_KEY = '#routes';
@@ -57,4 +57,9 @@ export function orderKeys(command: Command): readonly string[] {
     default:
       return [];
   }
+}
+
+/** What a publish waits for while it is being changed. */
+export function publishKey(command: AnyPublish): string {
+  return command.kind === 'publish' ? topicKey(command.to, command.vhost) : ROUTES_KEY;
 }

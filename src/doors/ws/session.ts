@@ -7,7 +7,7 @@ import { DEFAULT_VHOST } from '../../broker/model.js';
 import type { TopicEntry } from '../../broker/ports.js';
 import type { TimerHandle } from '../../io/ports.js';
 import * as administration from './administration.js';
-import type { Command, HelloCommand, PublishCommand, PublishRoutedCommand } from './commands.js';
+import { type AnyPublish, type Command, type HelloCommand, isPublish, type ModelCommand } from './commands.js';
 import type { DoorContext, TurnEnd } from './context.js';
 import { countUp } from './counters.js';
 import { asBrokerError, type CloseName, closeCodes, invalidRequest, ProtocolError } from './errors.js';
@@ -17,7 +17,7 @@ import * as held from './held-administration.js';
 import type { SessionDescription } from './inspection.js';
 import { HELLO_VERSION, MAX_WAITING_BYTES, QUEUE_NAME_BYTES } from './limits.js';
 import { OrderGate } from './order-gate.js';
-import { orderKeys, ROUTES_KEY, topicKey } from './order-keys.js';
+import { orderKeys, publishKey } from './order-keys.js';
 import { Outbox, type SessionSocket } from './outbox.js';
 import type { PendingPublish } from './publish-window.js';
 import { Publisher } from './publisher.js';
@@ -38,33 +38,6 @@ interface EarlyFrame {
 const NORMAL_CLOSURE = 1000;
 const NO_CLOSE_FRAME = 1006;
 const DONE: WireAnswer = { done: {} };
-
-/** Requests of the RabbitMQ model. */
-type ModelCommand = Extract<
-  Command,
-  {
-    kind:
-      | `${'declare' | 'delete'}-exchange`
-      | 'bind'
-      | 'unbind'
-      | `list-${'exchanges' | 'bindings' | 'unacked'}`
-      | `${'count' | 'cancel'}-delayed`
-      | 'explain-route'
-      | 'transact'
-      | 'get';
-  }
->;
-
-type AnyPublish = PublishCommand | PublishRoutedCommand;
-
-function isPublish(command: Command): command is AnyPublish {
-  return command.kind === 'publish' || command.kind === 'publish-routed';
-}
-
-/** What a publish waits for while it is being changed. */
-function publishKey(command: AnyPublish): string {
-  return command.kind === 'publish' ? topicKey(command.to, command.vhost) : ROUTES_KEY;
-}
 
 type State =
   | { readonly name: 'awaiting-hello'; readonly timer: TimerHandle }
@@ -424,18 +397,12 @@ export class Session implements TurnEnd, LiveSession, AccessHost {
         return this.ask(id, () => administration.describe(broker, command));
       case 'list':
         return this.list(id, command);
-      case 'renew-token':
-        return this.ask(id, () => this.renewToken(command.token));
-      case 'ping':
-        return this.reply(id, { pong: { payload: command.payload } });
-      case 'status':
-        return this.ask(id, () => this.status());
       default:
         return this.runModel(id, command);
     }
   }
 
-  /** What is about exchanges, single messages and transactions. */
+  /** What is about exchanges, single messages, transactions, and the session itself. */
   private runModel(id: number, command: ModelCommand): void {
     const { broker } = this.context.ports;
     switch (command.kind) {
@@ -462,6 +429,12 @@ export class Session implements TurnEnd, LiveSession, AccessHost {
         return this.transact(id, command);
       case 'get':
         return this.get(id, command);
+      case 'renew-token':
+        return this.ask(id, () => this.renewToken(command.token));
+      case 'ping':
+        return this.reply(id, { pong: { payload: command.payload } });
+      case 'status':
+        return this.ask(id, () => this.status());
       default:
         unreachable(command);
     }

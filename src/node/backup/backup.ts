@@ -10,26 +10,9 @@ import { snapshotFile } from '../metadata-log.js';
 import type { ShardGroup } from '../shard-group.js';
 import { BackupWriter } from './backup-writer.js';
 import { BackupError } from './manifest.js';
+import type { BackupOutcome, BackupRequest } from './request.js';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
-
-/** What an administrator asks for. */
-export interface BackupRequest {
-  /** The folder's name below `--backup-dir`. */
-  readonly name: string;
-}
-
-/** What a backup came to. */
-export interface BackupOutcome {
-  readonly folder: string;
-  readonly takenAt: string;
-  readonly logs: number;
-  readonly files: number;
-  readonly bytes: number;
-  /** How long confirms waited. */
-  readonly heldMs: number;
-  readonly durationMs: number;
-}
 
 /** What backups are made with. */
 export interface BackupParts {

@@ -1,6 +1,7 @@
 /** Makes a data folder of a backup, for a node that is to start on it: docs/design/backup.md. No node runs on it meanwhile. */
 import { dirname, join } from 'node:path';
 import { DiskError } from '../../io/disk/disk-error.js';
+import { RealDisk } from '../../io/disk/real-disk.js';
 import type { Disk } from '../../io/ports.js';
 import { copyFile } from './copy-file.js';
 import { BackupError, type BackupFacts, decodeManifest, MANIFEST, type Manifest } from './manifest.js';
@@ -16,7 +17,11 @@ export interface RestoreOutcome {
  * Copies a backup to a data folder that is missing or empty, and checks every byte. Nothing is at `data` unless all of it is right.
  * @throws BackupError; DiskError
  */
-export async function restoreBackup(disk: Disk, backup: string, data: string): Promise<RestoreOutcome> {
+export async function restoreBackup(
+  backup: string,
+  data: string,
+  disk: Disk = new RealDisk(),
+): Promise<RestoreOutcome> {
   const manifest = readManifest(disk, backup);
   if (disk.exists(data) && disk.list(data).length > 0) {
     throw new BackupError('not-empty', `Cannot restore to ${data}: it is not empty`);
