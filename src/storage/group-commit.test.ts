@@ -66,6 +66,24 @@ describe('a commit of one log', () => {
     }
   });
 
+  it('does not come any more when its shard was closed, though something was recorded on the way', async () => {
+    const harness = await oneLog();
+    harness.append(0, ['a']);
+    let isStopping = false;
+    harness.disk.beforeOperation = (_operation, path) => {
+      if (isStopping || !path.includes('.stop.checkpoints')) return;
+      isStopping = true;
+      harness.companion(0).record(harness.log(0), 0, 'late');
+      harness.storage.flush();
+    };
+    await harness.settle(harness.storage.close());
+    expect(isStopping).toBe(true);
+    expect(harness.clock.pendingCount()).toBe(0);
+    harness.storage.flush();
+    await harness.clock.advanceAsync(10 * harness.storage.limits.idleCommitMs);
+    expect(harness.fatal).toEqual([]);
+  });
+
   it('mends a bit that was flipped in the segment from the journal', async () => {
     const harness = await oneLog();
     for (const value of ['a', 'b', 'c']) {

@@ -153,6 +153,11 @@ export class GroupCommit {
     this.isWanted = true;
     this.startIfWanted();
     while (this.isRunning) await new Promise<void>((resolve) => this.idle.push(resolve));
+    this.disarmIdleTimer();
+  }
+
+  /** The files are closed: what comes by itself does not any more. */
+  disarmIdleTimer(): void {
     if (this.idleTimer !== undefined) this.host.timers.clearTimeout(this.idleTimer);
     this.idleTimer = undefined;
   }

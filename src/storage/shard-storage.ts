@@ -388,6 +388,8 @@ export class ShardStorage {
     const isClean = [...this.logs.values()].every((log) => log.offline === undefined && !log.needsCheckpoint);
     if (isClean && this.decisions.size === 0 && this.shardFailure === undefined) this.journal.markClean();
     this.isEnded = true;
+    // A turn may have ended since the last commit.
+    this.commit.disarmIdleTimer();
     this.journal.close();
     for (const log of this.logs.values()) log.releaseFiles();
     this.files.closeAll();
