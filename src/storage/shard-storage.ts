@@ -461,7 +461,7 @@ export class ShardStorage {
     const bytes = new Uint8Array(Math.max(0, Math.min(segment.unheldBytes, segment.sizeBytes) - segment.syncedBytes));
     segment.unheldBytes = 0;
     if (bytes.length === 0) return;
-    file.read(bytes, segment.syncedBytes);
+    readWritten(file, bytes, segment.syncedBytes);
     file.write(bytes, segment.syncedBytes);
   }
 
@@ -483,8 +483,7 @@ export class ShardStorage {
     const bytes = new Uint8Array(segment.sizeBytes - position);
     const file = segment.hold(this.files);
     try {
-      const count = file.read(bytes, position);
-      assert(count === bytes.length, `Segment "${file.path}" is shorter than what was written to it`);
+      readWritten(file, bytes, position);
       return bytes;
     } finally {
       segment.drop(this.files);
@@ -609,4 +608,10 @@ export class ShardStorage {
 /** What the newest checkpoint of a log does not say, or only a set does that goes with its journal. */
 function mustCheckpoint(log: PartitionLog): boolean {
   return log.needsCheckpoint || log.isCheckpointInSet;
+}
+
+/** Fills `bytes` from a segment's file. @throws DiskError */
+function readWritten(file: DiskFile, bytes: Uint8Array, position: number): void {
+  const count = file.read(bytes, position);
+  assert(count === bytes.length, `Segment "${file.path}" is shorter than what was written to it`);
 }
