@@ -65,12 +65,13 @@ export class RoutedPublisher implements DeadLetterPublisher {
       return 1;
     }
     const destinations = router.routePublished(vhost, exchange, routingKey, properties);
+    // What is too large is refused before any of it is held.
+    if (destinations.topics.length > 0) this.fill(message);
     const held = this.holdOnTheWay(vhost, destinations, message, undefined, token, listener);
     router.counters.published(vhost, exchange, destinations.topics.length + held);
     if (destinations.topics.length === 0) return held;
     const plan = groups.planOf(destinations);
     const level = message.persistent ? DurabilityLevel.disk : DurabilityLevel.memory;
-    this.fill(message);
     this.gather(plan, level, token, listener);
     return plan.outcomes + held;
   }
@@ -87,11 +88,11 @@ export class RoutedPublisher implements DeadLetterPublisher {
     }
     const destinations = router.route(vhost, exchange, routingKey, properties);
     const topics = destinations.topics.filter(({ name }) => !isBarred(name));
+    if (topics.length > 0) this.fill(message, origin);
     const held = this.holdOnTheWay(vhost, destinations, message, origin, token, listener);
     router.counters.published(vhost, exchange, topics.length + held);
     if (topics.length === 0) return held;
     const plan = groups.planOf(topics.length === destinations.topics.length ? destinations : { topics });
-    this.fill(message, origin);
     this.gather(plan, message.persistent ? DurabilityLevel.disk : DurabilityLevel.memory, token, listener);
     return plan.outcomes + held;
   }
@@ -107,7 +108,7 @@ export class RoutedPublisher implements DeadLetterPublisher {
   ): number {
     const { holder } = this.parts;
     if (held === undefined || holder === undefined) return 0;
-    for (const exchange of held) holder.holdAt(vhost, exchange, message, origin, token, listener);
+    holder.holdAt(vhost, held, message, origin, token, listener);
     return held.length;
   }
 
@@ -127,11 +128,11 @@ export class RoutedPublisher implements DeadLetterPublisher {
     const { routingKey, properties } = message;
     const { router, groups } = this.parts;
     const destinations = router.route(vhost, from, routingKey, properties);
+    if (destinations.topics.length > 0) this.fill(message, origin);
     const held = this.holdOnTheWay(vhost, destinations, message, origin, token, listener);
     router.counters.fired(vhost, from, destinations.topics.length + held);
     if (destinations.topics.length === 0) return held;
     const plan = groups.planOf(destinations);
-    this.fill(message, origin);
     this.gather(plan, message.persistent ? DurabilityLevel.disk : DurabilityLevel.memory, token, listener);
     return plan.outcomes + held;
   }

@@ -203,6 +203,19 @@ describe('checkpoints of many logs in one file', () => {
     expect(harness.readAll(1)).toEqual(kept);
   });
 
+  it('have ends of segments that are not synced when the file has become shorter', async () => {
+    const harness = await manyLogs();
+    harness.disk.killProcess();
+    await harness.start();
+    const log = harness.log(1);
+    const segment = log.segments[0]!;
+    expect(segment.unheldBytes).toBe(segment.sizeBytes);
+    const file = harness.disk.open(segment.path('log'), 'write');
+    file.truncate(segment.sizeBytes - 1);
+    file.close();
+    await expect(harness.settle(harness.storage.syncSegment(log, segment))).rejects.toThrow('is shorter than');
+  });
+
   it('leave out logs with long unsynced ends', async () => {
     const harness = await manyLogs();
     const long = 'x'.repeat(3000);

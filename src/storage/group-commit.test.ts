@@ -1,15 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { Prng } from '../base/prng.js';
-import { completeSoon, HeldCompletions } from '../io/disk/simulated-completions.js';
+import { type CompletionScheduler, completeSoon, HeldCompletions } from '../io/disk/simulated-completions.js';
 import type { SimulatedDiskOptions } from '../io/disk/simulated-disk.js';
 import { type Harness, simulatedHarness, TEST_LIMITS } from './fixtures/harness.js';
+import { QUICK_SYNC_MAX_BYTES, type StorageLimits } from './limits.js';
 
 const SMALL_BYTES = 1024;
 
 /** A node with one log, whose small commits go through the journal; its first sync, which makes the folder durable, is over. */
-async function oneLog(options: SimulatedDiskOptions = {}): Promise<Harness> {
+async function oneLog(options: SimulatedDiskOptions = {}, limits: Partial<StorageLimits> = {}): Promise<Harness> {
   const harness = simulatedHarness(options);
-  harness.limits = { ...TEST_LIMITS, smallCopyMaxBytes: SMALL_BYTES };
+  harness.limits = { ...TEST_LIMITS, smallCopyMaxBytes: SMALL_BYTES, ...limits };
   await harness.start([]);
   harness.create(0);
   await harness.commit();
@@ -66,6 +67,24 @@ describe('a commit of one log', () => {
     }
   });
 
+  it('does not come any more when its shard was closed, though something was recorded on the way', async () => {
+    const harness = await oneLog();
+    harness.append(0, ['a']);
+    let isStopping = false;
+    harness.disk.beforeOperation = (_operation, path) => {
+      if (isStopping || !path.includes('.stop.checkpoints')) return;
+      isStopping = true;
+      harness.companion(0).record(harness.log(0), 0, 'late');
+      harness.storage.flush();
+    };
+    await harness.settle(harness.storage.close());
+    expect(isStopping).toBe(true);
+    expect(harness.clock.pendingCount()).toBe(0);
+    harness.storage.flush();
+    await harness.clock.advanceAsync(10 * harness.storage.limits.idleCommitMs);
+    expect(harness.fatal).toEqual([]);
+  });
+
   it('mends a bit that was flipped in the segment from the journal', async () => {
     const harness = await oneLog();
     for (const value of ['a', 'b', 'c']) {
@@ -95,12 +114,14 @@ describe('a commit of one log', () => {
 
 describe('a commit whose sync the shard waits for', () => {
   /** Syncs have been quick; from now on those of the pool are held. */
-  async function quickLog(): Promise<{ harness: Harness; held: HeldCompletions; hold: () => void }> {
+  async function quickLog(
+    limits: Partial<StorageLimits> = {},
+  ): Promise<{ harness: Harness; held: HeldCompletions; hold: () => void }> {
     const held = new HeldCompletions();
     let isHeld = false;
-    const harness = await oneLog({
-      scheduler: (...completion) => (isHeld ? held.schedule(...completion) : completeSoon(...completion)),
-    });
+    const scheduler: CompletionScheduler = (...completion) =>
+      isHeld ? held.schedule(...completion) : completeSoon(...completion);
+    const harness = await oneLog({ scheduler }, limits);
     for (let index = 0; index < 100; index++) {
       harness.append(0, ['x']);
       expect(await harness.commit()).toBeUndefined();
@@ -133,6 +154,27 @@ describe('a commit whose sync the shard waits for', () => {
     const large = appended(harness, 'x'.repeat(SMALL_BYTES));
     await harness.clock.settle();
     expect(large()).toBe('durable');
+  });
+
+  it('needs one when the journal holds the new bytes of many segments', async () => {
+    const { harness, held, hold } = await quickLog({ journalAreaBytes: 1024 * 1024, journalCopyMaxBytes: 32 * 1024 });
+    const others = [1, 2, 3, 4, 5, 6];
+    for (const log of others) harness.create(log);
+    expect(await harness.commit()).toBeUndefined();
+    for (const log of others) harness.append(log, ['x'.repeat(100)]);
+    expect(await harness.commit()).toBeUndefined();
+    hold();
+    for (const log of others) harness.append(log, ['x'.repeat(QUICK_SYNC_MAX_BYTES / 5)]);
+    const outcome = appended(harness, 'small');
+    await harness.clock.settle();
+    expect([outcome(), held.paths()]).toEqual(['open', [expect.stringMatching(/\.journal$/)]]);
+    held.releaseAll();
+    await harness.clock.settle();
+    expect(outcome()).toBe('durable');
+    for (const log of others) harness.append(log, ['x'.repeat(QUICK_SYNC_MAX_BYTES / 10)]);
+    const next = appended(harness, 'small');
+    await harness.clock.settle();
+    expect(next()).toBe('durable');
   });
 
   it('does not overtake a sync of the journal that is under way, and has failed', async () => {

@@ -167,6 +167,11 @@ export class GroupCommit {
     this.isWanted = true;
     this.startIfWanted();
     while (this.isRunning) await new Promise<void>((resolve) => this.idle.push(resolve));
+    this.disarmIdleTimer();
+  }
+
+  /** The files are closed: what comes by itself does not any more. */
+  disarmIdleTimer(): void {
     if (this.idleTimer !== undefined) this.host.timers.clearTimeout(this.idleTimer);
     this.idleTimer = undefined;
   }
@@ -226,7 +231,7 @@ export class GroupCommit {
     const isJournalDirty =
       needed > journal.syncedSequence && (journal.neededSequence > journal.syncedSequence || syncs.length === 0);
     const isOne = syncs.length + (isJournalDirty ? 1 : 0) === 1;
-    const isSmall = isOne && (syncs[0]?.bytes ?? 0) <= QUICK_SYNC_MAX_BYTES;
+    const isSmall = isOne && (syncs[0]?.bytes ?? journal.unsyncedBytes) <= QUICK_SYNC_MAX_BYTES;
     const startedMs = clock.monotonicMs();
     // A sync of the same file that is under way may have been told already of a failure that this one would not be told of: it must not overtake.
     const isOverlapping =

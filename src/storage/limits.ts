@@ -56,7 +56,7 @@ export const DEFAULT_STORAGE_LIMITS: StorageLimits = {
 /** A sync that takes this long in ms, while a shard waits for it, makes others of that shard wait too long. */
 export const SYNC_STALL_MS = 10;
 
-/** A shard waits for the sync of a segment with no more new bytes than this. */
+/** A shard waits for the sync of a file, a segment or its journal, with no more new bytes than this. */
 export const QUICK_SYNC_MAX_BYTES = 64 * 1024;
 
 /** How many syncs make up what is typical. */

@@ -23,6 +23,8 @@ export interface MaintenanceHost {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly files: FileCache;
+  /** The shard stops, and waits for what maintenance has begun. */
+  readonly isClosed: boolean;
   checkpoint(log: PartitionLog): Promise<void>;
   unlinkQuietly(path: string): void;
   /** A log could not be looked after; the next round tries again. */
@@ -110,7 +112,7 @@ export class Maintenance {
   private async clean(log: PartitionLog, pool: BackgroundPool): Promise<void> {
     if (log.companion.retainFrom() === Number.POSITIVE_INFINITY) return;
     for (const segment of log.segments.slice(0, -1)) {
-      if (log.offline !== undefined) return;
+      if (log.offline !== undefined || this.host.isClosed) return;
       if (!this.isWorthCleaning(log, segment)) continue;
       await this.cleanOne(log, segment, pool);
     }
@@ -139,7 +141,8 @@ export class Maintenance {
     const removable = removableBits(log, segment);
     const job = { directory: log.directory, baseOffset: segment.baseOffset, sizeBytes: segment.sizeBytes, removable };
     const result = await pool.run(job);
-    if (log.offline !== undefined || segment.isRemoved) return host.unlinkQuietly(segment.path('cleaned'));
+    if (log.offline !== undefined || segment.isRemoved || host.isClosed)
+      return host.unlinkQuietly(segment.path('cleaned'));
     if (result.sizeBytes >= before.sizeBytes) return host.unlinkQuietly(segment.path('cleaned'));
     takeSums(segment, { ...before, ...result });
     try {

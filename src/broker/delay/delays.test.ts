@@ -8,7 +8,7 @@ import type { BrokerError } from '../errors.js';
 import { DEFAULT_VHOST, INTERNAL_VHOST, type RoutedMessage } from '../model.js';
 import type { PublishListener, TopicEntry } from '../ports.js';
 import { DelayWorld } from './fixtures/delay-world.js';
-import { DELAY_MS_MAX } from './limits.js';
+import { DELAY_MS_MAX, UNPLACED_MAX } from './limits.js';
 
 class Outcomes implements PublishListener {
   readonly confirmed: number[] = [];
@@ -148,6 +148,23 @@ describe('delayed messages', () => {
     const envelope = readEnvelope(world.messages(queue)[1]!.headers)!;
     expect(envelope).toMatchObject({ exchange: 'front', routingKey: 'k' });
     expect(readProperties(envelope.properties).headers?.get('x-delay')).toEqual({ type: 'int32', value: -700 });
+  });
+
+  test('what one of two exchanges on the way has no room for, the other does not hold either', async () => {
+    const { world, outcomes } = await worldWith(1);
+    await world.exchange('front', [], { type: 'fanout', routesAs: 'fanout' });
+    await world.exchange('later too', ['q']);
+    for (const exchange of ['later', 'later too']) await world.bind('front', exchange, 'exchange');
+    const publish = (exchange: string): number =>
+      world.broker.publishRouted(DEFAULT_VHOST, message(exchange, 'k', 'm', delayed(500)), 1, outcomes);
+    // The internal topic is not there yet.
+    for (let count = 1; count < UNPLACED_MAX; count++) publish('later');
+    expect(() => publish('front')).toThrow(expect.objectContaining({ code: 'limit-exceeded' }));
+    await world.rest();
+    expect(world.held()).toBe(UNPLACED_MAX - 1);
+    expect(publish('front')).toBe(2);
+    await world.rest();
+    expect(world.held()).toBe(UNPLACED_MAX + 1);
   });
 
   test('what an exchange has got over another one is cancelled, and dropped, by its own name', async () => {

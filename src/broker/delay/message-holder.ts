@@ -107,17 +107,21 @@ export class MessageHolder {
     return true;
   }
 
-  /** Takes a message at an exchange of type x-delayed-message that it has come to over others. As `hold` otherwise. */
+  /**
+   * Takes a message at exchanges of type x-delayed-message that it has come to over others: at all of them, or at none. It has one outcome for each.
+   * As `hold` otherwise.
+   */
   holdAt(
     vhost: string,
-    at: string,
+    exchanges: readonly string[],
     message: RoutedMessage,
     origin: MessageOrigin | undefined,
     token: number,
     listener: PublishListener,
   ): void {
     const fireAtMs = this.parts.nowMs() + delayOf(message.properties);
-    this.place({ vhost, message, origin, fireAtMs, byHeader: true, at, token, listener });
+    if (this.mustWait) this.checkRoom(message, exchanges.length);
+    for (const at of exchanges) this.place({ vhost, message, origin, fireAtMs, byHeader: true, at, token, listener });
   }
 
   /** Makes the internal topic unless it is there. @throws BrokerError */
@@ -151,9 +155,13 @@ export class MessageHolder {
 
   private place(publish: HeldPublish): void {
     const { topic } = this;
-    // Behind those that wait already.
-    if (topic === undefined || this.unplaced.length > 0) this.keep(publish);
+    if (topic === undefined || this.mustWait) this.keep(publish);
     else this.store(topic, publish);
+  }
+
+  /** Without the internal topic, and behind those that wait for it already. */
+  private get mustWait(): boolean {
+    return this.topic === undefined || this.unplaced.length > 0;
   }
 
   private store(topic: TopicEntry, publish: HeldPublish): void {
@@ -204,18 +212,22 @@ export class MessageHolder {
     }
     const { message } = publish;
     this.envelope(message, publish.origin);
-    const bytes = message.body.length + message.properties.length;
-    if (this.unplaced.length >= UNPLACED_MAX || this.unplacedBytes + bytes > UNPLACED_BYTES_MAX) {
-      const text = `Cannot delay a message: ${this.unplaced.length} wait for the internal topic already`;
-      throw new BrokerError('limit-exceeded', text);
-    }
-    this.unplacedBytes += bytes;
+    this.checkRoom(message, 1);
+    this.unplacedBytes += message.body.length + message.properties.length;
     const kept = { ...message, body: copyOf(message.body), properties: copyOf(message.properties) };
     this.unplaced.push({ ...publish, message: kept });
     this.declare().then(
       () => this.storeKept(),
       (error: unknown) => this.refuseKept(error),
     );
+  }
+
+  /** Throws unless so many copies of the message may wait. */
+  private checkRoom({ body, properties }: RoutedMessage, copies: number): void {
+    const bytes = copies * (body.length + properties.length);
+    if (this.unplaced.length + copies <= UNPLACED_MAX && this.unplacedBytes + bytes <= UNPLACED_BYTES_MAX) return;
+    const text = `Cannot delay a message: ${this.unplaced.length} wait for the internal topic already`;
+    throw new BrokerError('limit-exceeded', text);
   }
 
   private declare(): Promise<void> {

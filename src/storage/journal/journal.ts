@@ -73,6 +73,9 @@ export class Journal {
   onAreaFull: (tenants: Iterable<JournalTenant>) => void = () => {};
   /** Called once, when a write or a sync failed. */
   onFailed: (cause: unknown) => void = () => {};
+  /** Bytes that are in the file, and those of them that are synced, since the journal was made. */
+  private writtenBytes = 0;
+  private syncedBytes = 0;
   private failure: unknown;
   private syncsUnderWay = 0;
   private readonly forgotten = new WeakSet<JournalTenant>();
@@ -191,6 +194,7 @@ export class Journal {
       return;
     }
     area.used += this.pending.at;
+    this.writtenBytes += this.pending.at;
     this.pending.reset();
     this.writtenSequence = this.pendingSequence;
   }
@@ -204,6 +208,7 @@ export class Journal {
   async sync(): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
     const sequence = this.writtenSequence;
+    const bytes = this.writtenBytes;
     this.syncsUnderWay++;
     try {
       await this.file.sync();
@@ -214,6 +219,12 @@ export class Journal {
       this.syncsUnderWay--;
     }
     if (sequence > this.syncedSequence) this.syncedSequence = sequence;
+    if (bytes > this.syncedBytes) this.syncedBytes = bytes;
+  }
+
+  /** Bytes in the file that the next sync is to make durable. */
+  get unsyncedBytes(): number {
+    return this.writtenBytes - this.syncedBytes;
   }
 
   /** Whether a thread of the pool syncs the file. It may have been told of a failure already that no other sync of the file is told of. */
@@ -231,6 +242,7 @@ export class Journal {
       throw cause;
     }
     if (this.writtenSequence > this.syncedSequence) this.syncedSequence = this.writtenSequence;
+    this.syncedBytes = this.writtenBytes;
   }
 
   /** A log has a newer checkpoint: areas may have become free. */

@@ -146,24 +146,22 @@ export class Director {
     await this.seeGone();
   }
 
-  /** One campaign alone, with the good client's times before and meanwhile. Too slow a time is measured once more, in case the machine hiccuped. */
+  /** One campaign alone, with the good client's times before and meanwhile; again when they were too slow, or others had too much of the machine. */
   private async oneByOne(campaign: Campaign): Promise<void> {
     if (!this.node.isAlive) return;
     console.log(`\n${campaign.name}: ${campaign.about}`);
-    for (let attempt = 1; ; attempt++) {
+    let slowest = 0;
+    for (let attempt = 1; attempt <= (campaign.name === 'random' ? 1 : MAX_TRIES); attempt++) {
       const { ratio, others } = await this.measured(campaign);
       if (campaign.saturates !== undefined) return;
-      const isSlow = ratio > MAX_LATENCY_RATIO;
-      const isDisturbed = others > MAX_OTHERS_SHARE;
-      if (!isSlow) {
-        if (!isDisturbed) this.undisturbed++;
-        return;
-      }
-      const what = `the good client's p99 is ${ratio.toFixed(2)} × of what it is alone`;
-      if (attempt < MAX_TRIES && campaign.name !== 'random') console.log(`  ${what}: once more`);
-      else if (isDisturbed) return void this.disturbed.push(campaign.name);
-      else return this.violation(`${campaign.name}: ${what}`);
+      if (others > MAX_OTHERS_SHARE)
+        console.log('  others had too much of the machine: this says nothing of the times');
+      else if (ratio <= MAX_LATENCY_RATIO) return void this.undisturbed++;
+      // What was seen undisturbed is not undone by a later attempt that was disturbed.
+      else slowest = Math.max(slowest, ratio);
     }
+    if (slowest === 0) this.disturbed.push(campaign.name);
+    else this.violation(`${campaign.name}: the good client's p99 is ${slowest.toFixed(2)} × of what it is alone`);
   }
 
   private async measured(campaign: Campaign): Promise<Outcome> {
