@@ -85,7 +85,9 @@ test('what is remembered is bounded', async () => {
 
 test('what is under way is bounded, and too long a token is not looked at', async () => {
   const world = new World();
-  const pending = Array.from({ length: TOKENS_WAITING_MAX }, (_, index) => world.login(world.token(60, `u${index}`)));
+  const pending = Array.from({ length: TOKENS_WAITING_MAX }, async (_, index) =>
+    world.login(world.token(60, `u${index}`)),
+  );
   expect(await world.login(world.token(60, 'late'))).toMatchObject({ accepted: false, reason: /under way/ });
   expect((await Promise.all(pending)).every(({ accepted }) => accepted)).toBe(true);
   expect(await world.login(world.token(60, 'late'))).toMatchObject({ accepted: true });
