@@ -88,7 +88,7 @@ describe('what is refused names the setting', () => {
       'Cannot start: there is no setting DUOLOG_MAX_MESAGE_SIZE. Did you mean DUOLOG_MAX_MESSAGE_SIZE?',
     );
     expect(refusal(() => loadConfig({ flags: { retentionOfTopics: '1' } })).message).toMatch(
-      /^Cannot start: there is no setting --retention-of-topics\. There are data, host, advertised-host, port, /,
+      /^Cannot start: there is no setting --retention-of-topics\. There are data, backup-dir, host, advertised-host, port, /,
     );
     const path = file('# A comment.\nport: 0\nprot: 1\n');
     expect(refusal(() => loadConfig({ file: path })).message).toContain(
