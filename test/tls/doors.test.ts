@@ -8,7 +8,7 @@ import { type ChannelModel, connect as connectAmqp, credentials } from 'amqplib'
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Client, connect } from '../../dist/client/index.js';
 import type { NodeSettings } from '../../dist/node/index.js';
-import { eventually, get, shownBy, startTlsNode, type TlsNode } from './fixtures.js';
+import { eventually, get, shownBy, shownUnlessReset, startTlsNode, type TlsNode } from './fixtures.js';
 
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -118,7 +118,7 @@ describe.each(['uws', 'ws'] as const)('a node with certificates on %s', (wsEngin
     for (const port of ports) {
       // Both shards, whichever takes the connection.
       for (let count = 0; count < 10; count++)
-        await eventually(async () => (await shownBy(port, authority)) === 'after');
+        await eventually(async () => (await shownUnlessReset(port, authority)) === 'after');
     }
     certificates.text('node.pem', 'broken');
     node.reloadTls();

@@ -85,3 +85,13 @@ export function get(port: number, path: string, ca: string, client: Partial<Pair
 export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
+
+/** The same; undefined when the connection was reset: uWebSockets.js opens another listener for new certificates (docs/security.md). */
+export async function shownUnlessReset(port: number, authority: TestAuthority): Promise<string | undefined> {
+  try {
+    return await shownBy(port, authority);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ECONNRESET') return undefined;
+    throw error;
+  }
+}
